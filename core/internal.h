@@ -1,0 +1,83 @@
+/* internal.h - what the core's files share and nobody else sees: error reporting, checks, scratch memory, tiles. */
+#ifndef ENGRAM_INTERNAL_H
+#define ENGRAM_INTERNAL_H
+#include <stdarg.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "engram.h"
+
+#define EG_MIN(a, b) ((a) < (b) ? (a) : (b))
+#define EG_MAX(a, b) ((a) > (b) ? (a) : (b))
+#define EG_PRINTF(f, a) __attribute__((format(printf, f, a)))
+
+/* ---- errors (error.c) ---- */
+
+/* Leaves the message and returns status, so that a check reads: return eg_fail(EG_ESHAPE, "conv2d: ..."). */
+eg_status eg_fail(eg_status status, const char *format, ...) EG_PRINTF(2, 3);
+
+/* "(2, 3) float32" of a tensor in one of a few rotating thread-local buffers, for messages. */
+const char *eg_describe(const eg_tensor *t);
+/* "(2, 3)" of a list of sizes, likewise. */
+const char *eg_describe_sizes(int dims, const int64_t *size);
+const char *eg_dtype_name(int dtype);
+
+/* True when the user interrupted and nobody said that it polls the flag itself. */
+bool eg_interrupt_pending(void);
+
+/* ---- checks: each leaves a message that begins with the operation's name ---- */
+
+/* Fails with EG_ERELEASED when t is NULL. `name` is the argument's name. */
+eg_status eg_check_live(const char *op, const char *name, const eg_tensor *t);
+eg_status eg_check_real(const char *op, const char *name, const eg_tensor *t);
+eg_status eg_check_dtype(const char *op, const char *name, const eg_tensor *t, int dtype);
+eg_status eg_check_dims(const char *op, const char *name, const eg_tensor *t, int dims);
+eg_status eg_check_contiguous(const char *op, const char *name, const eg_tensor *t);
+eg_status eg_check_same_shape(const char *op, const char *a_name, const eg_tensor *a, const char *b_name, const eg_tensor *b);
+eg_status eg_check_same_dtype(const char *op, const char *a_name, const eg_tensor *a, const char *b_name, const eg_tensor *b);
+/* An output's shape against the one wanted. */
+eg_status eg_check_shape(const char *op, const char *name, const eg_tensor *t, int dims, const int64_t *size);
+
+/* Returns the status of a failed check from the calling function. */
+#define EG_TRY(expression)                            \
+  do {                                                \
+    eg_status eg_try_status = (expression);           \
+    if (eg_try_status != EG_OK) return eg_try_status; \
+  } while (0)
+
+/* ---- shapes (tensor.c) ---- */
+
+/* The broadcast shape of two lists of sizes; false when they do not fit. */
+bool eg_broadcast_sizes(int a_dims, const int64_t *a, int b_dims, const int64_t *b, int *dims, int64_t *size);
+/* The strides with which t is read as if it had the given (broadcast) shape; false when it cannot be. */
+bool eg_broadcast_strides(const eg_tensor *t, int dims, const int64_t *size, int64_t *stride);
+/* Row-major strides. */
+void eg_row_major(int dims, const int64_t *size, int64_t *stride);
+/* a * b and a + b without overflow; false when they do not fit into int64. */
+static inline bool eg_multiply(int64_t a, int64_t b, int64_t *out) { return !__builtin_mul_overflow(a, b, out); }
+
+/* ---- memory (storage.c): every byte of the core comes from here, so that failure can be rehearsed ---- */
+
+/* 64-byte aligned block; NULL with EG_ENOMEM's message. Free with eg_block_free(block, bytes). */
+void *eg_block_new(size_t bytes);
+void eg_block_free(void *block, size_t bytes);
+/* malloc and realloc for headers and tables; count in no statistics, but fail when told to. */
+void *eg_malloc(size_t bytes);
+
+/* ---- threads (parallel.c) ---- */
+
+/* Calls work(context, tile) for every tile 0..tiles-1, on as many threads as are set, in any order. The caller cuts
+ * its work by shape alone, each tile writes its own output, so that results do not depend on the threads. */
+typedef void (*eg_tile_work)(void *context, int64_t tile);
+void eg_parallel(int64_t tiles, eg_tile_work work, void *context);
+/* Number of the calling thread within eg_parallel: 0 .. eg_threads_get() - 1. */
+int eg_thread_number(void);
+/* Elements of cheap work below which one tile is enough, and the tile size for element-wise loops. */
+enum { EG_TILE = 16384 };
+static inline int64_t eg_tiles(int64_t count, int64_t tile) { return (count + tile - 1) / tile; }
+
+/* Random blocks for kernels (random.c): out[4] for block `index` counted from the stream's present counter. */
+void eg_rng_block(const eg_rng *rng, uint64_t index, uint32_t out[4]);
+void eg_rng_advance(eg_rng *rng, uint64_t blocks);
+
+#endif

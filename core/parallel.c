@@ -1,0 +1,146 @@
+/* parallel.c - one thread pool with blocking waits.
+ *
+ * Work comes in tiles that are cut by shape alone; threads take the next tile from an atomic counter. A thread with
+ * nothing to do sleeps on a condition variable: it never spins, so that neighbours on the machine keep their cores.
+ * BLAS is told to use one thread a call: its tiles are ours. */
+
+#include <cblas.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+enum { MAX_THREADS = 256 };
+
+static struct {
+  pthread_mutex_t lock;
+  pthread_cond_t wake, done;
+  pthread_t thread[MAX_THREADS];
+  int wanted, running; /* threads that take part, the caller included; workers started */
+  uint64_t round;      /* counts calls of eg_parallel that woke workers */
+  int busy;            /* workers that have not finished this round */
+  bool stop;
+  eg_tile_work work;
+  void *context;
+  int64_t tiles;
+  atomic_int_fast64_t next;
+} pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
+
+static _Thread_local int thread_number;
+static _Thread_local bool inside;
+
+int eg_thread_number(void) { return thread_number; }
+
+static void take_tiles(void) {
+  int64_t tile;
+  inside = true;
+  while ((tile = atomic_fetch_add(&pool.next, 1)) < pool.tiles) pool.work(pool.context, tile);
+  inside = false;
+}
+
+static void *worker(void *argument) {
+  thread_number = (int)(intptr_t)argument;
+  uint64_t seen = 0;
+  pthread_mutex_lock(&pool.lock);
+  for (;;) {
+    while (!pool.stop && pool.round == seen) pthread_cond_wait(&pool.wake, &pool.lock);
+    if (pool.stop) break;
+    seen = pool.round;
+    pthread_mutex_unlock(&pool.lock);
+    take_tiles();
+    pthread_mutex_lock(&pool.lock);
+    if (--pool.busy == 0) pthread_cond_signal(&pool.done);
+  }
+  pthread_mutex_unlock(&pool.lock);
+  return NULL;
+}
+
+static void stop_workers(void) {
+  if (pool.running == 0) return;
+  pthread_mutex_lock(&pool.lock);
+  pool.stop = true;
+  pthread_cond_broadcast(&pool.wake);
+  pthread_mutex_unlock(&pool.lock);
+  for (int i = 0; i < pool.running; i++) pthread_join(pool.thread[i], NULL);
+  pool.running = 0;
+  pool.stop = false;
+}
+
+/* Starts wanted - 1 workers with every signal blocked, so that signals reach the main thread. Fewer are fine. */
+static void start_workers(void) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pool.round = 0;
+  while (pool.running < pool.wanted - 1) {
+    void *number = (void *)(intptr_t)(pool.running + 1);
+    if (pthread_create(&pool.thread[pool.running], NULL, worker, number)) break;
+    pool.running++;
+  }
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  if (pool.running < pool.wanted - 1) pool.wanted = pool.running + 1;
+}
+
+void eg_parallel(int64_t tiles, eg_tile_work work, void *context) {
+  if (pool.wanted == 0) eg_threads_set(eg_cores());
+  if (tiles <= 1 || pool.wanted <= 1 || inside) {
+    for (int64_t tile = 0; tile < tiles; tile++) work(context, tile);
+    return;
+  }
+  if (pool.running == 0) start_workers();
+  pthread_mutex_lock(&pool.lock);
+  pool.work = work;
+  pool.context = context;
+  pool.tiles = tiles;
+  atomic_store(&pool.next, 0);
+  pool.busy = pool.running;
+  pool.round++;
+  pthread_cond_broadcast(&pool.wake);
+  pthread_mutex_unlock(&pool.lock);
+  take_tiles();
+  pthread_mutex_lock(&pool.lock);
+  while (pool.busy > 0) pthread_cond_wait(&pool.done, &pool.lock);
+  pthread_mutex_unlock(&pool.lock);
+}
+
+eg_status eg_threads_set(int count) {
+  if (count < 1 || count > MAX_THREADS)
+    return eg_fail(EG_EINVAL, "threads: %d is out of range, expected 1 to %d", count, MAX_THREADS);
+  if (count != pool.wanted) stop_workers();
+  pool.wanted = count;
+  return EG_OK;
+}
+
+int eg_threads_get(void) { return pool.wanted ? pool.wanted : eg_cores(); }
+
+int eg_cores(void) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return EG_MAX(1, EG_MIN(CPU_COUNT(&set), MAX_THREADS));
+  return (int)EG_MAX(1, EG_MIN(sysconf(_SC_NPROCESSORS_ONLN), MAX_THREADS));
+}
+
+const char *eg_blas(void) {
+  static char text[256];
+  snprintf(text, sizeof text, "%s, core type %s", openblas_get_config(), openblas_get_corename());
+  return text;
+}
+
+const char *eg_build(void) {
+  return "gcc " __VERSION__
+#if defined(__AVX512F__)
+         " AVX-512"
+#elif defined(__AVX2__) && defined(__FMA__)
+         " AVX2+FMA"
+#else
+         " portable"
+#endif
+      ;
+}
+
+__attribute__((constructor)) static void one_blas_thread(void) { openblas_set_num_threads(1); }
+__attribute__((destructor)) static void leave(void) { stop_workers(); }
