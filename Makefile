@@ -1,5 +1,5 @@
-# Engram: make | make demo | make test | make bench | make asan | make lint | make install PREFIX=/usr/local
-# Everything is built into BUILD (default: build/). `make demo` and `make test` install missing packages first.
+# Engram: make | make demo | make test | make bench | make asan | make lint | make install PREFIX=/usr/local DESTDIR=
+# Everything is built into BUILD. `make demo` and `make test` first install the packages that are missing.
 
 BUILD    ?= build
 PREFIX   ?= /usr/local
@@ -7,8 +7,8 @@ CC       := gcc
 ARCH     ?= -march=native
 OPTIMIZE ?= -O3
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
-CFLAGS   += -std=c11 -D_GNU_SOURCE -g $(OPTIMIZE) $(ARCH) -fno-math-errno -fno-trapping-math -fPIC -pthread $(WARN) $(SANITIZE)
-LDFLAGS  += -pthread $(SANITIZE)
+BASE     := -std=c11 -D_GNU_SOURCE -g $(ARCH) -fno-math-errno -fno-trapping-math -fPIC -pthread $(WARN)
+COMPILE   = $(CC) $(BASE) $(OPTIMIZE) $(SANITIZE) $(CFLAGS)
 
 # The one list of packages (Debian). LuaJIT, OpenBLAS, libyaml and cmocka are the project's; jansson: JSON; zlib: gzip;
 # curl: downloads; clang-format and luacheck: make lint.
@@ -18,29 +18,119 @@ PACKAGES := gcc pkg-config luajit libluajit-5.1-dev libopenblas-dev libyaml-dev 
 LIBS     := -lopenblas -ljansson -lz -lm
 HOST     := $(filter core/main.c core/repl.c,$(wildcard core/*.c))
 SOURCES  := $(filter-out $(HOST),$(wildcard core/*.c))
-OBJECTS  := $(SOURCES:core/%.c=$(BUILD)/obj/%.o)
-HEADERS  := $(wildcard core/*.h)
+OBJECTS  := $(SOURCES:core/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/texts.o
+PROGRAM  := $(BUILD)/engram
 
-all: $(BUILD)/libengram.so $(BUILD)/engram
+# The C tests, and the core once more for them, are always built with the sanitizers.
+CHECKED  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+C_TESTS  := $(patsubst tests/core/%.c,$(BUILD)/test/%,$(wildcard tests/core/test_*.c))
 
-$(BUILD)/obj/%.o: core/%.c $(HEADERS) Makefile
+.PHONY: all deps demo test c-tests bench asan lint install uninstall clean force
+.DELETE_ON_ERROR:
+
+all: $(BUILD)/libengram.so $(PROGRAM)
+
+# ---- the library and the program ------------------------------------------------------------------------------------
+
+# Holds the compile command; rewritten, and so everything rebuilt, only when the command changes.
+$(BUILD)/flags: force
+	@mkdir -p $(BUILD)
+	@echo '$(COMPILE)' | cmp -s - $@ || echo '$(COMPILE)' > $@
+
+$(BUILD)/obj/%.o: core/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) -c $< -o $@
+	$(COMPILE) -MMD -MP -c $< -o $@
 
-# The preprocessed header as a C string, so that the library and its declarations cannot drift apart.
-$(BUILD)/obj/header.c: core/engram.h Makefile
+# The preprocessed header and the compile command as C strings: the library and its declarations cannot drift apart.
+$(BUILD)/obj/texts.c: core/engram.h $(BUILD)/flags
 	@mkdir -p $(@D)
-	@{ echo 'extern const char eg_header_text[];'; echo 'const char eg_header_text[] ='; \
-	   $(CC) -E -P -D_STDDEF_H -D_STDDEF_H_ -D_STDINT_H $< | sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/'; echo ';'; } > $@
+	@{ echo 'extern const char eg_header_text[], eg_flags_text[];'; \
+	   echo 'const char eg_header_text[] ='; \
+	   $(CC) -E -P -D_STDDEF_H -D_STDDEF_H_ -D_STDINT_H $< | sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/'; echo ';'; \
+	   echo 'const char eg_flags_text[] ='; sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&"/' $(BUILD)/flags; echo ';'; } > $@
 
-$(BUILD)/obj/header.o: $(BUILD)/obj/header.c
-	$(CC) -std=c11 -fPIC $(SANITIZE) -c $< -o $@
+$(BUILD)/obj/texts.o: $(BUILD)/obj/texts.c
+	$(COMPILE) -c $< -o $@
 
-$(BUILD)/libengram.so: $(OBJECTS) $(BUILD)/obj/header.o
-	$(CC) -shared $(LDFLAGS) $^ $(LIBS) -o $@
+$(BUILD)/libengram.so: $(OBJECTS)
+	$(COMPILE) -shared $^ $(LIBS) -o $@
 
-$(BUILD)/engram: $(HOST) $(HEADERS) $(BUILD)/libengram.so
-	$(CC) $(CFLAGS) $$(pkg-config --cflags luajit) $(HOST) -o $@ $(LDFLAGS) -L$(BUILD) -lengram \
-	  $$(pkg-config --libs luajit) -ldl -Wl,-E -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
+$(PROGRAM): $(HOST) $(BUILD)/libengram.so
+	$(COMPILE) -MMD -MP -MF $(BUILD)/obj/program.d $$(pkg-config --cflags luajit) $(HOST) -o $@ -L$(BUILD) -lengram \
+	  $$(pkg-config --libs luajit) -Wl,-E -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
 
-.PHONY: all
+$(BUILD)/test/obj/%.o: core/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -O1 $(CHECKED) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/test/libengram.a: $(SOURCES:core/%.c=$(BUILD)/test/obj/%.o)
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(BUILD)/test/test_%: tests/core/test_%.c $(BUILD)/test/libengram.a
+	$(CC) $(BASE) -O1 $(CHECKED) $(CFLAGS) -MMD -MP -MF $@.d -Icore $< -o $@ $(BUILD)/test/libengram.a -lcmocka $(LIBS)
+
+c-tests: $(C_TESTS)
+
+-include $(wildcard $(BUILD)/obj/*.d $(BUILD)/test/*.d $(BUILD)/test/obj/*.d)
+
+# ---- packages -------------------------------------------------------------------------------------------------------
+
+deps:
+	@if ! command -v dpkg-query >/dev/null; then \
+	  echo 'This system has no apt: install what these Debian packages hold, then run make: $(PACKAGES)'; exit 0; fi; \
+	missing=; for package in $(PACKAGES); do \
+	  dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; done; \
+	[ -z "$$missing" ] && exit 0; \
+	as_root=; [ "$$(id -u)" = 0 ] || as_root=sudo; \
+	if [ -n "$$as_root" ] && ! command -v sudo >/dev/null; then \
+	  echo "These packages are missing; install them as root:$$missing"; exit 1; fi; \
+	echo "Installing$$missing"; \
+	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing
+
+# ---- what to do with it: each of these builds in a second make, when the packages are there -----------------------------
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	$(PROGRAM) run experiments/classp_vision.lua data=glyphs small=true
+
+test: deps
+	@$(MAKE) --no-print-directory all c-tests
+	@$(PROGRAM) run --no-run tests/run.lua $(BUILD)
+
+bench: deps
+	@$(MAKE) --no-print-directory all
+	@for file in tests/bench/*.lua; do $(PROGRAM) run --no-run $$file || exit 1; done
+
+# Every test, with the library and the program under the sanitizers and leaks counted.
+asan: deps
+	@ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 \
+	  $(MAKE) --no-print-directory test BUILD=$(BUILD)/asan OPTIMIZE=-O1 SANITIZE='$(CHECKED)'
+
+# Formatting, luacheck, and no global variable written by a library file.
+lint: deps
+	clang-format --dry-run -Werror $(wildcard core/*.[ch] tests/core/*.[ch])
+	luacheck --quiet lua tests experiments
+	@for file in $$(find lua -name '*.lua'); do luajit -bl $$file | grep GSET | sed "s|^|$$file: |"; done | (! grep .)
+
+# ---- installation ---------------------------------------------------------------------------------------------------
+
+INTO = $(DESTDIR)$(PREFIX)
+
+install: all
+	install -d $(INTO)/bin $(INTO)/lib/pkgconfig $(INTO)/include/engram $(INTO)/share/engram
+	install -m 755 $(PROGRAM) $(INTO)/bin/engram
+	install -m 644 $(BUILD)/libengram.so $(INTO)/lib/libengram.so
+	install -m 644 core/engram.h $(INTO)/include/engram/engram.h
+	cd lua && find . -name '*.lua' -exec install -D -m 644 {} $(abspath $(INTO))/share/engram/lua/{} \;
+	cd experiments && find . -type f -exec install -D -m 644 {} $(abspath $(INTO))/share/engram/experiments/{} \;
+	printf '%s\n' 'prefix=$(PREFIX)' '' 'Name: engram' 'Description: continual learning toolkit, C core' \
+	  'Version: $(shell luajit -e 'print(dofile "lua/engram/version.lua")')' 'Cflags: -I$${prefix}/include/engram' \
+	  'Libs: -L$${prefix}/lib -lengram' > $(INTO)/lib/pkgconfig/engram.pc
+
+uninstall:
+	rm -rf $(INTO)/bin/engram $(INTO)/lib/libengram.so $(INTO)/include/engram $(INTO)/share/engram \
+	  $(INTO)/lib/pkgconfig/engram.pc
+
+clean:
+	rm -rf $(BUILD)

@@ -1,0 +1,137 @@
+/* main.c - the engram executable: hosts LuaJIT, finds Engram's Lua files, turns signals into interrupts and hands the
+ * command line to lua/engram/cli/main.lua, whose result is the exit code. */
+#include <lauxlib.h>
+#include <lualib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+enum { PATH_LENGTH = 4096 };
+
+static lua_State *host; /* NULL when no Lua code can be running */
+
+/* ---- signals ---- */
+
+static void stop_hook(lua_State *L, lua_Debug *unused) {
+  (void)unused;
+  lua_sethook(L, NULL, 0, 0);
+  luaL_error(L, "interrupted");
+}
+
+/* The first signal asks: tensor operations fail, the trainer stops after its step, interpreted Lua code raises an
+ * error (unless somebody polls the flag). The second tells how to force, the third has the system's own effect. */
+static void on_signal(int number) {
+  static volatile sig_atomic_t asked;
+  asked = eg_interrupt_get() ? asked + 1 : 1;
+  eg_interrupt_set(number);
+  if (host && (asked > 1 || eg_interrupt_pending()))
+    lua_sethook(host, stop_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+  if (asked == 2) {
+    static const char text[] = "\nengram: stopping at the next safe point; once more stops at once, without saving\n";
+    ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
+    (void)ignored;
+  } else if (asked > 2) {
+    signal(number, SIG_DFL);
+    raise(number);
+  }
+}
+
+static void catch_signals(void) {
+  static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1};
+  struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: Ctrl-C ends a read at the prompt */
+  sigemptyset(&action.sa_mask);
+  for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) sigaction(numbers[i], &action, NULL);
+}
+
+/* ---- Engram's Lua files ---- */
+
+/* folder/name; false when it cannot be read. */
+static bool readable(char path[PATH_LENGTH], const char *folder, const char *name) {
+  return snprintf(path, PATH_LENGTH, "%s/%s", folder, name) < PATH_LENGTH && access(path, R_OK) == 0;
+}
+
+static bool is_lua_folder(const char *folder) {
+  char path[PATH_LENGTH];
+  return readable(path, folder, "engram/cli/main.lua");
+}
+
+/* Writes the folder that holds engram/: $ENGRAM_LUA, the installed one, or the source tree's (beside build/ or above
+ * build/asan/). */
+static bool find_lua_folder(char folder[PATH_LENGTH], const char *program) {
+  const char *chosen = getenv("ENGRAM_LUA");
+  if (chosen && *chosen) return is_lua_folder(chosen) && realpath(chosen, folder);
+  char beside[PATH_LENGTH];
+  snprintf(beside, sizeof beside, "%.*s", (int)(strrchr(program, '/') - program), program);
+  static const char *const places[] = {"../share/engram/lua", "../lua", "../../lua"};
+  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+    char path[PATH_LENGTH];
+    if (readable(path, beside, places[i]) && is_lua_folder(path) && realpath(path, folder)) return true;
+  }
+  return false;
+}
+
+/* package.path: Engram's own files first; in the source tree also its root, for `require "tests.harness"`. */
+static void set_package_path(lua_State *L, const char *folder) {
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "path");
+  const char *before = lua_tostring(L, -1);
+  lua_pushlstring(L, folder, (size_t)(strrchr(folder, '/') - folder));
+  const char *root = lua_tostring(L, -1);
+  char harness[PATH_LENGTH];
+  if (readable(harness, root, "tests/harness.lua"))
+    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s/?.lua;%s", folder, folder, root, before);
+  else
+    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", folder, folder, before);
+  lua_setfield(L, -4, "path");
+  lua_pop(L, 3);
+}
+
+/* ---- start ---- */
+
+/* The words of the command line, as in plain Lua; arg[0] is the path of this executable. */
+static void set_arguments(lua_State *L, const char *program, int count, char **words) {
+  lua_newtable(L);
+  lua_pushstring(L, program);
+  lua_rawseti(L, -2, 0);
+  for (int i = 1; i < count; i++) {
+    lua_pushstring(L, words[i]);
+    lua_rawseti(L, -2, i);
+  }
+  lua_setglobal(L, "arg");
+}
+
+/* Runs the command line; the exit code. */
+static int run(lua_State *L, const char *folder) {
+  char path[PATH_LENGTH];
+  readable(path, folder, "engram/cli/main.lua");
+  if (luaL_loadfile(L, path) == 0 && lua_pcall(L, 0, 1, 0) == 0) return (int)lua_tointeger(L, -1);
+  const char *text = lua_tostring(L, -1);
+  fprintf(stderr, "engram: %s\n", text ? text : "an error without a message");
+  return eg_interrupt_get() ? 128 + eg_interrupt_get() : 1;
+}
+
+static int fail(const char *text) {
+  fprintf(stderr, "engram: %s\n", text);
+  return 1;
+}
+
+int main(int count, char **words) {
+  char program[PATH_LENGTH] = "", folder[PATH_LENGTH];
+  if (readlink("/proc/self/exe", program, sizeof program - 1) <= 0) return fail("cannot read /proc/self/exe");
+  if (!find_lua_folder(folder, program))
+    return fail("no Lua files beside the executable; set ENGRAM_LUA to the folder that holds engram/");
+  lua_State *L = luaL_newstate();
+  if (!L) return fail("out of memory");
+  luaL_openlibs(L);
+  set_package_path(L, folder);
+  set_arguments(L, program, count, words);
+  host = L;
+  catch_signals();
+  int code = run(L, folder);
+  host = NULL;
+  lua_close(L);
+  return code;
+}

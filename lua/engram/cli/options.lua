@@ -1,0 +1,79 @@
+-- options.lua: one table of options per command; from it come the parsing, the help and the suggestions.
+-- An option: { "name", value = "WORD" (what it takes; none: a switch), number = true (a whole number), doc = "..." }.
+local suggest = require "engram.suggest"
+
+local options = {}
+
+-- Stops the command with exit code 2 and a message; main.lua catches it.
+function options.usage_error(message, ...)
+   if select("#", ...) > 0 then message = message:format(...) end
+   error(setmetatable({ usage = message }, { __tostring = function(self) return self.usage end }), 0)
+end
+local usage_error = options.usage_error
+
+local function find(list, name)
+   for _, option in ipairs(list) do if option[1] == name then return option end end
+end
+
+local function names(list)
+   local set = {}
+   for _, option in ipairs(list) do set["--" .. option[1]] = true end
+   return set
+end
+
+-- The option's value from "--name=value" or the next word; the second result says whether the next word was used.
+local function value_of(option, given, next_word)
+   local value = given or next_word
+   if value == nil then usage_error("--%s: expected %s after it", option[1], option.value) end
+   if option.number then
+      local number = tonumber(value)
+      if not number or number % 1 ~= 0 then usage_error("--%s: expected a whole number, got '%s'", option[1], value) end
+      value = number
+   end
+   return value, given == nil
+end
+
+-- Splits words into values of options and the rest. Words after "--" are left alone. With `pass`, unknown options after
+-- the first plain word belong to the rest: they are a script's.
+function options.parse(command, words, pass)
+   local list, values, rest, i = command.options or {}, {}, {}, 1
+   while i <= #words do
+      local word = words[i]
+      if word == "--" then
+         for j = i + 1, #words do rest[#rest + 1] = words[j] end
+         break
+      end
+      local name, given = word:match "^%-%-([%w-]+)=(.*)$"
+      name = name or word:match "^%-%-([%w-]+)$"
+      local option = name and find(list, name)
+      if option and option.value then
+         local used
+         values[name], used = value_of(option, given, words[i + 1])
+         if used then i = i + 1 end
+      elseif option then
+         if given then usage_error("--%s takes no value, got '%s'", name, given) end
+         values[name] = true
+      elseif word:match "^%-." and not (pass and #rest > 0) then
+         usage_error("unknown option '%s'%s", word, suggest.hint(word, names(list)))
+      else
+         rest[#rest + 1] = word
+      end
+      i = i + 1
+   end
+   return values, rest
+end
+
+-- The help text of a command.
+function options.help(name, command)
+   local lines = { ("usage: engram %s"):format(command.usage or name), "", command.summary }
+   if command.text then lines[#lines + 1] = "\n" .. command.text end
+   if command.options and #command.options > 0 then
+      lines[#lines + 1] = "\noptions:"
+      for _, option in ipairs(command.options) do
+         lines[#lines + 1] = ("  %-20s %s"):format("--" .. option[1] .. (option.value and " " .. option.value or ""), option.doc)
+      end
+   end
+   return table.concat(lines, "\n")
+end
+
+return options
