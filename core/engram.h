@@ -308,6 +308,7 @@ void eg_sha256_bytes(eg_sha256 *h, const void *bytes, size_t length);
 eg_status eg_sha256_tensor(eg_sha256 *h, const eg_tensor *t); /* its elements in row-major order */
 void eg_sha256_end(eg_sha256 *h, char hex[65]);
 eg_status eg_sha256_file(const char *path, char hex[65]);
+eg_status eg_sha256_unpacked(const char *path, char hex[65]); /* of what a gzip file unpacks to; plain files as they are */
 
 /* safetensors. A reader maps nothing: it checks the header, then reads tensors one by one. */
 typedef struct eg_safetensors eg_safetensors;

@@ -1,0 +1,110 @@
+/* sha256.c - SHA-256 (FIPS 180-4) of bytes, tensors and files: content hashes and checks of downloads. */
+#include <stdio.h>
+#include <zlib.h>
+
+#include "file.h"
+
+static const uint32_t round_constant[64] = {
+    0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5, 0xd807aa98, 0x12835b01,
+    0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174, 0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc,
+    0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da, 0x983e5152, 0xa831c66d, 0xb00327c8, 0xbf597fc7, 0xc6e00bf3, 0xd5a79147,
+    0x06ca6351, 0x14292967, 0x27b70a85, 0x2e1b2138, 0x4d2c6dfc, 0x53380d13, 0x650a7354, 0x766a0abb, 0x81c2c92e, 0x92722c85,
+    0xa2bfe8a1, 0xa81a664b, 0xc24b8b70, 0xc76c51a3, 0xd192e819, 0xd6990624, 0xf40e3585, 0x106aa070, 0x19a4c116, 0x1e376c08,
+    0x2748774c, 0x34b0bcb5, 0x391c0cb3, 0x4ed8aa4a, 0x5b9cca4f, 0x682e6ff3, 0x748f82ee, 0x78a5636f, 0x84c87814, 0x8cc70208,
+    0x90befffa, 0xa4506ceb, 0xbef9a3f7, 0xc67178f2};
+
+static uint32_t rotate(uint32_t x, int by) { return x >> by | x << (32 - by); }
+
+static void mix(uint32_t state[8], const uint8_t *block) {
+  uint32_t w[64], s[8];
+  for (int i = 0; i < 16; i++)
+    w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 | (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
+  for (int i = 16; i < 64; i++) {
+    uint32_t a = w[i - 15], b = w[i - 2];
+    w[i] = w[i - 16] + (rotate(a, 7) ^ rotate(a, 18) ^ a >> 3) + w[i - 7] + (rotate(b, 17) ^ rotate(b, 19) ^ b >> 10);
+  }
+  memcpy(s, state, sizeof s);
+  for (int i = 0; i < 64; i++) {
+    uint32_t choose = (s[4] & s[5]) ^ (~s[4] & s[6]), majority = (s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]);
+    uint32_t first = s[7] + (rotate(s[4], 6) ^ rotate(s[4], 11) ^ rotate(s[4], 25)) + choose + round_constant[i] + w[i];
+    uint32_t second = (rotate(s[0], 2) ^ rotate(s[0], 13) ^ rotate(s[0], 22)) + majority;
+    memmove(s + 1, s, 7 * sizeof *s);
+    s[4] += first;
+    s[0] = first + second;
+  }
+  for (int i = 0; i < 8; i++) state[i] += s[i];
+}
+
+void eg_sha256_begin(eg_sha256 *h) {
+  static const uint32_t initial[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
+                                      0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
+  memcpy(h->state, initial, sizeof initial);
+  h->length = 0;
+}
+
+void eg_sha256_bytes(eg_sha256 *h, const void *bytes, size_t length) {
+  const uint8_t *in = bytes;
+  size_t held = h->length % 64;
+  h->length += length;
+  if (held > 0) {
+    size_t take = EG_MIN(length, 64 - held);
+    if (take > 0) memcpy(h->block + held, in, take);
+    if (held + take < 64) return;
+    mix(h->state, h->block);
+    in += take, length -= take;
+  }
+  for (; length >= 64; in += 64, length -= 64) mix(h->state, in);
+  if (length > 0) memcpy(h->block, in, length);
+}
+
+static eg_status hash_sink(void *h, const void *bytes, size_t length) { return eg_sha256_bytes(h, bytes, length), EG_OK; }
+
+eg_status eg_sha256_tensor(eg_sha256 *h, const eg_tensor *t) {
+  EG_TRY(eg_check_live("sha256", "tensor", t));
+  return eg_each_bytes(t, hash_sink, h);
+}
+
+void eg_sha256_end(eg_sha256 *h, char hex[65]) {
+  uint8_t tail[72] = {0x80};
+  uint64_t bits = h->length * 8;
+  size_t padding = 64 - (h->length + 8) % 64;
+  for (int i = 0; i < 8; i++) tail[padding + (size_t)i] = (uint8_t)(bits >> (56 - 8 * i));
+  eg_sha256_bytes(h, tail, padding + 8);
+  for (int i = 0; i < 8; i++) snprintf(hex + 8 * i, 9, "%08x", h->state[i]);
+}
+
+/* Hashes what gzread gives of an open file: the bytes themselves, or what they unpack to when `unpack`. */
+static eg_status hash_file(const char *path, bool unpack, char hex[65]) {
+  eg_reader reader;
+  eg_sha256 h;
+  uint8_t chunk[1 << 16];
+  EG_TRY(eg_reader_open(&reader, path));
+  eg_status status = EG_OK;
+  gzFile packed = unpack ? gzdopen(reader.descriptor, "rb") : NULL;
+  if (unpack && !packed) {
+    eg_reader_close(&reader);
+    return eg_fail(EG_ENOMEM, "%s: out of memory", path);
+  }
+  eg_sha256_begin(&h);
+  for (int64_t at = 0, got = 1; got > 0 && !status; at += got) {
+    if (eg_interrupt_pending()) status = eg_fail(EG_EINTR, "interrupted");
+    else if (unpack) {
+      int problem;
+      got = gzread(packed, chunk, sizeof chunk);
+      const char *reason = gzerror(packed, &problem);
+      if (problem != Z_OK && problem != Z_STREAM_END)
+        status = eg_fail(EG_EFORMAT, "%s: cannot be unpacked after %s bytes: %s", path, eg_commas(at), reason);
+    } else {
+      got = EG_MIN((int64_t)sizeof chunk, reader.size - at);
+      status = eg_reader_bytes(&reader, at, chunk, (size_t)got);
+    }
+    if (!status && got > 0) eg_sha256_bytes(&h, chunk, (size_t)got);
+  }
+  if (packed) gzclose(packed);
+  else eg_reader_close(&reader);
+  if (!status) eg_sha256_end(&h, hex);
+  return status;
+}
+
+eg_status eg_sha256_file(const char *path, char hex[65]) { return hash_file(path, false, hex); }
+eg_status eg_sha256_unpacked(const char *path, char hex[65]) { return hash_file(path, true, hex); }

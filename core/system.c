@@ -1,0 +1,154 @@
+/* system.c - what Lua's own library lacks: clocks, memory figures, the terminal, folders, programs. */
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "file.h"
+
+extern char **environ;
+
+double eg_clock(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+}
+
+int64_t eg_resident_bytes(void) {
+  long long pages = 0;
+  FILE *file = fopen("/proc/self/statm", "re");
+  if (!file) return 0;
+  if (fscanf(file, "%*s %lld", &pages) != 1) pages = 0;
+  fclose(file);
+  return pages * sysconf(_SC_PAGESIZE);
+}
+
+int64_t eg_peak_resident_bytes(void) {
+  struct rusage usage;
+  return getrusage(RUSAGE_SELF, &usage) ? 0 : (int64_t)usage.ru_maxrss * 1024;
+}
+
+int eg_is_terminal(int descriptor) { return isatty(descriptor); }
+
+int eg_terminal_width(void) {
+  struct winsize size;
+  return isatty(STDERR_FILENO) && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+int eg_process_id(void) { return (int)getpid(); }
+
+/* ---- folders and files ---- */
+
+int eg_file_kind(const char *path) {
+  struct stat about;
+  if (!path || stat(path, &about)) return 0;
+  return S_ISREG(about.st_mode) ? 1 : S_ISDIR(about.st_mode) ? 2 : 3;
+}
+
+int64_t eg_file_size(const char *path) {
+  struct stat about;
+  return path && stat(path, &about) == 0 ? about.st_size : -1;
+}
+
+static eg_status copy_path(char out[PATH_MAX], const char *path) {
+  if (!path || !*path) return eg_fail(EG_EINVAL, "folder: the path is empty");
+  if (strlen(path) >= PATH_MAX) return eg_fail(EG_EINVAL, "%.60s...: the path is longer than %d bytes", path, PATH_MAX - 1);
+  strcpy(out, path);
+  return EG_OK;
+}
+
+eg_status eg_make_folders(const char *path) {
+  char part[PATH_MAX];
+  EG_TRY(copy_path(part, path));
+  for (char *at = part + 1;; at++) {
+    if (*at && *at != '/') continue;
+    char ended_by = *at;
+    *at = '\0';
+    int problem = mkdir(part, 0777) ? errno : 0;
+    if (problem && eg_file_kind(part) != 2) {
+      errno = problem == EEXIST ? ENOTDIR : problem;
+      return eg_fail_errno(part, "cannot make the folder");
+    }
+    if (!(*at = ended_by)) return EG_OK;
+  }
+}
+
+/* A path that does not exist may be written where its nearest existing folder may. */
+int eg_writable(const char *path) {
+  char part[PATH_MAX];
+  if (copy_path(part, path)) return 0;
+  while (access(part, F_OK) && errno == ENOENT) {
+    char *slash = strrchr(part, '/');
+    if (!slash) return access(".", W_OK) == 0;
+    slash[slash == part] = '\0';
+  }
+  return access(part, W_OK) == 0;
+}
+
+eg_status eg_rename(const char *from, const char *to) {
+  if (!from || !to) return eg_fail(EG_EINVAL, "rename: expected two paths");
+  return rename(from, to) ? eg_fail(EG_EIO, "%s: cannot be renamed to %s: %s", from, to, strerror(errno)) : EG_OK;
+}
+
+/* A name with a line break could not be told from two. */
+static int listed(const struct dirent *entry) {
+  return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 && !strchr(entry->d_name, '\n');
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
+
+const char *eg_list_folder(const char *path) {
+  static char *text;
+  struct dirent **entry;
+  size_t length = 0;
+  if (!path) return eg_fail(EG_EINVAL, "list_folder: expected a path"), NULL;
+  int count = scandir(path, &entry, listed, by_name);
+  if (count < 0) return eg_fail_errno(path, "cannot list the folder"), NULL;
+  for (int i = 0; i < count; i++) length += strlen(entry[i]->d_name) + 1;
+  free(text);
+  text = eg_malloc(length + 1);
+  char *at = text;
+  for (int i = 0; i < count; i++) {
+    if (text) at = stpcpy(stpcpy(at, entry[i]->d_name), "\n");
+    free(entry[i]);
+  }
+  if (text) *at = '\0';
+  free(entry);
+  return text;
+}
+
+/* ---- programs ---- */
+
+/* Starts with default signals, whatever this process ignores or blocks. */
+static int start_program(pid_t *child, const char *const *arguments) {
+  posix_spawnattr_t how;
+  sigset_t all, none;
+  if ((errno = posix_spawnattr_init(&how))) return errno;
+  sigfillset(&all);
+  sigemptyset(&none);
+  posix_spawnattr_setsigdefault(&how, &all);
+  posix_spawnattr_setsigmask(&how, &none);
+  posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  errno = posix_spawnp(child, arguments[0], NULL, &how, (char *const *)arguments, environ);
+  int problem = errno;
+  posix_spawnattr_destroy(&how);
+  return errno = problem;
+}
+
+int eg_run_program(const char *const *arguments) {
+  pid_t child;
+  int result;
+  if (!arguments || !arguments[0]) return eg_fail(EG_EINVAL, "run: expected a program"), -1;
+  if (start_program(&child, arguments)) return eg_fail_errno(arguments[0], "cannot run"), -1;
+  while (waitpid(child, &result, 0) < 0)
+    if (errno != EINTR) return eg_fail_errno(arguments[0], "cannot wait"), -1;
+  return WIFEXITED(result) ? WEXITSTATUS(result) : 128 + WTERMSIG(result);
+}
