@@ -72,10 +72,18 @@ eg_tensor *eg_new_reduced(const eg_tensor *t, int dim, int keep, int dtype);
 eg_tensor *eg_alias(const eg_tensor *t);
 /* A view over t's memory: element offset counted from t's first element. Fails if any element lies outside t's storage. */
 eg_tensor *eg_view(const eg_tensor *t, int dims, const int64_t *size, const int64_t *stride, int64_t offset);
-/* A view of another shape, where strides allow it without a copy; else NULL with EG_ESHAPE left in eg_view_status. */
+/* A view of another shape, where strides allow it without a copy; else NULL with EG_EINVAL's message. */
 eg_tensor *eg_view_shape(const eg_tensor *t, int dims, const int64_t *size);
 /* Releases the tensor and, with its last user, the storage. NULL is allowed. */
 void eg_free(eg_tensor *t);
+
+/* What Lua holds: a tensor, and the number of its record in the graph (0: none). Dropping it frees the tensor. */
+typedef struct eg_handle {
+  eg_tensor *tensor;
+  uint32_t record;
+  uint32_t flags; /* Lua's: 1 outlives its scope, 2 stands in several places of a backward pass */
+} eg_handle;
+void eg_handle_drop(eg_handle *handle);
 
 int eg_same_shape(const eg_tensor *a, const eg_tensor *b);
 /* Number of tensors that share t's storage. */
@@ -297,6 +305,8 @@ eg_status eg_npy_write(const char *path, const eg_tensor *t);
 
 /* Writes bytes to path: temporary file in the same folder, fsync, rename. */
 eg_status eg_file_write(const char *path, const void *bytes, size_t length);
+/* Adds bytes at the end of path, all of them or none: what a full disk cut short is taken off again. */
+eg_status eg_file_append(const char *path, const void *bytes, size_t length);
 /* SHA-256, as 64 hexadecimal digits and a NUL. */
 typedef struct eg_sha256 {
   uint32_t state[8];

@@ -77,6 +77,11 @@ void eg_free(eg_tensor *t) {
   eg_tensors_count(-1);
 }
 
+void eg_handle_drop(eg_handle *handle) {
+  eg_free(handle->tensor);
+  handle->tensor = NULL;
+}
+
 /* ---- shapes like another's ---- */
 
 eg_tensor *eg_new_like(const eg_tensor *t, int dtype) {

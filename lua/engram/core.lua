@@ -1,0 +1,105 @@
+-- core.lua: loads libengram, declares core/engram.h to the FFI, and turns status codes into Lua errors.
+local ffi = require "ffi"
+
+local core = {}
+
+-- The library is found beside this tree (build/, lib/) or by the executable that has it loaded already.
+local function load_library()
+   local here = debug.getinfo(1, "S").source:match "^@(.*)/lua/engram/core%.lua$" or "."
+   local tried = {}
+   for _, path in ipairs{ os.getenv "ENGRAM_LIBRARY" or "", here .. "/build/libengram.so", here .. "/../../lib/libengram.so" } do
+      if path ~= "" then
+         local ok, library = pcall(ffi.load, path)
+         if ok then return library end
+         tried[#tried + 1] = tostring(library)
+      end
+   end
+   error("engram: cannot load libengram.so; run `make` first:\n  " .. table.concat(tried, "\n  "), 0)
+end
+
+local function hosted()                 -- the engram executable is linked to the library
+   ffi.cdef "extern const char eg_header_text[];"
+   return pcall(function() return ffi.C.eg_header_text[0] end)
+end
+
+local C = hosted() and ffi.C or load_library()
+ffi.cdef(ffi.string(ffi.cast("const char *", C.eg_header_text)))
+core.C = C
+
+-- ---- errors -------------------------------------------------------------------------------------------------------
+
+local library_folder = debug.getinfo(1, "S").source:match "^@(.*/)core%.lua$" or "lua/engram/"
+
+-- "file:line: " of the first caller outside this library, so that an error points at the user's line.
+local function position()
+   for level = 3, 60 do
+      local info = debug.getinfo(level, "Sl")
+      if not info then break end
+      if info.what ~= "C" and info.source:sub(2, #library_folder + 1) ~= library_folder and info.currentline > 0 then
+         return ("%s:%d: "):format(info.short_src, info.currentline)
+      end
+   end
+   return ""
+end
+
+-- Raises message, with the user's file and line before it.
+function core.raise(message, ...)
+   if select("#", ...) > 0 then message = message:format(...) end
+   error(position() .. message, 0)
+end
+local raise = core.raise
+
+-- Raises the core's last message unless status is EG_OK.
+function core.check(status)
+   if status ~= 0 then raise("%s", ffi.string(C.eg_error_message())) end
+end
+
+function core.message() return ffi.string(C.eg_error_message()) end
+
+-- ---- options ------------------------------------------------------------------------------------------------------
+
+local suggest
+
+-- Checks a table of options: every key must be in `allowed` (a set or a list of names); nil stands for no options.
+function core.options(who, given, allowed)
+   if given == nil then return {} end
+   if type(given) ~= "table" then raise("%s: options must be a table, got %s", who, core.typename(given)) end
+   suggest = suggest or require "engram.suggest"
+   local names = allowed
+   if #allowed > 0 then
+      names = {}
+      for _, name in ipairs(allowed) do names[name] = true end
+   end
+   for key in pairs(given) do
+      if names[key] == nil then
+         raise("%s: unknown option %s%s", who, type(key) == "string" and "'" .. key .. "'" or "[" .. tostring(key) .. "]",
+            suggest.hint(key, names))
+      end
+   end
+   return given
+end
+
+-- The type of a value as users know it: "tensor" for tensors, else Lua's.
+function core.typename(value)
+   if type(value) == "cdata" and core.Handle and ffi.istype(core.Handle, value) then return "tensor" end
+   return type(value)
+end
+
+-- ---- threads, interrupts, memory ------------------------------------------------------------------------------------
+
+-- Sets the number of threads (1 to 256) when given; returns it. Threads never change a bit of any result.
+function core.threads(count)
+   if count ~= nil then
+      if type(count) ~= "number" or count % 1 ~= 0 then raise("threads: expected a whole number, got %s", tostring(count)) end
+      core.check(C.eg_threads_set(count))
+   end
+   return C.eg_threads_get()
+end
+
+-- The signal that asked this process to stop, or nil.
+function core.interrupted()
+   local signal = C.eg_interrupt_get()
+   return signal ~= 0 and signal or nil
+end
+
+return core

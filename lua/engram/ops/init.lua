@@ -1,0 +1,31 @@
+-- ops/init.lua: the registry of differentiable operations.
+--
+-- define(name, operation) checks an operation and files it. An operation has
+--   doc        one line
+--   forward    function(a, b, ...) -> output, saved
+--   backward   function(node, grad) -> gradient of each of the first three arguments, made of operations
+--   fused      optional: the same by kernels, first order only
+--   squares    optional: function(node, grad) -> per argument, the sum over samples of the squared per-sample gradient
+--   keeps      which arguments (by number) and whether the "out"put the backward needs
+--   broadcasts true when arguments are stretched to the output's shape; the engine undoes it
+--   samples    function() -> list of argument lists, from which the tests are generated (tests/lua/test_ops.lua)
+local ops = {}
+local names = {}
+
+local function define(name, operation)
+   if ops[name] then error("operation '" .. name .. "' is registered already", 2) end
+   if type(operation.samples) ~= "function" then error("operation '" .. name .. "' has no samples; it cannot be tested", 2) end
+   if not (operation.forward and operation.backward) then error("operation '" .. name .. "' needs forward and backward", 2) end
+   operation.name = name
+   operation.keep = {}
+   for _, what in ipairs(operation.keeps or {}) do operation.keep[what] = true end
+   ops[name] = operation
+   names[#names + 1] = name
+   return operation
+end
+
+for _, family in ipairs{ "unary", "binary", "view", "reduce", "index", "matmul", "conv", "pool", "norm", "softmax", "dropout" } do
+   require("engram.ops." .. family)(define)
+end
+
+return { registry = ops, names = names, define = define }

@@ -1,0 +1,115 @@
+-- ops/matmul.lua: products of matrices, and the linear layer's product with its bias.
+local core = require "engram.core"
+local tensor = require "engram.tensor"
+local autograd = require "engram.autograd"
+local C, check, raise = core.C, core.check, core.raise
+local methods, live = tensor.methods, tensor.live
+local apply = autograd.apply
+
+local function randn(...) return require "engram".randn(...) end
+
+local function swap(x) return x:transpose(-1, -2) end
+
+-- (..., m, k) x (..., k, n) -> (..., m, n)
+local function product_shape(a, b)
+   local x, y = a.shape, b.shape
+   local m, n = x[#x - 1], y[#y]
+   local shape = {}
+   local dims = math.max(#x, #y)
+   for d = 1, dims - 2 do
+      local s, u = x[#x - dims + d] or 1, y[#y - dims + d] or 1
+      shape[d] = s == 1 and u or s
+   end
+   shape[dims - 1], shape[dims] = m, n
+   return shape
+end
+
+local matmul = {
+   doc = "matmul(a, b): product of matrices, or of batches of matrices with broadcast leading dimensions.",
+   keeps = { 1, 2 },
+   broadcasts = true,
+   forward = function(a, b)
+      local out = tensor.new(a.tensor.dtype, product_shape(a, b))
+      check(C.eg_matmul(out.tensor, a.tensor, b.tensor))
+      return out
+   end,
+   backward = function(node, grad)
+      return node.p1 and grad:matmul(swap(node[2])), node.p2 and swap(node[1]):matmul(grad)
+   end,
+   samples = function()
+      return { { randn(3, 4), randn(4, 2) }, { randn(4, 3):t(), randn(2, 4):t() }, { randn(2, 3, 4), randn(4, 2) },
+         { randn(2, 1, 3, 4), randn(3, 4, 2) } }
+   end,
+}
+
+local linear
+linear = {
+   doc = "linear(x, weight, bias): x (n, in) times weight (out, in) transposed, plus bias (out).",
+   keeps = { 1, 2 },
+   forward = function(x, weight, bias)
+      local out = tensor.new(x.tensor.dtype, { x:size(1), weight:size(1) })
+      check(C.eg_linear(out.tensor, x.tensor, weight.tensor, bias and bias.tensor or nil))
+      return out
+   end,
+   backward = function(node, grad)
+      return node.p1 and grad:matmul(node[2]), node.p2 and grad:t():matmul(node[1]), node.p3 and grad:sum(1)
+   end,
+   squares = function(node, grad)
+      local weight, bias = tensor.like(node[2]), node.p3 and tensor.new(grad.tensor.dtype, { grad:size(2) })
+      check(C.eg_fill(weight.tensor, 0))
+      if bias then check(C.eg_fill(bias.tensor, 0)) end
+      check(C.eg_fisher_linear(weight.tensor, bias and bias.tensor or nil, grad.tensor, node[1].tensor, 1))
+      return nil, weight, bias
+   end,
+   samples = function()
+      return { { randn(5, 3), randn(4, 3), randn(4) }, { randn(3, 5):t(), randn(4, 3) } }
+   end,
+}
+
+-- a:matmul(b): matrices, batches of them, or vectors (a vector on the left is a row, on the right a column).
+function methods.matmul(a, b)
+   local x, y = live(a, "matmul"), live(b, "matmul")
+   if x.dims == 0 or y.dims == 0 then raise("matmul: %s x %s: a scalar is no matrix", tensor.shape_text(a), tensor.shape_text(b)) end
+   local row, column = x.dims == 1, y.dims == 1
+   if row then a = a:unsqueeze(1) end
+   if column then b = b:unsqueeze(2) end
+   if a:size(-1) ~= b:size(-2) then
+      raise("matmul: inner sizes differ: %s x %s", tensor.shape_text(a), tensor.shape_text(b))
+   end
+   if a.tensor.dtype ~= b.tensor.dtype then raise("matmul: dtypes differ: %s and %s", a.dtype, b.dtype) end
+   local out = apply(matmul, a, b)
+   if row then out = out:squeeze(-2) end
+   if column then out = out:squeeze(-1) end
+   return out
+end
+methods.mm = methods.matmul
+
+-- a:dot(b): the sum of products of two vectors.
+function methods.dot(a, b)
+   if live(a, "dot").dims ~= 1 or live(b, "dot").dims ~= 1 then
+      raise("dot: expected two vectors, got %s and %s", tensor.shape_text(a), tensor.shape_text(b))
+   end
+   return methods.matmul(a, b)
+end
+
+-- x:linear(weight, bias): x (..., in), weight (out, in), bias (out) or nil -> (..., out).
+function methods.linear(x, weight, bias)
+   live(x, "linear")
+   live(weight, "linear: weight")
+   if bias then live(bias, "linear: bias") end
+   if x.tensor.dims == 0 or weight.tensor.dims ~= 2 or x:size(-1) ~= weight:size(2) then
+      raise("linear: input has %s features, the layer wants %s: input %s, weight %s",
+         x.tensor.dims > 0 and x:size(-1) or "no", weight.tensor.dims == 2 and weight:size(2) or "two dimensions",
+         tensor.shape_text(x), tensor.shape_text(weight))
+   end
+   if x.tensor.dims == 2 then return (apply(linear, x, weight, bias)) end
+   local shape = x.shape
+   local out = apply(linear, x:reshape(-1, shape[#shape]), weight, bias)
+   shape[#shape] = weight:size(1)
+   return out:reshape(shape)
+end
+
+return function(define)
+   define("matmul", matmul)
+   define("linear", linear)
+end

@@ -1,0 +1,230 @@
+-- tensor/construct.lua: new tensors from nothing, from Lua tables and from random streams. Options come last:
+-- { dtype = "float32", requires_grad = false, stream = "default" }.
+local ffi = require "ffi"
+local core = require "engram.core"
+local tensor = require "engram.tensor"
+local random = require "engram.random"
+local C, check, raise = core.C, core.check, core.raise
+
+local construct = {}
+local ALLOWED = { "dtype", "requires_grad", "stream" }
+
+-- Splits f(2, 3, {dtype = ...}) or f({2, 3}, {...}) into a shape and options.
+local function split(who, ...)
+   local given = { ... }
+   local last = given[#given]
+   local options
+   if type(last) == "table" and (#last == 0 and (next(last) ~= nil or #given > 1)) then
+      options = core.options(who, last, ALLOWED)
+      given[#given] = nil
+   end
+   local shape = given
+   if type(given[1]) == "table" then
+      if #given > 1 then raise("%s: expected sizes, or one table of sizes, then options", who) end
+      shape = given[1]
+   end
+   return shape, options or {}
+end
+
+local function finish(x, options)
+   if options.requires_grad then x:requires_grad_() end
+   return x
+end
+
+local function filled(who, value)
+   return function(...)
+      local shape, options = split(who, ...)
+      local x = tensor.new(tensor.dtype_number(options.dtype, 0), shape, who)
+      if value then check(C.eg_fill(x.tensor, value)) end
+      return finish(x, options)
+   end
+end
+construct.zeros, construct.ones, construct.empty = filled("zeros", 0), filled("ones", 1), filled("empty")
+
+-- full(sizes..., value) or full({sizes}, value); full(value) is a scalar.
+function construct.full(...)
+   local given, options = split("full", ...)
+   local arguments = { ... }
+   local shape, value = {}, nil
+   if type(arguments[1]) == "table" then
+      shape, value = arguments[1], arguments[2]
+      options = core.options("full", arguments[3], ALLOWED)
+   else
+      for i = 1, #given - 1 do shape[i] = given[i] end
+      value = given[#given]
+   end
+   if type(value) ~= "number" then raise("full: expected a number to fill with, got %s", core.typename(value)) end
+   local x = tensor.new(tensor.dtype_number(options.dtype, 0), shape, "full")
+   check(C.eg_fill(x.tensor, value))
+   return finish(x, options)
+end
+
+local function drawn(who, draw)
+   return function(...)
+      local shape, options = split(who, ...)
+      local x = tensor.new(tensor.dtype_number(options.dtype, 0), shape, who)
+      check(draw(x.tensor, random.stream(options.stream)))
+      return finish(x, options)
+   end
+end
+-- rand: uniform in [0, 1). randn: normal, mean 0, deviation 1.
+construct.rand = drawn("rand", function(t, stream) return C.eg_uniform(t, stream, 0, 1) end)
+construct.randn = drawn("randn", function(t, stream) return C.eg_normal(t, stream, 0, 1) end)
+
+-- randint(low, high, sizes...): whole numbers low .. high, both ends included; int64 unless told otherwise.
+function construct.randint(low, high, ...)
+   local shape, options = split("randint", ...)
+   if type(low) ~= "number" or type(high) ~= "number" then raise "randint: expected low, high, then sizes" end
+   local x = tensor.new(tensor.dtype_number(options.dtype, 2), shape, "randint")
+   check(C.eg_randint(x.tensor, random.stream(options.stream), low, high))
+   return x
+end
+
+-- randperm(n): the numbers 1 .. n in random order (int64).
+function construct.randperm(n, options)
+   options = core.options("randperm", options, ALLOWED)
+   local x = tensor.new(2, { n }, "randperm")
+   check(C.eg_randperm(x.tensor, random.stream(options.stream)))
+   return x
+end
+
+-- arange(first, last [, step]): first, first + step, ... up to last (included); arange(n) is 1 .. n. int64 when all are whole.
+function construct.arange(first, last, step, options)
+   if type(last) == "table" then last, options = nil, last end
+   if type(step) == "table" then step, options = nil, step end
+   options = core.options("arange", options, ALLOWED)
+   if last == nil then first, last = 1, first end
+   step = step or 1
+   if type(first) ~= "number" or type(last) ~= "number" or type(step) ~= "number" or step == 0 then
+      raise "arange: expected numbers, and a step other than 0"
+   end
+   local count = math.max(0, math.floor((last - first) / step + 1e-9) + 1)
+   local whole = first % 1 == 0 and step % 1 == 0
+   local x = tensor.new(tensor.dtype_number(options.dtype, whole and 2 or 0), { count }, "arange")
+   for i = 0, count - 1 do tensor.set_element(x, i, first + i * step) end
+   return finish(x, options)
+end
+
+-- linspace(first, last, count): evenly spaced, both ends included.
+function construct.linspace(first, last, count, options)
+   options = core.options("linspace", options, ALLOWED)
+   local x = tensor.new(tensor.dtype_number(options.dtype, 0), { count }, "linspace")
+   for i = 0, count - 1 do
+      tensor.set_element(x, i, count == 1 and first or first + (last - first) * i / (count - 1))
+   end
+   return finish(x, options)
+end
+
+-- eye(n [, m]): ones on the diagonal.
+function construct.eye(n, m, options)
+   if type(m) == "table" then m, options = nil, m end
+   options = core.options("eye", options, ALLOWED)
+   local x = construct.zeros(n, m or n, { dtype = options.dtype })
+   for i = 0, math.min(n, m or n) - 1 do tensor.set_element(x, i * (m or n) + i, 1) end
+   return finish(x, options)
+end
+
+-- ---- from Lua tables ----------------------------------------------------------------------------------------------------------
+
+local function measure(value, shape, depth)
+   if type(value) ~= "table" then return end
+   shape[depth] = #value
+   if depth > 8 then raise "tensor: a table nested more than 8 deep" end
+   if #value > 0 then measure(value[1], shape, depth + 1) end
+end
+
+local function pour(x, value, shape, depth, at)
+   if depth > #shape then
+      if type(value) == "boolean" then value = value and 1 or 0 end
+      if type(value) ~= "number" then raise("tensor: expected a number at element %d, got %s", at + 1, core.typename(value)) end
+      tensor.set_element(x, at, value)
+      return at + 1
+   end
+   if type(value) ~= "table" or #value ~= shape[depth] then
+      raise("tensor: a ragged table: expected %d elements in dimension %d, got %s", shape[depth], depth,
+         type(value) == "table" and #value or core.typename(value))
+   end
+   for i = 1, shape[depth] do at = pour(x, value[i], shape, depth + 1, at) end
+   return at
+end
+
+-- tensor(table or number [, options]): nested tables of numbers or booleans; float32 unless told otherwise.
+function construct.tensor(value, options)
+   options = core.options("tensor", options, ALLOWED)
+   if tensor.is_tensor(value) then return finish(value:detach():to(options.dtype or value.dtype):clone(), options) end
+   if type(value) ~= "table" and type(value) ~= "number" then
+      raise("tensor: expected a table of numbers or a number, got %s", core.typename(value))
+   end
+   local shape = {}
+   measure(value, shape, 1)
+   local x = tensor.new(tensor.dtype_number(options.dtype, 0), shape, "tensor")
+   pour(x, value, shape, 1, 0)
+   return finish(x, options)
+end
+
+-- ---- like another ---------------------------------------------------------------------------------------------------------------
+
+for _, name in ipairs{ "zeros", "ones", "empty", "rand", "randn" } do
+   construct[name .. "_like"] = function(x, options)
+      tensor.live(x, name .. "_like")
+      options = core.options(name .. "_like", options, ALLOWED)
+      return construct[name](x.shape, { dtype = options.dtype or x.dtype, requires_grad = options.requires_grad, stream = options.stream })
+   end
+end
+
+function construct.full_like(x, value, options)
+   return construct.zeros_like(x, options):fill_(value)
+end
+
+function construct.one_hot(labels, classes, dtype) return labels:one_hot(classes, dtype) end
+construct.cat, construct.stack, construct.where = tensor.cat, tensor.stack, tensor.where
+
+-- ---- in-place draws -----------------------------------------------------------------------------------------------------------------
+
+local methods = tensor.methods
+
+-- x:uniform_([low, high [, stream]]) and x:normal_([mean, deviation [, stream]]): drawn anew in place.
+function methods.uniform_(x, low, high, stream)
+   require "engram.autograd".check_in_place(x, "uniform_")
+   check(C.eg_uniform(x.tensor, random.stream(stream), low or 0, high or 1))
+   return x
+end
+function methods.normal_(x, mean, deviation, stream)
+   require "engram.autograd".check_in_place(x, "normal_")
+   check(C.eg_normal(x.tensor, random.stream(stream), mean or 0, deviation or 1))
+   return x
+end
+function methods.bernoulli_(x, p, stream)
+   require "engram.autograd".check_in_place(x, "bernoulli_")
+   check(C.eg_bernoulli(x.tensor, random.stream(stream), p or 0.5))
+   return x
+end
+
+-- ---- elements ------------------------------------------------------------------------------------------------------------------------
+
+local pointers = { [0] = ffi.typeof "float *", ffi.typeof "double *", ffi.typeof "int64_t *", ffi.typeof "uint8_t *" }
+
+-- The i-th element (0-based, row-major) of a contiguous tensor as a Lua number, and its assignment.
+function tensor.element(x, i)
+   local t = x.tensor
+   return tonumber(ffi.cast(pointers[t.dtype], t.data)[i])
+end
+function tensor.set_element(x, i, value)
+   local t = x.tensor
+   ffi.cast(pointers[t.dtype], t.data)[i] = value
+end
+
+local function unpour(x, shape, depth, at)
+   if depth > #shape then return tensor.element(x, at), at + 1 end
+   local list = {}
+   for i = 1, shape[depth] do list[i], at = unpour(x, shape, depth + 1, at) end
+   return list, at
+end
+
+-- x:tolist(): nested Lua tables of numbers; a number for a scalar.
+function methods.tolist(x)
+   tensor.live(x, "tolist")
+   return (unpour(x:detach():contiguous(), x.shape, 1, 0))
+end
+
+return construct
