@@ -1,0 +1,10 @@
+-- nn/init.lua: modules and losses; one file a family, one line here.
+local base = require "engram.nn.base"
+
+local nn = { Module = base.Module, parameter = base.parameter, is_module = base.is_module, initial = base.initial }
+
+for _, family in ipairs{ "linear", "conv", "simple", "sequential", "batchnorm", "losses" } do
+   for name, value in pairs(require("engram.nn." .. family)) do nn[name] = value end
+end
+
+return nn
