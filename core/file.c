@@ -32,7 +32,8 @@ eg_status eg_fail_errno(const char *path, const char *what) {
 
 static eg_status check_path(const char *path) {
   if (!path || !*path) return eg_fail(EG_EINVAL, "file: the path is empty");
-  if (strlen(path) >= PATH_MAX) return eg_fail(EG_EINVAL, "%.60s...: the path is longer than %d bytes", path, PATH_MAX - 1);
+  if (strlen(path) >= PATH_MAX)
+    return eg_fail(EG_EINVAL, "%.60s...: the path is longer than %d bytes", path, PATH_MAX - 1);
   return EG_OK;
 }
 
@@ -60,8 +61,8 @@ eg_status eg_reader_bytes(eg_reader *reader, int64_t offset, void *out, size_t l
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return eg_fail_errno(reader->path, "cannot read");
     if (got == 0)
-      return eg_fail(EG_EFORMAT, "%s: ends after %s of %s bytes: the file is truncated", reader->path, eg_commas(offset),
-                     eg_commas(offset + (int64_t)length));
+      return eg_fail(EG_EFORMAT, "%s: ends after %s of %s bytes: the file is truncated", reader->path,
+                     eg_commas(offset), eg_commas(offset + (int64_t)length));
     at += got, offset += got, length -= (size_t)got;
   }
   return EG_OK;
@@ -134,7 +135,8 @@ eg_status eg_writer_close(eg_writer *writer, eg_status so_far) {
   bool beside = writer->temporary[0] != '\0';
   if (!so_far && beside && fsync(writer->descriptor)) so_far = eg_fail_errno(writer->path, "cannot write");
   if (close(writer->descriptor) && !so_far) so_far = eg_fail_errno(writer->path, "cannot write");
-  if (!so_far && beside && rename(writer->temporary, writer->path)) so_far = eg_fail_errno(writer->path, "cannot write");
+  if (!so_far && beside && rename(writer->temporary, writer->path))
+    so_far = eg_fail_errno(writer->path, "cannot write");
   if (so_far && beside) unlink(writer->temporary);
   else if (beside) sync_folder(writer->path);
   return so_far;
@@ -145,6 +147,20 @@ eg_status eg_file_write(const char *path, const void *bytes, size_t length) {
   if (!bytes && length > 0) return eg_fail(EG_EINVAL, "write: there are no bytes to write");
   EG_TRY(eg_writer_open(&writer, path));
   return eg_writer_close(&writer, eg_writer_bytes(&writer, bytes, length));
+}
+
+eg_status eg_file_append(const char *path, const void *bytes, size_t length) {
+  eg_writer writer;
+  if (!bytes && length > 0) return eg_fail(EG_EINVAL, "write: there are no bytes to write");
+  EG_TRY(check_path(path));
+  strcpy(writer.path, path);
+  writer.descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (writer.descriptor < 0) return eg_fail_errno(path, "cannot write");
+  off_t end = lseek(writer.descriptor, 0, SEEK_END);
+  eg_status status = eg_writer_bytes(&writer, bytes, length);
+  if (status && end >= 0) (void)!ftruncate(writer.descriptor, end);
+  close(writer.descriptor);
+  return status;
 }
 
 /* ---- elements ---- */

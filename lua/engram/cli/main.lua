@@ -3,21 +3,22 @@
 -- { summary, usage, text, options, run = function(values, rest) return exit code end }.
 local options = require "engram.cli.options"
 local suggest = require "engram.suggest"
+local usage_error = require "engram.usage"
 
 -- In the order of the help.
-local commands = { "run", "data", "list", "doctor", "version", "help" }
+local commands = { "run", "data", "list", "doctor", "version" }
 
 local function load_command(name)
    for _, known in ipairs(commands) do
       if known == name then return require("engram.cli." .. name) end
    end
-   options.usage_error("unknown command '%s'%s", name, suggest.hint(name, commands))
+   usage_error("unknown command '%s'%s", name, suggest.hint(name, commands))
 end
 
 local function overview()
    print "usage: engram COMMAND [options]        (engram alone: a Lua prompt)\n"
    for _, name in ipairs(commands) do print(("  %-10s %s"):format(name, load_command(name).summary)) end
-   print "\nengram help COMMAND tells more about one."
+   print "  help       tell more about a command: engram help COMMAND"
    return 0
 end
 
@@ -32,7 +33,7 @@ local function dispatch(words)
    if name == nil then return require("engram.cli.prompt").run() end
    if name == "help" or name == "--help" or name == "-h" then return help(words[1]) end
    if name == "--version" then name = "version" end
-   if name:sub(1, 1) == "-" then options.usage_error("unknown option '%s'; engram --help lists the commands", name) end
+   if name:sub(1, 1) == "-" then usage_error("unknown option '%s'; engram --help lists the commands", name) end
    local command = load_command(name)
    if words[1] == "--help" then return help(name) end
    if command.words then return command.run(words) end          -- takes its words as they are

@@ -1,15 +1,9 @@
 -- options.lua: one table of options per command; from it come the parsing, the help and the suggestions.
 -- An option: { "name", value = "WORD" (what it takes; none: a switch), number = true (a whole number), doc = "..." }.
 local suggest = require "engram.suggest"
+local usage_error = require "engram.usage"
 
 local options = {}
-
--- Stops the command with exit code 2 and a message; main.lua catches it.
-function options.usage_error(message, ...)
-   if select("#", ...) > 0 then message = message:format(...) end
-   error(setmetatable({ usage = message }, { __tostring = function(self) return self.usage end }), 0)
-end
-local usage_error = options.usage_error
 
 local function find(list, name)
    for _, option in ipairs(list) do if option[1] == name then return option end end

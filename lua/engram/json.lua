@@ -1,0 +1,110 @@
+-- json.lua: Lua values to JSON text and back (parsing is jansson's, in the core).
+local ffi = require "ffi"
+local core = require "engram.core"
+local C = core.C
+
+local json = {}
+
+json.null = setmetatable({}, { __tostring = function() return "null" end })
+
+-- Marks a table as a JSON array, so that an empty one is written as [].
+local Array = {}
+function json.array(list) return setmetatable(list, Array) end
+
+-- ---- writing --------------------------------------------------------------------------------------------------------
+
+local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+
+local function quoted(text)
+   return '"' .. text:gsub('[%c"\\\127]', function(c) return escapes[c] or ("\\u%04x"):format(c:byte()) end) .. '"'
+end
+
+-- The shortest text that reads back as the same number; JSON has no word for what is not finite.
+local function number(value)
+   if value ~= value or value == math.huge or value == -math.huge then return "null" end
+   if value % 1 == 0 and math.abs(value) < 2 ^ 53 then return ("%d"):format(value) end
+   for digits = 15, 16 do
+      local text = ("%." .. digits .. "g"):format(value)
+      if tonumber(text) == value then return text end
+   end
+   return ("%.17g"):format(value)
+end
+
+local encode
+
+local function encode_list(list, indent, deeper)
+   local parts = {}
+   for i = 1, #list do parts[i] = encode(list[i]) end            -- lists stay on one line
+   if not deeper or #table.concat(parts) < 100 then return "[" .. table.concat(parts, ", ") .. "]" end
+   for i = 1, #list do parts[i] = deeper .. encode(list[i], deeper) end
+   return "[\n" .. table.concat(parts, ",\n") .. "\n" .. indent .. "]"
+end
+
+local function encode_object(object, indent, deeper)
+   local keys, parts = {}, {}
+   for key in pairs(object) do
+      if type(key) ~= "string" and type(key) ~= "number" then core.raise("json: a key is a %s", type(key)) end
+      keys[#keys + 1] = key
+   end
+   table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+   for i, key in ipairs(keys) do
+      parts[i] = (deeper or "") .. quoted(tostring(key)) .. ": " .. encode(object[key], deeper)
+   end
+   if #parts == 0 then return "{}" end
+   if deeper then return "{\n" .. table.concat(parts, ",\n") .. "\n" .. indent .. "}" end
+   return "{" .. table.concat(parts, ", ") .. "}"
+end
+
+function encode(value, indent)
+   local kind = core.typename(value)
+   if value == nil or value == json.null then return "null" end
+   if kind == "string" then return quoted(value) end
+   if kind == "number" then return number(value) end
+   if kind == "boolean" then return tostring(value) end
+   if kind == "cdata" and tonumber(value) then return number(tonumber(value)) end
+   if kind == "tensor" then return encode(value:tolist(), indent) end
+   if kind ~= "table" then core.raise("json: a %s cannot be written", kind) end
+   local deeper = indent and indent .. "  "
+   if #value > 0 or getmetatable(value) == Array then return encode_list(value, indent, deeper) end
+   return encode_object(value, indent, deeper)
+end
+
+-- One line of JSON with sorted keys; with `pretty`, indented. Numbers that are not finite become null.
+function json.encode(value, pretty) return encode(value, pretty and "" or nil) end
+
+-- ---- reading --------------------------------------------------------------------------------------------------------
+
+local length, key = ffi.new "size_t[1]", ffi.new "const char *[1]"
+
+local function decode(value)
+   local kind = C.eg_json_kind(value)
+   if kind == C.EG_JSON_NULL then return json.null end
+   if kind == C.EG_JSON_FALSE or kind == C.EG_JSON_TRUE then return kind == C.EG_JSON_TRUE end
+   if kind == C.EG_JSON_NUMBER then return C.eg_json_number(value) end
+   if kind == C.EG_JSON_STRING then
+      local text = C.eg_json_string(value, length)
+      return ffi.string(text, length[0])
+   end
+   local result = kind == C.EG_JSON_ARRAY and json.array{} or {}
+   for i = 0, tonumber(C.eg_json_size(value)) - 1 do
+      if kind == C.EG_JSON_ARRAY then
+         result[i + 1] = decode(C.eg_json_item(value, i))
+      else
+         local member = C.eg_json_member(value, i, key, length)
+         result[ffi.string(key[0], length[0])] = decode(member)
+      end
+   end
+   return result
+end
+
+-- The value of a JSON text; null becomes json.null.
+function json.decode(text)
+   local root = C.eg_json_parse(text, #text)
+   if root == nil then core.raise("%s", core.message()) end
+   local ok, result = pcall(decode, root)
+   C.eg_json_free(root)
+   if not ok then error(result, 0) end
+   return result
+end
+
+return json

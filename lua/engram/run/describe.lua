@@ -1,0 +1,64 @@
+-- describe.lua: what a run was made with: versions, machine, source. For meta.json and `engram doctor`.
+local ffi = require "ffi"
+local core = require "engram.core"
+local C = core.C
+
+ffi.cdef "extern const char eg_flags_text[];"
+
+local describe = {}
+
+function describe.time() return os.date "!%Y-%m-%dT%H:%M:%SZ" end
+
+local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+local function first_line_of(command)
+   local pipe = io.popen(command .. " 2>/dev/null")
+   local line = pipe:read "*l"
+   pipe:close()
+   return line
+end
+
+local function first_line_of_file(path)
+   local file = io.open(path)
+   local line = file and file:read "*l"
+   if file then file:close() end
+   return line
+end
+
+function describe.host() return first_line_of_file "/proc/sys/kernel/hostname" end
+
+function describe.processor()
+   local file = io.open "/proc/cpuinfo"
+   local text = file and file:read "*a" or ""
+   if file then file:close() end
+   return text:match "model name%s*:%s*([^\n]+)"
+end
+
+-- The commit that a script's folder is at, "+changes" when files differ from it; nil outside git.
+function describe.commit(folder)
+   local git = "git -C " .. quote(folder)
+   local commit = first_line_of(git .. " rev-parse HEAD")
+   if commit and first_line_of(git .. " status --porcelain --untracked-files=no") then commit = commit .. "+changes" end
+   return commit
+end
+
+-- What the library is: one table for people and for meta.json.
+function describe.library()
+   return {
+      engram = require "engram.version", luajit = jit.version, blas = ffi.string(C.eg_blas()), build = ffi.string(C.eg_build()),
+      flags = ffi.string(C.eg_flags_text), threads = C.eg_threads_get(), cores = C.eg_cores(),
+   }
+end
+
+-- meta.json of a run about to begin.
+function describe.meta(about)
+   local meta = describe.library()
+   meta.command, meta.script, meta.seed = about.command, about.script, about.seed
+   meta.folder = os.getenv "PWD"
+   meta.commit = describe.commit((about.script or "."):match "^(.*)/[^/]*$" or ".")
+   meta.host, meta.processor = describe.host(), describe.processor()
+   meta.started = describe.time()
+   return meta
+end
+
+return describe
