@@ -1,0 +1,182 @@
+-- fisher.lua: the diagonal of the Fisher information, exact per sample at full batch speed.
+--
+-- F_i = mean over samples x of E_y [ (d log p(y|x) / d w_i)^2 ], where y is
+--   exact      every class, weighted by the model's probability (Kirkpatrick et al. 2017; van de Ven 2025, arXiv 2502.11756)
+--   sampled    one class drawn from the model's distribution
+--   empirical  the true label
+-- For a linear layer the per-sample gradients are outer products, so their squares sum up in one product of squared matrices;
+-- a convolution needs one product a sample. Other graphs fall back to one backward pass a sample.
+local core = require "engram.core"
+local tensor = require "engram.tensor"
+local autograd = require "engram.autograd"
+local random = require "engram.random"
+local raise = core.raise
+local internal = autograd.internal
+
+local fisher = {}
+fisher.labels = { exact = true, sampled = true, empirical = true }
+
+-- ---- one walk that squares ----------------------------------------------------------------------------------------------------
+
+local function add_square(found, leaf, s)
+   if not (leaf and s and found[leaf] ~= nil) then return end
+   if found[leaf] then
+      raise "fisher: a parameter is used more than once, so its per-sample gradients cannot be squared one use at a time"
+   end
+   found[leaf] = s
+end
+
+-- The parameters' share of one node; the gradient goes on only to what lies below.
+local function visit(node, grad, found)
+   local p1, p2, p3 = node.p1, node.p2, node.p3
+   local at_leaf = p1 and found[p1] ~= nil or p2 and found[p2] ~= nil or p3 and found[p3] ~= nil
+   if at_leaf then
+      if not node.op.squares then
+         raise("fisher: operation '%s' takes a parameter but has no rule for per-sample squares", node.op.name)
+      end
+      local s1, s2, s3 = node.op.squares(node, grad)
+      add_square(found, p1, s1)
+      add_square(found, p2, s2)
+      add_square(found, p3, s3)
+   end
+   if (p1 and p1.op) or (p2 and p2.op) or (p3 and p3.op) then
+      local g1, g2, g3 = internal.gradients_of(node, grad, false)
+      internal.add_to(p1, g1)
+      internal.add_to(p2, g2)
+      internal.add_to(p3, g3)
+   end
+end
+
+-- squared_gradients(output, seed, parameters): for output (n, ...) whose row i depends on sample i alone and a seed of its shape,
+-- the list of sums over i of (d <output_i, seed_i> / d parameter)^2. The graph is kept for further walks.
+function fisher.squared_gradients(output, seed, parameters)
+   local found = {}
+   for _, p in ipairs(parameters) do found[internal.parent_of(p)] = false end
+   local root = internal.seed_for(output, seed, "fisher")
+   local order = internal.order_from(root)
+   for i = #order, 1, -1 do                                    -- leaves get squares, not gradients
+      local node = order[i]
+      local p1, p2, p3 = node.p1, node.p2, node.p3
+      node.wanted = node.op and (p1 and (p1.wanted or found[p1] ~= nil) or p2 and (p2.wanted or found[p2] ~= nil)
+         or p3 and (p3.wanted or found[p3] ~= nil)) or false
+   end
+   root.pending = seed
+   internal.mark_shared(seed)
+   autograd.no_grad(function()
+      for i = 1, #order do
+         local node = order[i]
+         local grad = node.pending
+         node.pending = nil
+         if grad and node.wanted then visit(node, grad, found) end
+      end
+   end)
+   local squares = {}
+   for i, p in ipairs(parameters) do
+      squares[i] = found[internal.parent_of(p)] or require "engram".zeros_like(p)
+   end
+   return squares
+end
+autograd.squared_gradients = fisher.squared_gradients
+
+-- ---- the seeds of a batch -----------------------------------------------------------------------------------------------------
+
+-- d log p(label) / d logits = one_hot(label) - p
+local function label_seed(logits, labels)
+   return labels:one_hot(logits:size(2), logits.dtype) - logits:softmax(2)
+end
+
+-- One class a row, drawn from the row's distribution: the first class at which the running sum passes a uniform number.
+local function sample_labels(probabilities, stream)
+   local engram = require "engram"
+   local u = engram.rand(probabilities:size(1), 1, { dtype = probabilities.dtype, stream = stream })
+   local passed = probabilities:cumsum(2):le(u):to("int64"):sum(2) + 1
+   return passed:clamp(1, probabilities:size(2))
+end
+
+-- The list of { seed } for the label rule; exact gives one a class, weighted by the root of its probability.
+local function seeds(logits, labels, rule, stream)
+   if rule == "empirical" then return { label_seed(logits, labels) } end
+   local probabilities = logits:softmax(2)
+   if rule == "sampled" then return { label_seed(logits, sample_labels(probabilities, stream)) } end
+   local engram = require "engram"
+   local list, n = {}, #logits
+   for class = 1, logits:size(2) do
+      local all = engram.full({ n }, class, { dtype = "int64" })
+      list[class] = label_seed(logits, all) * probabilities:narrow(2, class, 1):sqrt()
+   end
+   return list
+end
+
+-- ---- the diagonal ---------------------------------------------------------------------------------------------------------------
+
+local function by_walk(model, parameters, x, labels, rule, stream, totals)
+   local logits = model(x)
+   if logits:dim() ~= 2 then raise("fisher: the model must give (samples, classes), got %s", tensor.shape_text(logits)) end
+   for _, seed in ipairs(seeds(logits:detach(), labels, rule, stream)) do
+      for i, s in ipairs(fisher.squared_gradients(logits, seed, parameters)) do totals[i]:add_(s) end
+   end
+end
+
+-- One backward a sample and class: any graph, slowly.
+local function by_sample(model, parameters, x, labels, rule, stream, totals)
+   for n = 1, #x do
+      local one = x:narrow(1, n, 1)
+      local logits = model(one)
+      for _, seed in ipairs(seeds(logits:detach(), labels:narrow(1, n, 1), rule, stream)) do
+         local grads = autograd.grad(logits, parameters, { grad_outputs = seed, retain_graph = true, allow_unused = true })
+         for i = 1, #parameters do
+            if grads[i] then totals[i]:add_(grads[i]:square()) end
+         end
+      end
+   end
+end
+
+local function add_batch(model, parameters, x, labels, options, totals)
+   local before = autograd.set_enabled(true)
+   local mark = options.stream and random.stream(options.stream).counter
+   local ok, message = pcall(by_walk, model, parameters, x, labels, options.label, options.stream, totals.batch)
+   if not ok and tostring(message):find("fisher: ", 1, true) and not tostring(message):find("must give", 1, true) then
+      if mark then random.stream(options.stream).counter = mark end
+      for _, t in ipairs(totals.batch) do t:zero_() end
+      ok, message = pcall(by_sample, model, parameters, x, labels, options.label, options.stream, totals.batch)
+   end
+   autograd.set_enabled(before)
+   if not ok then error(message, 0) end
+end
+
+-- diagonal(model, dataset, {label = "exact", samples = all, batch_size = 100, stream = "fisher", poll = function}): the list of mean
+-- squared gradients, one tensor a parameter, in the order of model:parameters(). Taken in evaluation mode; the model's mode and
+-- gradients are left as they were. The first `samples` of the data set are used. `poll` is called once a batch and may raise.
+function fisher.diagonal(model, dataset, options)
+   options = core.options("fisher.diagonal", options, { "label", "samples", "batch_size", "stream", "poll" })
+   local rule = options.label or "exact"
+   if not fisher.labels[rule] then
+      raise("fisher.diagonal: label must be 'exact', 'sampled' or 'empirical', got '%s'", tostring(rule))
+   end
+   local engram = require "engram"
+   local parameters, totals = model:parameters(), {}
+   for i, p in ipairs(parameters) do totals[i] = engram.zeros_like(p) end
+   local count = math.min(options.samples or dataset:size(), dataset:size())
+   local size = options.batch_size or 100
+   local training = model.training
+   model:eval()
+   local how = { label = rule, stream = options.stream or "fisher" }
+   local ok, message = pcall(function()
+      for first = 1, count, size do
+         if options.poll then options.poll() end
+         tensor.scope(function()
+            local batch = {}
+            for i, p in ipairs(parameters) do batch[i] = engram.zeros_like(p) end
+            local x, labels = dataset:batch(engram.arange(first, math.min(first + size - 1, count)))
+            add_batch(model, parameters, x, labels, how, { batch = batch })
+            for i = 1, #totals do totals[i]:add_(batch[i]) end
+         end)
+      end
+   end)
+   model:train(training)
+   if not ok then error(message, 0) end
+   for _, t in ipairs(totals) do t:mul_(1 / count) end
+   return totals
+end
+
+return fisher
