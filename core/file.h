@@ -43,7 +43,14 @@ eg_status eg_writer_close(eg_writer *writer, eg_status so_far);
 
 /* ---- elements ---- */
 
-typedef enum eg_kind { EG_KIND_NONE = 0, EG_KIND_FLOAT, EG_KIND_BFLOAT, EG_KIND_INT, EG_KIND_UINT, EG_KIND_BOOL } eg_kind;
+typedef enum eg_kind {
+  EG_KIND_NONE = 0,
+  EG_KIND_FLOAT,
+  EG_KIND_BFLOAT,
+  EG_KIND_INT,
+  EG_KIND_UINT,
+  EG_KIND_BOOL
+} eg_kind;
 typedef struct eg_encoding {
   eg_kind kind;
   int bytes; /* of one element */

@@ -38,8 +38,10 @@ static eg_status take_header(idx_file *idx, int64_t file_size, eg_encoding *enco
   idx->total = sizeof magic;
   EG_TRY(take(idx, magic, sizeof magic));
   if (magic[0] || magic[1] || magic[2] >= sizeof encodings / sizeof *encodings || !encodings[magic[2]].kind)
-    return eg_fail(EG_EFORMAT, "%s: begins with %02x %02x %02x %02x, expected 00 00, a type (08 09 0b 0c 0d 0e), dimensions: "
-                   "not an IDX file", idx->path, magic[0], magic[1], magic[2], magic[3]);
+    return eg_fail(EG_EFORMAT,
+                   "%s: begins with %02x %02x %02x %02x, expected 00 00, a type (08 09 0b 0c 0d 0e), dimensions: "
+                   "not an IDX file",
+                   idx->path, magic[0], magic[1], magic[2], magic[3]);
   if (magic[3] < 1 || magic[3] > EG_MAX_DIMS)
     return eg_fail(EG_EFORMAT, "%s: has %d dimensions, expected 1 to %d", idx->path, magic[3], EG_MAX_DIMS);
   *encoding = encodings[magic[2]];

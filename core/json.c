@@ -43,7 +43,8 @@ eg_json *eg_json_parse(const char *text, size_t length) {
   if (!text) return eg_fail(EG_EINVAL, "json: there is no text"), NULL;
   eg_json *root = eg_malloc(sizeof *root);
   if (!root) return NULL;
-  *root = (eg_json){.value = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error)};
+  *root =
+      (eg_json){.value = json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &error)};
   if (root->value && spread(root)) return root;
   if (!root->value) eg_fail(EG_EFORMAT, "json: line %d, column %d: %s", error.line, error.column, error.text);
   eg_json_free(root);

@@ -46,8 +46,7 @@ static bool quoted(const char **at, char *out, size_t room) {
 static bool tuple(const char **at, npy_header *h) {
   if (!skip(at, '(')) return false;
   for (h->dims = 0; !skip(at, ')'); h->dims++) {
-    if (h->dims == EG_MAX_DIMS || (h->dims > 0 && (*at)[-1] != ',')) return false;
-    if (!isdigit((unsigned char)**at)) return false;
+    if (h->dims == EG_MAX_DIMS || !isdigit((unsigned char)**at)) return false;
     int64_t n = 0;
     for (; isdigit((unsigned char)**at); ++*at)
       if (!eg_multiply(n, 10, &n) || __builtin_add_overflow(n, **at - '0', &n)) return false;
@@ -60,7 +59,11 @@ static bool tuple(const char **at, npy_header *h) {
 
 /* "<f4": byte order, kind, bytes. */
 static eg_encoding parse_descr(const char *text) {
-  static const struct { char letter; eg_kind kind; const char *bytes; } kinds[] = {
+  static const struct {
+    char letter;
+    eg_kind kind;
+    const char *bytes;
+  } kinds[] = {
       {'f', EG_KIND_FLOAT, "48"}, {'i', EG_KIND_INT, "1248"}, {'u', EG_KIND_UINT, "124"}, {'b', EG_KIND_BOOL, "1"}};
   if (!strchr("<>|=", text[0]) || strlen(text) != 3) return (eg_encoding){EG_KIND_NONE, 0, false};
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
@@ -69,7 +72,7 @@ static eg_encoding parse_descr(const char *text) {
   return (eg_encoding){EG_KIND_NONE, 0, false};
 }
 
-static eg_status parse_dict(const char *path, const char *text, npy_header *h) {
+static eg_status parse_dict(const char *path, const char *text, int64_t length, npy_header *h) {
   const char *at = text;
   char key[32], descr[64];
   bool good = skip(&at, '{');
@@ -83,16 +86,16 @@ static eg_status parse_dict(const char *path, const char *text, npy_header *h) {
     } else if (!strcmp(key, "fortran_order") && !h->has_order) {
       h->fortran = word(&at, "True");
       good = h->has_order = h->fortran || word(&at, "False");
-    } else if (!strcmp(key, "shape") && !h->has_shape)
-      good = h->has_shape = tuple(&at, h);
-    else
-      good = false;
+    } else if (!strcmp(key, "shape") && !h->has_shape) good = h->has_shape = tuple(&at, h);
+    else good = false;
     good = good && (skip(&at, ',') || *at == '}');
   }
   while (good && isspace((unsigned char)*at)) at++;
-  if (!good || *at || !h->has_descr || !h->has_order || !h->has_shape)
-    return eg_fail(EG_EFORMAT, "%s: its header is not understood at byte %d of '%.120s', expected {'descr': '<f4', "
-                   "'fortran_order': False, 'shape': (2, 3)} with at most %d sizes", path, (int)(at - text), text, EG_MAX_DIMS);
+  if (!good || at - text != length || !h->has_descr || !h->has_order || !h->has_shape)
+    return eg_fail(EG_EFORMAT,
+                   "%s: its header is not understood at byte %d of '%.120s', expected {'descr': '<f4', "
+                   "'fortran_order': False, 'shape': (2, 3)} with at most %d sizes",
+                   path, (int)(at - text), text, EG_MAX_DIMS);
   if (h->encoding.kind == EG_KIND_NONE)
     return eg_fail(EG_EFORMAT, "%s: holds dtype '%s', expected one of f4 f8 i1 i2 i4 i8 u1 u2 u4 b1", path, descr);
   return EG_OK;
@@ -120,17 +123,18 @@ static eg_status read_header(eg_reader *reader, npy_header *h, int64_t *start) {
   if (!text) return EG_ENOMEM;
   status = eg_reader_bytes(reader, 8 + width, text, (size_t)length);
   text[length] = '\0';
-  if (!status) status = parse_dict(reader->path, text, h);
+  if (!status) status = parse_dict(reader->path, text, length, h);
   free(text);
   EG_TRY(status);
   int64_t end = h->encoding.bytes;
   bool fits = true;
   for (int d = 0; d < h->dims; d++) fits = fits && eg_multiply(end, h->size[d], &end);
   if (!fits || __builtin_add_overflow(end, *start, &end))
-    return eg_fail(EG_EFORMAT, "%s: claims shape %s, which no file can hold", reader->path, eg_describe_sizes(h->dims, h->size));
+    return eg_fail(EG_EFORMAT, "%s: claims shape %s, which no file can hold", reader->path,
+                   eg_describe_sizes(h->dims, h->size));
   if (reader->size < end)
-    return eg_fail(EG_EFORMAT, "%s: ends after %s of %s bytes: the file is truncated", reader->path, eg_commas(reader->size),
-                   eg_commas(end));
+    return eg_fail(EG_EFORMAT, "%s: ends after %s of %s bytes: the file is truncated", reader->path,
+                   eg_commas(reader->size), eg_commas(end));
   if (reader->size > end)
     return eg_fail(EG_EFORMAT, "%s: goes on after the %s bytes of its shape %s", reader->path, eg_commas(end),
                    eg_describe_sizes(h->dims, h->size));

@@ -31,10 +31,10 @@ static const struct dtype {
   const char *name;
   eg_encoding encoding;
 } dtypes[] = {
-    {"F64", {EG_KIND_FLOAT, 8, false}}, {"F32", {EG_KIND_FLOAT, 4, false}}, {"F16", {EG_KIND_FLOAT, 2, false}},
-    {"BF16", {EG_KIND_BFLOAT, 2, false}}, {"I64", {EG_KIND_INT, 8, false}}, {"I32", {EG_KIND_INT, 4, false}},
-    {"I16", {EG_KIND_INT, 2, false}}, {"I8", {EG_KIND_INT, 1, false}}, {"U32", {EG_KIND_UINT, 4, false}},
-    {"U16", {EG_KIND_UINT, 2, false}}, {"U8", {EG_KIND_UINT, 1, false}}, {"BOOL", {EG_KIND_BOOL, 1, false}},
+    {"F64", {EG_KIND_FLOAT, 8, false}},   {"F32", {EG_KIND_FLOAT, 4, false}}, {"F16", {EG_KIND_FLOAT, 2, false}},
+    {"BF16", {EG_KIND_BFLOAT, 2, false}}, {"I64", {EG_KIND_INT, 8, false}},   {"I32", {EG_KIND_INT, 4, false}},
+    {"I16", {EG_KIND_INT, 2, false}},     {"I8", {EG_KIND_INT, 1, false}},    {"U32", {EG_KIND_UINT, 4, false}},
+    {"U16", {EG_KIND_UINT, 2, false}},    {"U8", {EG_KIND_UINT, 1, false}},   {"BOOL", {EG_KIND_BOOL, 1, false}},
 };
 enum { DTYPES = sizeof dtypes / sizeof *dtypes };
 
@@ -44,7 +44,8 @@ static eg_status parse_dtype(const char *path, const char *name, const json_t *v
   const char *text = json_string_value(value);
   for (int i = 0; text && i < DTYPES; i++)
     if (!strcmp(text, dtypes[i].name)) return *encoding = dtypes[i].encoding, EG_OK;
-  return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' has dtype %.20s, expected F64 F32 F16 BF16 I64 I32 I16 I8 U32 U16 U8 or BOOL",
+  return eg_fail(EG_EFORMAT,
+                 "%s: tensor '%.80s' has dtype %.20s, expected F64 F32 F16 BF16 I64 I32 I16 I8 U32 U16 U8 or BOOL",
                  path, name, text ? text : "missing");
 }
 
@@ -68,12 +69,13 @@ static eg_status parse_entry(const char *path, const char *name, const json_t *v
   EG_TRY(parse_dtype(path, name, json_object_get(value, "dtype"), &e->encoding));
   e->dims = parse_numbers(json_object_get(value, "shape"), EG_MAX_DIMS, e->size);
   if (e->dims < 0)
-    return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' has a shape that is not a list of at most %d whole numbers", path, name,
-                   EG_MAX_DIMS);
+    return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' has a shape that is not a list of at most %d whole numbers", path,
+                   name, EG_MAX_DIMS);
   if (parse_numbers(json_object_get(value, "data_offsets"), 2, range) != 2 || range[0] > range[1])
     return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' has data_offsets that are not [begin, end]", path, name);
   if (json_object_size(value) != 3)
-    return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' has unknown fields, expected dtype, shape, data_offsets", path, name);
+    return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' has unknown fields, expected dtype, shape, data_offsets", path,
+                   name);
   e->begin = range[0];
   e->end = range[1];
   bool fits = true, empty = false;
@@ -91,8 +93,7 @@ static eg_status parse_entry(const char *path, const char *name, const json_t *v
 static eg_status parse_metadata(eg_safetensors *file, json_t *metadata) {
   const char *key;
   json_t *value;
-  if (!json_is_object(metadata))
-    return eg_fail(EG_EFORMAT, "%s: __metadata__ is not an object", file->reader.path);
+  if (!json_is_object(metadata)) return eg_fail(EG_EFORMAT, "%s: __metadata__ is not an object", file->reader.path);
   size_t count = json_object_size(metadata);
   file->keys = eg_malloc(count * sizeof *file->keys);
   file->values = eg_malloc(count * sizeof *file->values);
@@ -120,8 +121,9 @@ static eg_status check_tiling(const eg_safetensors *file) {
   for (int64_t i = 0; i < file->count; expected = file->entries[i++].end) {
     const entry *e = &file->entries[i];
     if (e->begin != expected)
-      return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' begins at byte %s, expected %s: %s", path, e->name, eg_commas(e->begin),
-                     eg_commas(expected), e->begin < expected ? "it overlaps another" : "there is a hole before it");
+      return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' begins at byte %s, expected %s: %s", path, e->name,
+                     eg_commas(e->begin), eg_commas(expected),
+                     e->begin < expected ? "it overlaps another" : "there is a hole before it");
     if (e->end > data)
       return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' ends after byte %s of %s: the file is truncated", path, e->name,
                      eg_commas(e->end), eg_commas(data));
@@ -243,7 +245,8 @@ static eg_status put(const char *path, json_t *object, const char *key, json_t *
   if (!key) status = eg_fail(EG_EINVAL, "%s: a name is missing", path);
   else if (json_object_get(object, key)) status = eg_fail(EG_EINVAL, "%s: the name '%.80s' occurs twice", path, key);
   else if (!value) status = eg_fail(EG_EINVAL, "%s: what '%.80s' stands for is not UTF-8 text", path, key);
-  else if (json_object_set(object, key, value)) status = eg_fail(EG_EINVAL, "%s: the name '%.80s' is not UTF-8", path, key);
+  else if (json_object_set(object, key, value))
+    status = eg_fail(EG_EINVAL, "%s: the name '%.80s' is not UTF-8", path, key);
   json_decref(value);
   return status;
 }
@@ -261,8 +264,7 @@ static eg_status build_header(const char *path, json_t *header, int64_t count, c
                               const char *const *keys, const char *const *values) {
   json_t *metadata = pairs > 0 ? json_object() : NULL;
   if (metadata) json_object_set_new(header, "__metadata__", metadata);
-  for (int64_t i = 0; i < pairs; i++)
-    EG_TRY(put(path, metadata, keys[i], values[i] ? json_string(values[i]) : NULL));
+  for (int64_t i = 0; i < pairs; i++) EG_TRY(put(path, metadata, keys[i], values[i] ? json_string(values[i]) : NULL));
   int64_t at = 0;
   for (int64_t i = 0; i < count; i++) {
     if (!strcmp(items[i].name, "__metadata__"))
@@ -278,8 +280,8 @@ static eg_status write_all(const char *path, const char *text, int64_t count, co
   eg_writer writer;
   uint64_t length = strlen(text), padding = (PREFIX - length % PREFIX) % PREFIX, total = length + padding;
   if (total > HEADER_MAX)
-    return eg_fail(EG_EINVAL, "%s: its header would have %s bytes, at most %s are allowed", path, eg_commas((int64_t)total),
-                   eg_commas(HEADER_MAX));
+    return eg_fail(EG_EINVAL, "%s: its header would have %s bytes, at most %s are allowed", path,
+                   eg_commas((int64_t)total), eg_commas(HEADER_MAX));
   EG_TRY(eg_writer_open(&writer, path));
   eg_status status = eg_writer_bytes(&writer, &total, sizeof total);
   if (!status) status = eg_writer_bytes(&writer, text, length);

@@ -1,6 +1,7 @@
 /* system.c - what Lua's own library lacks: clocks, memory figures, the terminal, folders, programs. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -60,7 +61,8 @@ int64_t eg_file_size(const char *path) {
 
 static eg_status copy_path(char out[PATH_MAX], const char *path) {
   if (!path || !*path) return eg_fail(EG_EINVAL, "folder: the path is empty");
-  if (strlen(path) >= PATH_MAX) return eg_fail(EG_EINVAL, "%.60s...: the path is longer than %d bytes", path, PATH_MAX - 1);
+  if (strlen(path) >= PATH_MAX)
+    return eg_fail(EG_EINVAL, "%.60s...: the path is longer than %d bytes", path, PATH_MAX - 1);
   strcpy(out, path);
   return EG_OK;
 }
@@ -85,12 +87,12 @@ eg_status eg_make_folders(const char *path) {
 int eg_writable(const char *path) {
   char part[PATH_MAX];
   if (copy_path(part, path)) return 0;
-  while (access(part, F_OK) && errno == ENOENT) {
+  while (faccessat(AT_FDCWD, part, F_OK, AT_EACCESS) && errno == ENOENT) {
     char *slash = strrchr(part, '/');
-    if (!slash) return access(".", W_OK) == 0;
+    if (!slash) return faccessat(AT_FDCWD, ".", W_OK, AT_EACCESS) == 0;
     slash[slash == part] = '\0';
   }
-  return access(part, W_OK) == 0;
+  return faccessat(AT_FDCWD, part, W_OK, AT_EACCESS) == 0;
 }
 
 eg_status eg_rename(const char *from, const char *to) {
