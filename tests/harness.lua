@@ -113,11 +113,13 @@ function Expectation:is_nil()
 end
 
 function Expectation:below(limit)
-   if not (self.value < limit) then fail("got %s, expected less than %s", show(self.value), show(limit)) end
+   local below = self.value < limit
+   if not below then fail("got %s, expected less than %s", show(self.value), show(limit)) end
 end
 
 function Expectation:above(limit)
-   if not (self.value > limit) then fail("got %s, expected more than %s", show(self.value), show(limit)) end
+   local above = self.value > limit
+   if not above then fail("got %s, expected more than %s", show(self.value), show(limit)) end
 end
 
 -- A plain substring of a string.
@@ -146,7 +148,10 @@ function t.expect(value) return setmetatable({ value = value }, Expectation) end
 
 local function describe(problem)
    if type(problem) == "table" and problem.failure then return problem.failure end
-   local trace = debug.traceback("", 3):gsub("\n[^\n]*tests/harness%.lua[^\n]*", ""):gsub("\n%s*%[C%][^\n]*", "")
+   local trace = debug.traceback("", 3)
+   for _, hidden in ipairs{ "tests/harness%.lua", "engram/cli/", "%[C%]" } do
+      trace = trace:gsub("\n[^\n]*" .. hidden .. "[^\n]*", "")
+   end
    return tostring(problem) .. trace
 end
 

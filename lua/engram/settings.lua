@@ -130,13 +130,21 @@ local function declare(defaults, prefix, known)
    return strict(values, prefix)
 end
 
+-- The setting that was meant: by its full name, or by the last part of it.
+local function nearest_setting(key, known)
+   local full = {}
+   for name in pairs(known) do full[name:match "[^.]*$"] = name end
+   for name in pairs(known) do full[name] = name end
+   return full[suggest.nearest(key, full) or false]
+end
+
 local function refuse_unknown(known)
    for _, word in ipairs(words) do
       if not word.used then
          local list = {}
          for key in pairs(known) do list[#list + 1] = key end
          table.sort(list)
-         local nearest = suggest.nearest(word.key, known)
+         local nearest = nearest_setting(word.key, known)
          usage_error("unknown setting '%s'%s (settings: %s)", word.key,
             nearest and (", did you mean '%s'?"):format(nearest) or "", table.concat(list, ", "))
       end
@@ -146,14 +154,22 @@ local function refuse_unknown(known)
    end
 end
 
+-- The word that would set this value.
+local function word_of(value)
+   if type(value) ~= "table" then return tostring(value) end
+   local items = {}
+   for i, item in ipairs(value) do items[i] = tostring(item) end
+   return table.concat(items, ",")
+end
+
 -- A line a setting: name, value, doc.
 local function listing(known, values)
    local lines = {}
    for key, about in pairs(known) do
       local value = values
       for part in key:gmatch "[^.]+" do value = value[part] end
-      if type(value) == "table" then value = table.concat(value, ",") end
-      lines[#lines + 1] = ("  %-30s %s"):format(("%s=%s"):format(key, tostring(value)), about.doc or "")
+      local word = key .. "=" .. word_of(value)
+      lines[#lines + 1] = about.doc and ("  %-30s %s"):format(word, about.doc) or "  " .. word
    end
    table.sort(lines)
    return table.concat(lines, "\n")

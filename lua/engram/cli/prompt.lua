@@ -5,11 +5,13 @@ local C = core.C
 
 local prompt = {}
 
--- The names that every script begins with are there already.
+-- The names that every script begins with are there, loaded when they are first used.
 local function name_libraries()
-   local engram = require "engram"
-   _G.engram = engram
-   for _, name in ipairs{ "nn", "optim", "schedule", "data", "cl" } do _G[name] = engram[name] end
+   local rooms = { engram = true, nn = true, optim = true, schedule = true, data = true, cl = true }
+   setmetatable(_G, { __index = function(_, name)
+      if not rooms[name] then return nil end
+      return name == "engram" and require "engram" or require "engram"[name]
+   end })
 end
 
 -- The chunk of what was typed, and true as third result when it is an expression, to be printed. nil and "<eof>" when
@@ -91,8 +93,7 @@ local function session(interactive)
 end
 
 function prompt.run()
-   local ok, problem = pcall(name_libraries)
-   if not ok then io.stderr:write("engram: ", tostring(problem), "\n") end
+   name_libraries()
    local interactive = C.eg_is_terminal(0) == 1
    if interactive then print(("Engram %s. Ctrl-D leaves."):format(require "engram.version")) end
    local good = session(interactive)

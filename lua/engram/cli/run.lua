@@ -58,7 +58,8 @@ end
 -- ---- errors: the message and the user's own frames ----------------------------------------------------------------------
 
 local function is_ours(info)
-   return info.source:sub(1, 1) ~= "@" or info.source:sub(2, #lua_folder + 8) == lua_folder .. "/engram/"
+   local ours = "@" .. lua_folder .. "/engram/"
+   return info.source:sub(1, 1) ~= "@" or info.source:sub(1, #ours) == ours
 end
 
 local function traceback(message)

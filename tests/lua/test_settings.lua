@@ -1,0 +1,109 @@
+-- engram.settings and the suggestions of near names.
+local t = require "tests.harness"
+local settings = require "engram.settings"
+local suggest = require "engram.suggest"
+
+-- The values of a declaration under the given words.
+local function declare(words, defaults)
+   settings.override(words)
+   return settings(defaults)
+end
+
+local function refused(words, defaults, text)
+   t.expect(function() declare(words, defaults) end):raises(text)
+end
+
+t.test("defaults stand without overrides", function()
+   local s = declare({}, { lr = 0.1, name = "x", flag = true, list = { 1, 2 } })
+   t.expect({ s.lr, s.name, s.flag, s.list }):equals({ 0.1, "x", true, { 1, 2 } })
+end)
+
+t.test("the default's type decides how a word is read", function()
+   local s = declare({ "lr=1e-3", "name=0.5", "flag=false", "list=3,4,5", "hex=0x10", "big=inf", "small=-inf" },
+      { lr = 0.1, name = "x", flag = true, list = { 1, 2 }, hex = 1, big = 1, small = 1 })
+   t.expect({ s.lr, s.name, s.flag, s.list, s.hex, s.big, s.small })
+      :equals({ 1e-3, "0.5", false, { 3, 4, 5 }, 16, math.huge, -math.huge })
+end)
+
+t.test("lists: of strings, of booleans, empty, without a default item", function()
+   local s = declare({ "names=a,b", "flags=true,false", "none=", "free=1,x" },
+      { names = { "z" }, flags = { false }, none = { 1 }, free = {} })
+   t.expect({ s.names, s.flags, s.none, s.free }):equals({ { "a", "b" }, { true, false }, {}, { 1, "x" } })
+end)
+
+t.test("the last of two words counts, and a value may hold =", function()
+   t.expect(declare({ "lr=1", "lr=2" }, { lr = 0 }).lr):equals(2)
+   t.expect(declare({ "name=a=b" }, { name = "" }).name):equals("a=b")
+end)
+
+t.test("nested settings are reached by dots", function()
+   local s = declare({ "optimizer.lr=0.5" }, { optimizer = { lr = 0.1, power = 1 }, epochs = 2 })
+   t.expect({ s.optimizer.lr, s.optimizer.power, s.epochs }):equals({ 0.5, 1, 2 })
+end)
+
+t.test("described settings: range, choices, type", function()
+   local defaults = {
+      lr = { default = 0.1, min = 0, max = 1, doc = "step size" },
+      variant = { default = "paper", choices = { "paper", "published" } },
+      limit = { default = false, type = "number" },
+   }
+   local s = declare({ "lr=1", "variant=published", "limit=10" }, defaults)
+   t.expect({ s.lr, s.variant, s.limit }):equals({ 1, "published", 10 })
+   t.expect(declare({ "limit=false" }, defaults).limit):equals(false)
+   refused({ "lr=2" }, defaults, "lr=2: expected a number from 0 to 1")
+   refused({ "variant=mine" }, defaults, "variant=mine: expected one of paper, published")
+end)
+
+t.test("values of the wrong type are refused", function()
+   refused({ "lr=fast" }, { lr = 0.1 }, "lr=fast: expected a number")
+   refused({ "lr=nan" }, { lr = 0.1 }, "lr=nan: expected a number")
+   refused({ "lr=" }, { lr = 0.1 }, "lr=: expected a number")
+   refused({ "flag=yes" }, { flag = true }, "flag=yes: expected true or false")
+   refused({ "list=1,b" }, { list = { 1 } }, "list=1,b: expected a number, at 'b' of the list")
+end)
+
+t.test("unknown settings are refused with a suggestion", function()
+   refused({ "treshold=1" }, { threshold = 0, lr = 1 },
+      "unknown setting 'treshold', did you mean 'threshold'? (settings: lr, threshold)")
+   refused({ "optimizer.lrr=1" }, { optimizer = { lr = 1 } }, "did you mean 'optimizer.lr'?")
+   refused({ "--sed", "lr=1" }, { lr = 0 }, "'--sed' is no option of the script")
+end)
+
+t.test("an error about the command line is marked as such", function()
+   settings.override{ "x=1" }
+   local ok, problem = pcall(settings, { y = 1 })
+   t.expect(ok):equals(false)
+   t.expect(type(problem) == "table" and type(problem.usage)):equals("string")
+end)
+
+t.test("reading or writing what was not declared is an error", function()
+   local s = declare({}, { threshold = 1, optimizer = { lr = 1 } })
+   t.expect(function() return s.treshold end):raises("settings: 'treshold' was not declared, did you mean 'threshold'?")
+   t.expect(function() s.epochs = 3 end):raises("'epochs' was not declared")
+   t.expect(function() return s.optimizer.lrr end):raises("'optimizer.lrr' was not declared, did you mean 'lr'?")
+end)
+
+t.test("declarations that cannot be are refused", function()
+   t.expect(function() settings(3) end):raises("expected a table of defaults, got number")
+   t.expect(function() declare({}, { f = print }) end):raises("f: a default is a number, string, boolean or table")
+   t.expect(function() declare({}, { a = { default = print } }) end):raises("a: a default is")
+   t.expect(function() declare({}, { [3] = 1, x = 1 }) end):raises("a name must be a string")
+end)
+
+t.test("distance counts inserts, deletes, replacements and swaps", function()
+   for _, case in ipairs{ { "", "", 0 }, { "a", "", 1 }, { "kitten", "sitting", 3 }, { "form", "from", 1 },
+      { "abc", "abc", 0 }, { "ab", "xyab", 2 } } do
+      t.expect(suggest.distance(case[1], case[2])):equals(case[3])
+      t.expect(suggest.distance(case[2], case[1])):equals(case[3])
+   end
+end)
+
+t.test("a suggestion is made only when a name is near", function()
+   t.expect(suggest.nearest("momentun", { "lr", "momentum" })):equals("momentum")
+   t.expect(suggest.nearest("sgd", { SGD = true, Adam = true })):equals("SGD")
+   t.expect(suggest.nearest("elephant", { "lr", "momentum" })):is_nil()
+   t.expect(suggest.hint("xyz", { "lr", "decay" })):equals(" (there are: decay, lr)")
+   t.expect(suggest.hint("lt", { "lr", "decay" })):equals(", did you mean 'lr'?")
+end)
+
+t.done()
