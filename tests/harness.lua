@@ -46,6 +46,7 @@ end
 
 -- nil when equal (numbers within tolerance), else where and how the values first differ.
 local function difference(a, b, tolerance, path)
+   if rawequal(a, b) then return nil end
    a, b, path = plain(a), plain(b), path or ""
    if type(a) == "number" and type(b) == "number" then
       if same_number(a, b, tolerance) then return nil end

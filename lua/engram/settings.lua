@@ -61,7 +61,7 @@ function read.list(text, default)
    local item_kind, list = type(default[1]), {}
    if text == "" then return list end
    for item in (text .. ","):gmatch "([^,]*)," do
-      local value, problem = item, nil
+      local value, problem
       if item_kind == "nil" then value = tonumber(item) or item else value, problem = read[item_kind](item) end
       if value == nil then return nil, ("%s, at '%s' of the list"):format(problem, item) end
       list[#list + 1] = value

@@ -137,11 +137,11 @@ end
 -- os.exit in a script ends the run too, and closes the Lua state.
 local function catch_exit()
    local exit = os.exit
-   function os.exit(code)
+   rawset(os, "exit", function(code)
       if code == nil or code == true then code = 0 elseif code == false then code = 1 end
       run.finish(code == 0 and "finished" or "failed")
       exit(code, true)
-   end
+   end)
 end
 
 -- The exit code for how the script ended.

@@ -17,7 +17,9 @@ local Folder = {}
 Folder.__index = Folder
 
 local function check(status, path)
-   if status ~= 0 then core.raise("run: %s", core.message():find(path, 1, true) and core.message() or path .. ": " .. core.message()) end
+   if status == 0 then return end
+   local message = core.message()
+   core.raise("run: %s", message:find(path, 1, true) and message or path .. ": " .. message)
 end
 
 -- Writes a file of this folder, whole or not at all.
