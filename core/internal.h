@@ -53,6 +53,10 @@ bool eg_broadcast_sizes(int a_dims, const int64_t *a, int b_dims, const int64_t 
 bool eg_broadcast_strides(const eg_tensor *t, int dims, const int64_t *size, int64_t *stride);
 /* Row-major strides. */
 void eg_row_major(int dims, const int64_t *size, int64_t *stride);
+/* True when the memory between the first and the last element of each has a byte in common. */
+bool eg_overlap(const eg_tensor *a, const eg_tensor *b);
+/* Fails when elements of t share memory (an expanded view), so that it cannot be written. */
+eg_status eg_check_distinct(const char *op, const char *name, const eg_tensor *t);
 /* a * b and a + b without overflow; false when they do not fit into int64. */
 static inline bool eg_multiply(int64_t a, int64_t b, int64_t *out) { return !__builtin_mul_overflow(a, b, out); }
 

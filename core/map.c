@@ -279,7 +279,7 @@ static void look_for_zero_byte(int64_t n, char *const *data, const int64_t *stri
 static eg_status check_divisor(int op, const eg_tensor *b) {
   if ((op != EG_DIV && op != EG_REMAINDER) || b->dtype <= EG_FLOAT64) return EG_OK;
   i64 found = 0, *where = &found;
-  EG_TRY(eg_nest("binary", b->dtype == EG_INT64 ? look_for_zero : look_for_zero_byte, &where, b, NULL, NULL, NULL));
+  EG_TRY(eg_nest_in_order("binary", b->dtype == EG_INT64 ? look_for_zero : look_for_zero_byte, &where, b, NULL, NULL, NULL));
   if (found) return eg_fail(EG_EINVAL, "binary: division of %s by zero", eg_dtype_name(b->dtype));
   return EG_OK;
 }

@@ -5,13 +5,18 @@
 
 enum { EG_OPERANDS = 4 };
 
-/* One row: n elements of each operand, operand k at data[k] with stride[k] elements between neighbours. */
+/* One row: n elements of each operand, operand k from data[k] on with stride[k] elements between neighbours. */
 typedef void (*eg_row)(int64_t n, char *const *data, const int64_t *stride, const void *argument);
 
-/* Calls row for every row of out's shape, with the other operands broadcast to it; operand 0 is the first. Neighbouring
- * dimensions that lie in order for all operands are merged, long rows are cut, and tiles go to the threads.
- * Fails with EG_ESHAPE, naming op, when an operand does not broadcast to operand 0. NULL operands end the list. */
-eg_status eg_nest(const char *op, eg_row row, const void *argument, const eg_tensor *operand0, const eg_tensor *operand1,
-                  const eg_tensor *operand2, const eg_tensor *operand3);
+/* Calls row for pieces that together cover out's shape, with the other operands broadcast to it (NULL ends their list).
+ * Rows run along the dimension in which out is densest, neighbouring dimensions are merged, and tiles go to the threads.
+ * An operand that overlaps out in another order is copied first, so that the result is as if all were read before.
+ * Fails, naming op, when an operand does not broadcast to out or when elements of out share memory. */
+eg_status eg_nest(const char *op, eg_row row, const void *argument, const eg_tensor *out, const eg_tensor *a,
+                  const eg_tensor *b, const eg_tensor *c);
+
+/* The same in row-major order on the calling thread, for reading (no operand is special) and for adding into out. */
+eg_status eg_nest_in_order(const char *op, eg_row row, const void *argument, const eg_tensor *first, const eg_tensor *a,
+                           const eg_tensor *b, const eg_tensor *c);
 
 #endif

@@ -244,3 +244,33 @@ int64_t eg_storage_users(const eg_tensor *t) { return t->storage->users; }
 uint32_t eg_storage_version(const eg_tensor *t) { return t->storage->version; }
 void eg_storage_touch(eg_tensor *t) { t->storage->version++; }
 int eg_storage_same(const eg_tensor *a, const eg_tensor *b) { return a->storage == b->storage; }
+
+static char *end_of(const eg_tensor *t) {
+  int64_t last = t->count > 0;
+  for (int d = 0; d < t->dims && t->count > 0; d++) last += (t->size[d] - 1) * t->stride[d];
+  return (char *)t->data + last * (int64_t)eg_element_size(t->dtype);
+}
+
+bool eg_overlap(const eg_tensor *a, const eg_tensor *b) {
+  return (char *)a->data < end_of(b) && (char *)b->data < end_of(a);
+}
+
+/* Taken from the smallest stride up, each dimension must step over all that the ones before it reach. */
+eg_status eg_check_distinct(const char *op, const char *name, const eg_tensor *t) {
+  EG_TRY(eg_check_live(op, name, t));
+  if (t->contiguous) return EG_OK;
+  int64_t reach = 0;
+  bool taken[EG_MAX_DIMS] = {false};
+  for (int turn = 0; turn < t->dims; turn++) {
+    int next = -1;
+    for (int d = 0; d < t->dims; d++)
+      if (!taken[d] && (next < 0 || t->stride[d] < t->stride[next])) next = d;
+    taken[next] = true;
+    if (t->size[next] == 1) continue;
+    if (t->stride[next] <= reach)
+      return eg_fail(EG_EINVAL, "%s: elements of %s share memory (an expanded view); call :clone() first: %s", op, name,
+                     eg_describe(t));
+    reach += (t->size[next] - 1) * t->stride[next];
+  }
+  return EG_OK;
+}

@@ -1,0 +1,207 @@
+/* matmul.c - products: the front to OpenBLAS. The output is cut into tiles by its shape (never along the summed dimension,
+ * never by the number of threads); each tile is one single-threaded BLAS call. */
+#include <cblas.h>
+#include <limits.h>
+
+#include "internal.h"
+
+/* A matrix, or a batch of them, as BLAS reads it. */
+typedef struct {
+  const eg_tensor *tensor; /* the operand or its copy */
+  eg_tensor *copy;         /* made when BLAS cannot read the operand's strides; NULL otherwise */
+  CBLAS_TRANSPOSE transpose;
+  int leading;                  /* elements between neighbouring rows (columns when transposed) */
+  int64_t row, column;          /* strides of the matrix */
+  int64_t stride[EG_MAX_DIMS]; /* strides of the batch dimensions, 0 where broadcast */
+} operand;
+
+typedef struct {
+  int dtype;
+  size_t element;
+  operand a, b;
+  const eg_tensor *bias; /* (n) or NULL */
+  char *out;
+  int64_t m, n, k;                                /* out (m, n) = a (m, k) b (k, n) */
+  int64_t batch, batch_dims, batch_size[EG_MAX_DIMS]; /* number of matrices; the leading dimensions */
+  int64_t rows, columns, across, parts;           /* a tile; tiles beside each other; tiles of a matrix */
+  int64_t group;                                  /* matrices in a tile, when parts is 1 */
+} product;
+
+/* ---- operands ---- */
+
+/* True when BLAS can read the matrix in t's last two dimensions; then how. */
+static bool readable(operand *x, const eg_tensor *t) {
+  int64_t rows = t->size[t->dims - 2], columns = t->size[t->dims - 1];
+  int64_t row = t->stride[t->dims - 2], column = t->stride[t->dims - 1];
+  x->tensor = t;
+  x->row = row;
+  x->column = column;
+  if ((column == 1 || columns == 1) && (row >= columns || rows == 1)) {
+    x->transpose = CblasNoTrans;
+    x->leading = (int)EG_MAX(1, rows == 1 ? columns : row);
+    return EG_MAX(row, columns) <= INT_MAX;
+  }
+  if ((row == 1 || rows == 1) && (column >= rows || columns == 1)) {
+    x->transpose = CblasTrans;
+    x->leading = (int)EG_MAX(1, columns == 1 ? rows : column);
+    return EG_MAX(column, rows) <= INT_MAX;
+  }
+  return false;
+}
+
+static eg_status open_operand(operand *x, const eg_tensor *t, const product *p) {
+  eg_tensor matrices;
+  x->copy = NULL;
+  if (!readable(x, t)) {
+    x->copy = eg_new_like(t, -1);
+    if (!x->copy) return EG_ENOMEM;
+    EG_TRY(eg_copy(x->copy, t));
+    readable(x, x->copy);
+  }
+  matrices = *x->tensor;
+  matrices.dims -= 2;
+  eg_broadcast_strides(&matrices, (int)p->batch_dims, p->batch_size, x->stride);
+  return EG_OK;
+}
+
+static void close_operand(operand *x) { eg_free(x->copy); }
+
+/* The first element of the item-th matrix, then moved by an offset within it. */
+static const char *matrix(const product *p, const operand *x, int64_t item, int64_t offset) {
+  for (int64_t d = p->batch_dims - 1; d >= 0; d--) {
+    offset += item % p->batch_size[d] * x->stride[d];
+    item /= p->batch_size[d];
+  }
+  return (const char *)x->tensor->data + (size_t)offset * p->element;
+}
+
+/* ---- tiles ---- */
+
+/* Pieces of a side: at least `least` long and at most `most` of them, lengths a multiple of 16 (the kernels' width). */
+static int64_t piece(int64_t side, int64_t pieces, int64_t least) {
+  int64_t length = EG_MAX((side + pieces - 1) / EG_MAX(pieces, 1), least);
+  return EG_MAX(1, EG_MIN(side, (length + 15) / 16 * 16));
+}
+
+static void cut(product *p) {
+  const double tile_work = 4e6; /* multiplications and additions that pay for waking a thread and packing the operands anew */
+  double work = 2.0 * (double)p->m * (double)p->n * (double)p->k;
+  int64_t pieces = work >= 2 * tile_work ? (int64_t)EG_MIN(work / tile_work, 8.0) : 1;
+  p->rows = p->m >= p->n ? piece(p->m, pieces, 64) : EG_MAX(1, p->m);
+  p->columns = p->m >= p->n ? EG_MAX(1, p->n) : piece(p->n, pieces, 64);
+  p->across = eg_tiles(p->n, p->columns);
+  p->parts = eg_tiles(p->m, p->rows) * p->across;
+  p->group = p->parts > 1 ? 1 : EG_MAX(1, (int64_t)EG_MIN(tile_work / EG_MAX(work, 1), 1e9));
+}
+
+static void spread_bias(const product *p, char *out, int64_t rows, int64_t column, int64_t columns) {
+  const char *bias = (const char *)p->bias->data + (size_t)(column * p->bias->stride[0]) * p->element;
+  size_t pitch = (size_t)p->n * p->element, step = (size_t)p->bias->stride[0] * p->element;
+  for (int64_t j = 0; j < columns; j++) memcpy(out + (size_t)j * p->element, bias + (size_t)j * step, p->element);
+  for (int64_t i = 1; i < rows; i++) memcpy(out + (size_t)i * pitch, out, (size_t)columns * p->element);
+}
+
+static void multiply(const product *p, int64_t item, int64_t row, int64_t column) {
+  int m = (int)EG_MIN(p->rows, p->m - row), n = (int)EG_MIN(p->columns, p->n - column), k = (int)p->k;
+  char *out = p->out + (size_t)((item * p->m + row) * p->n + column) * p->element;
+  const void *a = matrix(p, &p->a, item, row * p->a.row), *b = matrix(p, &p->b, item, column * p->b.column);
+  double beta = p->bias ? 1 : 0;
+  if (p->bias) spread_bias(p, out, m, column, n);
+  if (p->dtype == EG_FLOAT32)
+    cblas_sgemm(CblasRowMajor, p->a.transpose, p->b.transpose, m, n, k, 1, a, p->a.leading, b, p->b.leading,
+                (float)beta, (float *)(void *)out, (int)p->n);
+  else
+    cblas_dgemm(CblasRowMajor, p->a.transpose, p->b.transpose, m, n, k, 1, a, p->a.leading, b, p->b.leading, beta,
+                (double *)(void *)out, (int)p->n);
+}
+
+static void run_tile(void *context, int64_t tile) {
+  const product *p = context;
+  int64_t first = tile / p->parts * p->group, last = EG_MIN(first + p->group, p->batch), part = tile % p->parts;
+  for (int64_t item = first; item < last; item++)
+    multiply(p, item, part / p->across * p->rows, part % p->across * p->columns);
+}
+
+static eg_status run(product *p, eg_tensor *out, const eg_tensor *a, const eg_tensor *b, const char *op) {
+  if (EG_MAX(EG_MAX(p->m, p->n), p->k) > INT_MAX)
+    return eg_fail(EG_ESHAPE, "%s: a size above %d is not supported: %s x %s", op, INT_MAX,
+                   eg_describe_sizes(a->dims, a->size), eg_describe_sizes(b->dims, b->size));
+  if (out->count == 0) return EG_OK;
+  p->dtype = out->dtype;
+  p->element = eg_element_size(out->dtype);
+  p->out = out->data;
+  eg_status status = open_operand(&p->a, a, p);
+  if (!status) status = open_operand(&p->b, b, p);
+  else p->b.copy = NULL;
+  if (!status) {
+    cut(p);
+    eg_parallel(eg_tiles(p->batch, p->group) * p->parts, run_tile, p);
+  }
+  close_operand(&p->a);
+  close_operand(&p->b);
+  return status;
+}
+
+/* ---- the public functions ---- */
+
+static eg_status check_operands(const char *op, const eg_tensor *out, const eg_tensor *a, const char *a_name,
+                                const eg_tensor *b, const char *b_name) {
+  EG_TRY(eg_check_real(op, a_name, a));
+  EG_TRY(eg_check_real(op, b_name, b));
+  EG_TRY(eg_check_same_dtype(op, a_name, a, b_name, b));
+  EG_TRY(eg_check_dtype(op, "output", out, a->dtype));
+  EG_TRY(eg_check_contiguous(op, "output", out));
+  if (eg_overlap(out, a) || eg_overlap(out, b))
+    return eg_fail(EG_EINVAL, "%s: the output shares memory with an operand", op);
+  return EG_OK;
+}
+
+eg_status eg_matmul(eg_tensor *out, const eg_tensor *a, const eg_tensor *b) {
+  product p = {.bias = NULL};
+  int dims;
+  int64_t size[EG_MAX_DIMS];
+  EG_TRY(check_operands("matmul", out, a, "first operand", b, "second operand"));
+  const char *a_text = eg_describe_sizes(a->dims, a->size), *b_text = eg_describe_sizes(b->dims, b->size);
+  if (a->dims < 2 || b->dims < 2)
+    return eg_fail(EG_ESHAPE, "matmul: expected two dimensions or more: %s x %s", a_text, b_text);
+  p.m = a->size[a->dims - 2];
+  p.k = a->size[a->dims - 1];
+  p.n = b->size[b->dims - 1];
+  if (p.k != b->size[b->dims - 2]) return eg_fail(EG_ESHAPE, "matmul: inner sizes differ: %s x %s", a_text, b_text);
+  if (!eg_broadcast_sizes(a->dims - 2, a->size, b->dims - 2, b->size, &dims, size))
+    return eg_fail(EG_ESHAPE, "matmul: leading sizes do not broadcast: %s x %s", a_text, b_text);
+  p.batch_dims = dims;
+  p.batch = 1;
+  for (int d = 0; d < dims; d++) p.batch *= p.batch_size[d] = size[d];
+  size[dims] = p.m;
+  size[dims + 1] = p.n;
+  EG_TRY(eg_check_shape("matmul", "output", out, dims + 2, size));
+  return run(&p, out, a, b, "matmul");
+}
+
+eg_status eg_linear(eg_tensor *out, const eg_tensor *x, const eg_tensor *weight, const eg_tensor *bias) {
+  product p = {.batch = 1, .bias = bias};
+  EG_TRY(check_operands("linear", out, x, "input", weight, "weight"));
+  EG_TRY(eg_check_dims("linear", "input", x, 2));
+  EG_TRY(eg_check_dims("linear", "weight", weight, 2));
+  p.m = x->size[0];
+  p.k = x->size[1];
+  p.n = weight->size[0];
+  if (p.k != weight->size[1])
+    return eg_fail(EG_ESHAPE, "linear: input has %lld features, the weight wants %lld: input %s, weight %s",
+                   (long long)p.k, (long long)weight->size[1], eg_describe_sizes(2, x->size),
+                   eg_describe_sizes(2, weight->size));
+  if (bias) {
+    EG_TRY(eg_check_dtype("linear", "bias", bias, x->dtype));
+    EG_TRY(eg_check_shape("linear", "bias", bias, 1, &p.n));
+    if (eg_overlap(out, bias)) return eg_fail(EG_EINVAL, "linear: the output shares memory with the bias");
+  }
+  EG_TRY(eg_check_shape("linear", "output", out, 2, (const int64_t[]){p.m, p.n}));
+  eg_tensor transposed = *weight;
+  transposed.size[0] = p.k;
+  transposed.size[1] = p.n;
+  transposed.stride[0] = weight->stride[1];
+  transposed.stride[1] = weight->stride[0];
+  transposed.contiguous = 0;
+  return run(&p, out, x, &transposed, "linear");
+}
