@@ -44,6 +44,7 @@ static void catch_signals(void) {
   struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: Ctrl-C ends a read at the prompt */
   sigemptyset(&action.sa_mask);
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) sigaction(numbers[i], &action, NULL);
+  signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a failed write, not a death */
 }
 
 /* ---- Engram's Lua files ---- */

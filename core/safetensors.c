@@ -229,14 +229,15 @@ eg_tensor *eg_safetensors_read(eg_safetensors *file, int64_t i) {
 typedef struct item {
   const char *name;
   eg_tensor *tensor;
+  int64_t place; /* in the list given */
 } item;
 
-/* Wide elements first, so that every tensor begins at a multiple of its element; then by name. */
+/* Wide elements first, so that every tensor begins at a multiple of its element; else as given. */
 static int by_alignment(const void *a, const void *b) {
   const item *x = a, *y = b;
   size_t x_bytes = eg_element_size(x->tensor->dtype), y_bytes = eg_element_size(y->tensor->dtype);
   if (x_bytes != y_bytes) return x_bytes > y_bytes ? -1 : 1;
-  return strcmp(x->name, y->name);
+  return x->place < y->place ? -1 : 1;
 }
 
 /* Adds key = value (whose reference is taken over) to the object; fails for bad UTF-8 and for a key that is there. */
@@ -299,7 +300,7 @@ eg_status eg_safetensors_write(const char *path, int64_t count, const char *cons
   }
   item *items = eg_malloc((size_t)count * sizeof *items);
   if (!items) return EG_ENOMEM;
-  for (int64_t i = 0; i < count; i++) items[i] = (item){names[i], tensors[i]};
+  for (int64_t i = 0; i < count; i++) items[i] = (item){names[i], tensors[i], i};
   qsort(items, (size_t)count, sizeof *items, by_alignment);
   json_t *header = json_object();
   eg_status status = build_header(path, header, count, items, pairs, keys, values);

@@ -99,6 +99,27 @@ static void leaves_the_old_file_when_the_disk_is_full(void **state) {
   eg_free(t);
 }
 
+static void appends_lines_whole_or_not_at_all(void **state) {
+  const char *path = in_folder("log");
+  static char large[300000];
+  struct rlimit before, tight;
+  assert_int_equal(eg_file_append(path, "one\n", 4), EG_OK);
+  assert_int_equal(eg_file_append(path, "two\n", 4), EG_OK);
+  signal(SIGXFSZ, SIG_IGN);
+  getrlimit(RLIMIT_FSIZE, &before);
+  tight = before;
+  tight.rlim_cur = 100000;
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &tight), 0);
+  eg_status status = eg_file_append(path, large, sizeof large);
+  assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+  assert_int_equal(status, EG_EIO);
+  holds(path, "one\ntwo\n");
+  assert_int_equal(eg_file_append(in_folder("no/folder"), "x", 1), EG_EIO);
+  assert_int_equal(eg_file_append("/dev/full", "x", 1), EG_EIO);
+  assert_int_equal(eg_file_append(NULL, "x", 1), EG_EINVAL);
+  assert_int_equal(eg_file_append(path, NULL, 1), EG_EINVAL);
+}
+
 static void devices_are_written_as_they_stand(void **state) {
   assert_int_equal(eg_file_write("/dev/full", "x", 1), EG_EIO);
   assert_string_equal(eg_error_message(), "/dev/full: cannot write: No space left on device");
@@ -249,6 +270,7 @@ int main(void) {
       cmocka_unit_test(keeps_mode_and_links),
       cmocka_unit_test(writes_here_and_with_long_names),
       cmocka_unit_test(leaves_the_old_file_when_the_disk_is_full),
+      cmocka_unit_test(appends_lines_whole_or_not_at_all),
       cmocka_unit_test(devices_are_written_as_they_stand),
       cmocka_unit_test(reports_folders_that_refuse),
       cmocka_unit_test(refuses_paths_that_are_none),
