@@ -1,0 +1,366 @@
+/* pool.c - the largest element and the mean of every window of a plane. Each backward stands under its forward.
+ *
+ * A row of outputs is worked on tap by tap: for each place in the window one loop runs over the outputs whose window has
+ * that place inside the plane. Windows of 2 x 2 that tile the plane, the usual case, have loops of their own. */
+
+#ifdef REAL
+
+/* The plane of in that lies over plane i of the batch. */
+static inline const real *K(plane_of)(const eg_tensor *t, int64_t i) {
+  return (const real *)t->data + i / t->size[1] * t->stride[0] + i % t->size[1] * t->stride[1];
+}
+
+/* ---- largest element ---- */
+
+/* v comes after best in the window: it wins when larger, and NaN wins over all but an earlier NaN. */
+static inline bool K(wins)(real v, real best) { return !(v <= best) && best == best; }
+
+/* One row of 2 x 2 windows over the rows above and below. */
+static void K(max_row_of_pairs)(real *restrict out, uint8_t *restrict index, const real *restrict above,
+                                const real *restrict below, int64_t width) {
+  for (int64_t x = 0; x < width; x++) {
+    real best = above[2 * x], b = above[2 * x + 1], c = below[2 * x], d = below[2 * x + 1];
+    int at = 0;
+    at = K(wins)(b, best) ? 1 : at, best = K(wins)(b, best) ? b : best;
+    at = K(wins)(c, best) ? 2 : at, best = K(wins)(c, best) ? c : best;
+    at = K(wins)(d, best) ? 3 : at, best = K(wins)(d, best) ? d : best;
+    out[x] = best;
+    index[x] = (uint8_t)at;
+  }
+}
+
+/* One row of any windows; the index goes to small or wide, whichever is there. */
+static void K(max_row)(const pooling *p, int64_t y, const real *plane, const int64_t *stride, real *out, uint8_t *small,
+                       int64_t *wide) {
+  range rows = inside(y, p->how.kernel_h, p->how.stride_h, p->how.padding_h, p->height);
+  int64_t top = y * p->how.stride_h - p->how.padding_h;
+  for (int64_t x = 0; x < p->out_width; x++) {
+    range columns = inside(x, p->how.kernel_w, p->how.stride_w, p->how.padding_w, p->width);
+    int64_t left = x * p->how.stride_w - p->how.padding_w, at_i = rows.first, at_j = columns.first;
+    real best = plane[(top + at_i) * stride[0] + (left + at_j) * stride[1]];
+    for (int64_t i = rows.first; i < rows.last; i++)
+      for (int64_t j = columns.first; j < columns.last; j++) {
+        real v = plane[(top + i) * stride[0] + (left + j) * stride[1]];
+        if (K(wins)(v, best)) best = v, at_i = i, at_j = j;
+      }
+    out[x] = best;
+    if (small) small[x] = (uint8_t)(at_i * p->how.kernel_w + at_j);
+    else wide[x] = (top + at_i) * p->width + left + at_j + 1;
+  }
+}
+
+static void K(max)(void *context, int64_t tile) {
+  const pooling *p = context;
+  range planes = planes_of(p, tile);
+  const int64_t *stride = p->in->stride + 2;
+  bool pairs = is_pairs(p) && p->small && stride[1] == 1;
+  for (int64_t i = planes.first; i < planes.last; i++)
+    for (int64_t y = 0; y < p->out_height; y++) {
+      const real *plane = K(plane_of)(p->in, i);
+      int64_t at = (i * p->out_height + y) * p->out_width;
+      real *out = (real *)p->out->data + at;
+      if (pairs) {
+        const real *row = plane + 2 * y * stride[0];
+        K(max_row_of_pairs)(out, p->small + at, row, row + stride[0], p->out_width);
+      } else {
+        K(max_row)(p, y, plane, stride, out, p->small ? p->small + at : NULL, p->wide ? p->wide + at : NULL);
+      }
+    }
+}
+
+/* Each gradient at its place in a row of 2 x 2 windows, zeros elsewhere. */
+static void K(spread_pairs)(real *restrict above, real *restrict below, const real *restrict grad,
+                            const uint8_t *restrict index, int64_t width) {
+  for (int64_t x = 0; x < width; x++) {
+    real g = grad[x];
+    int at = index[x];
+    above[2 * x] = at == 0 ? g : 0;
+    above[2 * x + 1] = at == 1 ? g : 0;
+    below[2 * x] = at == 2 ? g : 0;
+    below[2 * x + 1] = at == 3 ? g : 0;
+  }
+}
+
+static void K(max_backward)(void *context, int64_t tile) {
+  const pooling *p = context;
+  range planes = planes_of(p, tile);
+  const int64_t *stride = p->out->stride + 2;
+  bool pairs = is_pairs(p) && p->small && stride[1] == 1;
+  bool covered = pairs && p->height == 2 * p->out_height && p->width == 2 * p->out_width;
+  for (int64_t i = planes.first; i < planes.last; i++) {
+    real *grad_in = (real *)p->in->data + i * p->height * p->width;
+    const real *grad = K(plane_of)(p->out, i);
+    if (!covered) memset(grad_in, 0, (size_t)(p->height * p->width) * sizeof(real));
+    for (int64_t y = 0; y < p->out_height; y++) {
+      int64_t at = (i * p->out_height + y) * p->out_width;
+      real *above = grad_in + 2 * y * p->width;
+      if (pairs) K(spread_pairs)(above, above + p->width, grad + y * stride[0], p->small + at, p->out_width);
+      else
+        for (int64_t x = 0; x < p->out_width; x++)
+          grad_in[position(p, at + x, y, x)] += grad[y * stride[0] + x * stride[1]];
+    }
+  }
+}
+
+static void K(take)(void *context, int64_t tile) {
+  const pooling *p = context;
+  range planes = planes_of(p, tile);
+  const int64_t *stride = p->in->stride + 2;
+  for (int64_t i = planes.first; i < planes.last; i++) {
+    const real *plane = K(plane_of)(p->in, i);
+    for (int64_t y = 0; y < p->out_height; y++)
+      for (int64_t x = 0; x < p->out_width; x++) {
+        int64_t at = (i * p->out_height + y) * p->out_width + x, from = position(p, at, y, x);
+        ((real *)p->out->data)[at] = plane[from / p->width * stride[0] + from % p->width * stride[1]];
+      }
+  }
+}
+
+/* ---- mean ---- */
+
+static void K(mean)(void *context, int64_t tile) {
+  const pooling *p = context;
+  const eg_pool *how = &p->how;
+  range planes = planes_of(p, tile);
+  const int64_t *stride = p->in->stride + 2;
+  real scale = (real)(1.0 / ((double)how->kernel_h * (double)how->kernel_w));
+  for (int64_t i = planes.first; i < planes.last; i++)
+    for (int64_t y = 0; y < p->out_height; y++) {
+      real *out = (real *)p->out->data + (i * p->out_height + y) * p->out_width;
+      range rows = inside(y, how->kernel_h, how->stride_h, how->padding_h, p->height);
+      memset(out, 0, (size_t)p->out_width * sizeof(real));
+      for (int64_t tap = rows.first; tap < rows.last; tap++) {
+        const real *row = K(plane_of)(p->in, i) + (y * how->stride_h - how->padding_h + tap) * stride[0];
+        for (int64_t j = 0; j < how->kernel_w; j++) {
+          range x = outputs(j, how->stride_w, how->padding_w, p->width, p->out_width);
+          int64_t step = how->stride_w * stride[1], shift = (j - how->padding_w) * stride[1];
+          for (int64_t at = x.first; at < x.last; at++) out[at] += row[at * step + shift];
+        }
+      }
+      for (int64_t x = 0; x < p->out_width; x++) out[x] *= scale;
+    }
+}
+
+static void K(mean_backward)(void *context, int64_t tile) {
+  const pooling *p = context;
+  const eg_pool *how = &p->how;
+  range planes = planes_of(p, tile);
+  const int64_t *stride = p->out->stride + 2;
+  real scale = (real)(1.0 / ((double)how->kernel_h * (double)how->kernel_w));
+  for (int64_t i = planes.first; i < planes.last; i++) {
+    real *grad_in = (real *)p->in->data + i * p->height * p->width;
+    memset(grad_in, 0, (size_t)(p->height * p->width) * sizeof(real));
+    for (int64_t y = 0; y < p->out_height; y++) {
+      const real *grad = K(plane_of)(p->out, i) + y * stride[0];
+      range rows = inside(y, how->kernel_h, how->stride_h, how->padding_h, p->height);
+      for (int64_t tap = rows.first; tap < rows.last; tap++) {
+        real *row = grad_in + (y * how->stride_h - how->padding_h + tap) * p->width;
+        for (int64_t j = 0; j < how->kernel_w; j++) {
+          range x = outputs(j, how->stride_w, how->padding_w, p->width, p->out_width);
+          int64_t shift = j - how->padding_w;
+          for (int64_t at = x.first; at < x.last; at++) row[at * how->stride_w + shift] += scale * grad[at * stride[1]];
+        }
+      }
+    }
+  }
+}
+
+#else
+#include <stdatomic.h>
+
+#include "internal.h"
+
+/* One call: planes of `in` (or of its gradient) and of `out` (or of its gradient), and the index where there is one. */
+typedef struct pooling {
+  eg_pool how;
+  const eg_tensor *in, *out;
+  int64_t planes, height, width, out_height, out_width;
+  int64_t chunk; /* planes in a tile */
+  uint8_t *small;
+  int64_t *wide;
+  atomic_bool wrong; /* an index lies outside its plane */
+} pooling;
+
+typedef struct range {
+  int64_t first, last;
+} range;
+
+static range planes_of(const pooling *p, int64_t tile) {
+  return (range){tile * p->chunk, EG_MIN((tile + 1) * p->chunk, p->planes)};
+}
+
+/* The places of window `at` that lie inside a plane of the given size. Padding is at most half a window: never none. */
+static inline range inside(int64_t at, int64_t kernel, int64_t stride, int64_t padding, int64_t size) {
+  int64_t start = at * stride - padding;
+  return (range){EG_MAX(0, -start), EG_MIN(kernel, size - start)};
+}
+
+/* The windows whose place `tap` lies inside a plane of the given size. */
+static range outputs(int64_t tap, int64_t stride, int64_t padding, int64_t size, int64_t count) {
+  int64_t shift = tap - padding;
+  int64_t first = shift < 0 ? (-shift + stride - 1) / stride : 0;
+  int64_t last = size - shift > 0 ? (size - shift - 1) / stride + 1 : 0;
+  return (range){first, EG_MIN(last, count)};
+}
+
+static bool is_pairs(const pooling *p) {
+  const eg_pool *h = &p->how;
+  return h->kernel_h == 2 && h->kernel_w == 2 && h->stride_h == 2 && h->stride_w == 2 && h->padding_h == 0 &&
+         h->padding_w == 0;
+}
+
+/* Where in its plane entry `at` of the index, of window (y, x), points. */
+static inline int64_t position(const pooling *p, int64_t at, int64_t y, int64_t x) {
+  if (p->wide) return p->wide[at] - 1;
+  int64_t row = y * p->how.stride_h - p->how.padding_h + p->small[at] / p->how.kernel_w;
+  return row * p->width + x * p->how.stride_w - p->how.padding_w + p->small[at] % p->how.kernel_w;
+}
+
+#define EG_KERNELS "pool.c"
+#include "real.h"
+
+/* ---- checks ---- */
+
+static eg_status check(const char *op, const eg_tensor *in, const eg_pool *how, int64_t size[4]) {
+  EG_TRY(eg_check_real(op, "input", in));
+  EG_TRY(eg_check_dims(op, "input", in, 4));
+  const int64_t kernel[2] = {how->kernel_h, how->kernel_w}, stride[2] = {how->stride_h, how->stride_w};
+  const int64_t padding[2] = {how->padding_h, how->padding_w};
+  size[0] = in->size[0];
+  size[1] = in->size[1];
+  for (int d = 0; d < 2; d++) {
+    if (kernel[d] < 1 || stride[d] < 1)
+      return eg_fail(EG_EINVAL, "%s: window %s with stride %s, expected at least 1", op, eg_describe_sizes(2, kernel),
+                     eg_describe_sizes(2, stride));
+    if (padding[d] < 0 || padding[d] > kernel[d] / 2)
+      return eg_fail(EG_EINVAL, "%s: padding is %s, expected at least 0 and at most half of the window %s", op,
+                     eg_describe_sizes(2, padding), eg_describe_sizes(2, kernel));
+    /* Not kernel > size + 2 * padding, which could overflow. */
+    if (kernel[d] - 2 * padding[d] > in->size[2 + d])
+      return eg_fail(EG_ESHAPE, "%s: window %s is larger than the padded input: input %s, padding %s", op,
+                     eg_describe_sizes(2, kernel), eg_describe_sizes(4, in->size), eg_describe_sizes(2, padding));
+    size[2 + d] = (in->size[2 + d] - (kernel[d] - 2 * padding[d])) / stride[d] + 1;
+  }
+  return EG_OK;
+}
+
+/* Checks both tensors, of which the one named is written, and fills p. */
+static eg_status plan(const char *op, pooling *p, const eg_tensor *in, const eg_tensor *out, const char *written,
+                      const eg_pool *how) {
+  int64_t size[4];
+  EG_TRY(check(op, in, how, size));
+  EG_TRY(eg_check_dtype(op, "output", out, in->dtype));
+  EG_TRY(eg_check_shape(op, "output", out, 4, size));
+  EG_TRY(eg_check_contiguous(op, written, written[0] == 'o' ? out : in));
+  memset(p, 0, sizeof *p);
+  p->how = *how;
+  p->in = in;
+  p->out = out;
+  p->planes = size[0] * size[1];
+  p->height = in->size[2];
+  p->width = in->size[3];
+  p->out_height = size[2];
+  p->out_width = size[3];
+  bool serial = in->count <= 2 * EG_TILE;
+  p->chunk = serial ? EG_MAX(p->planes, 1) : EG_MAX(1, EG_TILE / (p->height * p->width));
+  return EG_OK;
+}
+
+static eg_status take_index(const char *op, pooling *p, const eg_tensor *index) {
+  EG_TRY(eg_check_live(op, "index", index));
+  if (index->dtype != EG_UINT8 && index->dtype != EG_INT64)
+    return eg_fail(EG_EDTYPE, "%s: index is %s, expected uint8 or int64", op, eg_describe(index));
+  EG_TRY(eg_check_shape(op, "index", index, 4, p->out->size));
+  EG_TRY(eg_check_contiguous(op, "index", index));
+  if (index->dtype == EG_INT64) p->wide = index->data;
+  else if (p->how.kernel_h <= 256 && p->how.kernel_w <= 256 && p->how.kernel_h * p->how.kernel_w <= 256)
+    p->small = index->data;
+  else
+    return eg_fail(EG_EDTYPE, "%s: a window of %lld x %lld has more than 256 places, too many for a uint8 index; use int64",
+                   op, (long long)p->how.kernel_h, (long long)p->how.kernel_w);
+  return EG_OK;
+}
+
+static void check_tile(void *context, int64_t tile) {
+  pooling *p = context;
+  range planes = planes_of(p, tile);
+  int64_t plane = p->out_height * p->out_width;
+  bool wrong = false;
+  if (p->wide) {
+    for (int64_t i = planes.first * plane; i < planes.last * plane; i++)
+      wrong |= p->wide[i] < 1 || p->wide[i] > p->height * p->width;
+  } else if (p->how.padding_h == 0 && p->how.padding_w == 0) {
+    uint8_t largest = 0;
+    for (int64_t i = planes.first * plane; i < planes.last * plane; i++) largest = EG_MAX(largest, p->small[i]);
+    wrong = largest >= p->how.kernel_h * p->how.kernel_w;
+  } else {
+    for (int64_t i = planes.first * plane; i < planes.last * plane; i++) {
+      int64_t y = i / p->out_width % p->out_height, x = i % p->out_width;
+      range rows = inside(y, p->how.kernel_h, p->how.stride_h, p->how.padding_h, p->height);
+      range columns = inside(x, p->how.kernel_w, p->how.stride_w, p->how.padding_w, p->width);
+      int64_t row = p->small[i] / p->how.kernel_w, column = p->small[i] % p->how.kernel_w;
+      wrong |= row < rows.first || row >= rows.last || column < columns.first || column >= columns.last;
+    }
+  }
+  if (wrong) atomic_store(&p->wrong, true);
+}
+
+/* An index that was read from somewhere: every entry must lie in its plane. */
+static eg_status check_index(const char *op, pooling *p) {
+  eg_parallel(eg_tiles(p->planes, p->chunk), check_tile, p);
+  if (!atomic_load(&p->wrong)) return EG_OK;
+  const int64_t window[2] = {p->how.kernel_h, p->how.kernel_w};
+  return eg_fail(EG_EINDEX, "%s: an index lies outside its plane: input %s, window %s", op,
+                 eg_describe_sizes(4, p->in->size), eg_describe_sizes(2, window));
+}
+
+/* ---- the interface ---- */
+
+eg_tensor *eg_pool2d_new(const eg_tensor *in, const eg_pool *how, int dtype) {
+  int64_t size[4];
+  if (check("pool2d", in, how, size)) return NULL;
+  return eg_new(dtype < 0 ? in->dtype : dtype, 4, size);
+}
+
+#define RUN(kernel) eg_parallel(p.out->count ? eg_tiles(p.planes, p.chunk) : 0, EG_REAL(p.in->dtype, kernel), &p)
+
+eg_status eg_maxpool2d(eg_tensor *out, eg_tensor *index, const eg_tensor *in, const eg_pool *how) {
+  pooling p;
+  EG_TRY(plan("maxpool2d", &p, in, out, "output", how));
+  EG_TRY(take_index("maxpool2d", &p, index));
+  RUN(max);
+  return EG_OK;
+}
+
+eg_status eg_maxpool2d_backward(eg_tensor *grad_in, const eg_tensor *grad_out, const eg_tensor *index, const eg_pool *how) {
+  pooling p;
+  EG_TRY(plan("maxpool2d_backward", &p, grad_in, grad_out, "input gradient", how));
+  EG_TRY(take_index("maxpool2d_backward", &p, index));
+  EG_TRY(check_index("maxpool2d_backward", &p));
+  RUN(max_backward);
+  return EG_OK;
+}
+
+eg_status eg_maxpool2d_take(eg_tensor *out, const eg_tensor *in, const eg_tensor *index, const eg_pool *how) {
+  pooling p;
+  EG_TRY(plan("maxpool2d_take", &p, in, out, "output", how));
+  EG_TRY(take_index("maxpool2d_take", &p, index));
+  EG_TRY(check_index("maxpool2d_take", &p));
+  RUN(take);
+  return EG_OK;
+}
+
+eg_status eg_avgpool2d(eg_tensor *out, const eg_tensor *in, const eg_pool *how) {
+  pooling p;
+  EG_TRY(plan("avgpool2d", &p, in, out, "output", how));
+  RUN(mean);
+  return EG_OK;
+}
+
+eg_status eg_avgpool2d_backward(eg_tensor *grad_in, const eg_tensor *grad_out, const eg_pool *how) {
+  pooling p;
+  EG_TRY(plan("avgpool2d_backward", &p, grad_in, grad_out, "input gradient", how));
+  RUN(mean_backward);
+  return EG_OK;
+}
+#endif
