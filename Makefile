@@ -100,7 +100,7 @@ test: deps
 
 bench: deps
 	@$(MAKE) --no-print-directory all
-	@for file in tests/bench/*.lua; do $(PROGRAM) run --no-run $$file || exit 1; done
+	$(PROGRAM) bench
 
 # Every test, with the library and the program under the sanitizers and leaks counted.
 asan: deps
@@ -122,8 +122,7 @@ install: all
 	install -m 755 $(PROGRAM) $(INTO)/bin/engram
 	install -m 644 $(BUILD)/libengram.so $(INTO)/lib/libengram.so
 	install -m 644 core/engram.h $(INTO)/include/engram/engram.h
-	cd lua && find . -name '*.lua' -exec install -D -m 644 {} $(abspath $(INTO))/share/engram/lua/{} \;
-	cd experiments && find . -type f -exec install -D -m 644 {} $(abspath $(INTO))/share/engram/experiments/{} \;
+	find lua experiments -type f -exec install -D -m 644 {} $(INTO)/share/engram/{} \;
 	printf '%s\n' 'prefix=$(PREFIX)' '' 'Name: engram' 'Description: continual learning toolkit, C core' \
 	  'Version: $(shell luajit -e 'print(dofile "lua/engram/version.lua")')' 'Cflags: -I$${prefix}/include/engram' \
 	  'Libs: -L$${prefix}/lib -lengram' > $(INTO)/lib/pkgconfig/engram.pc
