@@ -1,0 +1,18 @@
+-- RMSProp (Tieleman and Hinton 2012): s <- alpha s + (1 - alpha) g^2;  w <- w - lr g / (sqrt(s) + epsilon).
+local core = require "engram.core"
+local C = core.C
+
+return {
+   name = "RMSProp",
+   doc = "steps divided by the root of a running mean of squared gradients",
+   hyper = {
+      lr = { default = 0.01, min = 0, doc = "step size" },
+      alpha = { default = 0.99, min = 0, max = 1, doc = "share of the running mean kept" },
+      epsilon = { default = 1e-8, min = 0, doc = "added to the root" },
+      weight_decay = { default = 0, min = 0, doc = "added to the gradient times the weight" },
+   },
+   slots = { square = { like = "parameter", initial = 0 } },
+   step = function(p, g, s, h)
+      core.check(C.eg_rmsprop_step(p.tensor, g.tensor, s.square.tensor, h.lr, h.alpha, h.epsilon, h.weight_decay))
+   end,
+}
