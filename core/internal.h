@@ -79,6 +79,12 @@ int eg_thread_number(void);
 /* Elements of cheap work below which one tile is enough, and the tile size for element-wise loops. */
 enum { EG_TILE = 16384 };
 static inline int64_t eg_tiles(int64_t count, int64_t tile) { return (count + tile - 1) / tile; }
+/* eg_parallel when `elements` of simple work are worth waking a thread, else the same tiles one after the other. */
+static inline void eg_parallel_over(int64_t elements, int64_t tiles, eg_tile_work work, void *context) {
+  if (elements >= 4 * EG_TILE) eg_parallel(tiles, work, context);
+  else
+    for (int64_t tile = 0; tile < tiles; tile++) work(context, tile);
+}
 
 /* Random blocks for kernels (random.c): out[4] for block `index` counted from the stream's present counter. */
 void eg_rng_block(const eg_rng *rng, uint64_t index, uint32_t out[4]);
