@@ -151,6 +151,16 @@ t.test("what cannot be written is a clear error, and no part of it stays", funct
    run.finish "failed"
 end)
 
+t.test("when status.json cannot be rewritten, it is written over", function()
+   local r = begin()
+   r.set_status = function() error("No space left on device", 0) end
+   local say = io.stderr
+   rawset(io, "stderr", { write = function() end })
+   run.finish("failed", "disk full")
+   rawset(io, "stderr", say)
+   t.expect(read_json(r.path .. "/status.json")):equals{ status = "failed", error = "disk full" }
+end)
+
 t.test("weights are saved through the module", function()
    local r = begin()
    local saved

@@ -82,7 +82,8 @@ local function describe_error(problem)
    if type(problem) ~= "string" and not (getmetatable(problem) or {}).__tostring then
       problem = ("the script raised a %s without a message"):format(type(problem))
    end
-   return { message = tostring(problem), text = traceback(tostring(problem)) }
+   local message = tostring(problem):gsub("\n\tno f[^\n]*", "")       -- the places where require looked
+   return { message = message, text = traceback(message) }
 end
 
 -- ---- the run ----------------------------------------------------------------------------------------------------------
@@ -149,6 +150,7 @@ local function conclude(ok, problem)
    local signal = core.interrupted()
    C.eg_interrupt_trap(1)                -- what is left to do must not be interrupted
    io.stdout:flush()
+   if type(problem) == "string" then problem = { message = problem, text = problem } end     -- out of stack or memory
    local folder = run.current() and run.current().path
    if problem and problem.usage then
       run.discard()
@@ -168,7 +170,7 @@ end
 
 function command.run(values, words)
    local script = find_script(table.remove(words, 1))
-   local chunk, problem = loadfile(script)
+   local chunk, problem = loadfile(script, "t")
    if not chunk then
       io.stderr:write("engram: ", problem, "\n")
       return 1

@@ -28,7 +28,7 @@ function Folder:write(name, text)
    check(C.eg_file_write(path, text, #text), path)
 end
 
-function Folder:write_json(name, value) self:write(name, json.encode(value, true) .. "\n") end
+function Folder:write_json(name, value) json.save(self.path .. "/" .. name, value) end
 
 -- Adds one line.
 function Folder:append(name, line)
