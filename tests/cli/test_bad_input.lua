@@ -75,18 +75,20 @@ try("more labels than samples", { says = "cross_entropy",
    script = "engram.nn.cross_entropy(engram.ones(2, 3), engram.tensor({ 1, 2, 3 }, { dtype = 'int64' }))" })
 try("labels that are no integers", { script = "engram.nn.cross_entropy(engram.ones(2, 3), engram.ones(2))",
    says = "int64" })
+local SAVE = [[echo "require('engram').nn.Linear(3, 4):save 'w'" > s.lua && engram run --no-run s.lua]]
+
 try("a weights file that is not there", { script = "engram.nn.Linear(3, 4):load 'w.safetensors'",
    says = "w.safetensors: cannot open: No such file or directory" })
 try("a weights file that is text", { before = "echo 'hello weights' > w.safetensors",
    script = "engram.nn.Linear(3, 4):load 'w.safetensors'", says = "w.safetensors" })
 try("a weights file cut short", { says = "w.safetensors",
-   before = [[echo "require('engram').nn.Linear(3, 4):save 'x'" > s.lua && engram run --no-run s.lua && head -c 150 x > w.safetensors]],
+   before = SAVE .. " && head -c 150 w > w.safetensors",
    script = "engram.nn.Linear(3, 4):load 'w.safetensors'" })
 try("weights of another model", { says = "weight has shape (4, 3), the model wants (5, 3)",
-   before = [[echo "require('engram').nn.Linear(3, 4):save 'w'" > s.lua && engram run --no-run s.lua]],
+   before = SAVE,
    script = "engram.nn.Linear(3, 5):load 'w'" })
 try("weights with other names", { says = "missing 1.weight, 1.bias unexpected bias, weight",
-   before = [[echo "require('engram').nn.Linear(3, 4):save 'w'" > s.lua && engram run --no-run s.lua]],
+   before = SAVE,
    script = "engram.nn.Sequential{ engram.nn.Linear(3, 4) }:load 'w'" })
 try("saving into a folder that is not there", { script = "engram.nn.Linear(3, 4):save 'no/w'",
    says = "no/w: cannot write: No such file" })
@@ -105,8 +107,8 @@ try("an error in the script", { script = "local x = nil\nprint(x.y)",
    says = "bad.lua:3: attempt to index local 'x' (a nil value)" })
 try("an error without a message", { script = "error{}", says = "the script raised a table without a message" })
 try("endless recursion", { script = "local function f() return 1 + f() end\nf()", says = "stack overflow" })
-try("a script that is no Lua at all", { before = "printf '\\001\\002 binary \\377\\000' > bad.lua", command = "engram run bad.lua",
-   says = "bad.lua:1: unexpected symbol" })
+try("a script that is no Lua at all", { before = "printf '\\001\\002 binary \\377\\000' > bad.lua",
+   command = "engram run bad.lua", says = "bad.lua:1: unexpected symbol" })
 try("a script that is bytecode", { before = "printf '\\033LJ\\002\\000' > bad.lua", command = "engram run bad.lua",
    says = "bad.lua: attempt to load chunk with wrong mode" })
 try("an unknown setting", { script = "engram.settings{ threshold = 1 }",

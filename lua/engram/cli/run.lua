@@ -145,12 +145,16 @@ local function catch_exit()
    end)
 end
 
+-- LuaJIT's own failures (out of stack, out of memory, bytecode) name no place.
+local function with_name(script, message)
+   return message:find(script, 1, true) and message or script .. ": " .. message
+end
+
 -- The exit code for how the script ended.
 local function conclude(ok, problem)
    local signal = core.interrupted()
    C.eg_interrupt_trap(1)                -- what is left to do must not be interrupted
    io.stdout:flush()
-   if type(problem) == "string" then problem = { message = problem, text = problem } end     -- out of stack or memory
    local folder = run.current() and run.current().path
    if problem and problem.usage then
       run.discard()
@@ -172,7 +176,7 @@ function command.run(values, words)
    local script = find_script(table.remove(words, 1))
    local chunk, problem = loadfile(script, "t")
    if not chunk then
-      io.stderr:write("engram: ", problem, "\n")
+      io.stderr:write("engram: ", with_name(script, problem), "\n")
       return 1
    end
    prepare(values, script, words)
@@ -180,6 +184,7 @@ function command.run(values, words)
    tee_print()
    catch_exit()
    local ok, result = xpcall(chunk, describe_error, unpack(words))
+   if type(result) == "string" then result = { message = result, text = with_name(script, result) } end
    return conclude(ok, not ok and result or nil)
 end
 
