@@ -131,7 +131,7 @@ static void K(mean)(void *context, int64_t tile) {
       memset(out, 0, (size_t)p->out_width * sizeof(real));
       for (int64_t tap = rows.first; tap < rows.last; tap++) {
         const real *row = K(plane_of)(p->in, i) + (y * how->stride_h - how->padding_h + tap) * stride[0];
-        for (int64_t j = 0; j < how->kernel_w; j++) {
+        for (int64_t j = p->taps.first; j < p->taps.last; j++) {
           range x = outputs(j, how->stride_w, how->padding_w, p->width, p->out_width);
           int64_t step = how->stride_w * stride[1], shift = (j - how->padding_w) * stride[1];
           for (int64_t at = x.first; at < x.last; at++) out[at] += row[at * step + shift];
@@ -155,7 +155,7 @@ static void K(mean_backward)(void *context, int64_t tile) {
       range rows = inside(y, how->kernel_h, how->stride_h, how->padding_h, p->height);
       for (int64_t tap = rows.first; tap < rows.last; tap++) {
         real *row = grad_in + (y * how->stride_h - how->padding_h + tap) * p->width;
-        for (int64_t j = 0; j < how->kernel_w; j++) {
+        for (int64_t j = p->taps.first; j < p->taps.last; j++) {
           range x = outputs(j, how->stride_w, how->padding_w, p->width, p->out_width);
           int64_t shift = j - how->padding_w;
           for (int64_t at = x.first; at < x.last; at++) row[at * how->stride_w + shift] += scale * grad[at * stride[1]];
@@ -170,6 +170,10 @@ static void K(mean_backward)(void *context, int64_t tile) {
 
 #include "internal.h"
 
+typedef struct range {
+  int64_t first, last;
+} range;
+
 /* One call: planes of `in` (or of its gradient) and of `out` (or of its gradient), and the index where there is one. */
 typedef struct pooling {
   eg_pool how;
@@ -178,12 +182,9 @@ typedef struct pooling {
   int64_t chunk; /* planes in a tile */
   uint8_t *small;
   int64_t *wide;
+  range taps;        /* places of a window's row that lie inside the plane for some output */
   atomic_bool wrong; /* an index lies outside its plane */
 } pooling;
-
-typedef struct range {
-  int64_t first, last;
-} range;
 
 static range planes_of(const pooling *p, int64_t tile) {
   return (range){tile * p->chunk, EG_MIN((tile + 1) * p->chunk, p->planes)};
@@ -236,8 +237,8 @@ static eg_status check(const char *op, const eg_tensor *in, const eg_pool *how, 
       return eg_fail(EG_EINVAL, "%s: padding is %s, expected at least 0 and at most half of the window %s", op,
                      eg_describe_sizes(2, padding), eg_describe_sizes(2, kernel));
     /* Not kernel > size + 2 * padding, which could overflow. */
-    if (kernel[d] - 2 * padding[d] > in->size[2 + d])
-      return eg_fail(EG_ESHAPE, "%s: window %s is larger than the padded input: input %s, padding %s", op,
+    if (in->size[2 + d] == 0 || kernel[d] - 2 * padding[d] > in->size[2 + d])
+      return eg_fail(EG_ESHAPE, "%s: window %s does not fit into the padded input: input %s, padding %s", op,
                      eg_describe_sizes(2, kernel), eg_describe_sizes(4, in->size), eg_describe_sizes(2, padding));
     size[2 + d] = (in->size[2 + d] - (kernel[d] - 2 * padding[d])) / stride[d] + 1;
   }
@@ -261,6 +262,8 @@ static eg_status plan(const char *op, pooling *p, const eg_tensor *in, const eg_
   p->width = in->size[3];
   p->out_height = size[2];
   p->out_width = size[3];
+  p->taps.first = EG_MAX(0, how->padding_w - (p->out_width - 1) * how->stride_w);
+  p->taps.last = EG_MIN(how->kernel_w, p->width + how->padding_w);
   bool serial = in->count <= 2 * EG_TILE;
   p->chunk = serial ? EG_MAX(p->planes, 1) : EG_MAX(1, EG_TILE / (p->height * p->width));
   return EG_OK;
