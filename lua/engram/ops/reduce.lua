@@ -148,10 +148,11 @@ end
 methods.argmax = position("argmax", function(out, x, d) return C.eg_argmax(out, x, d) end)
 methods.argmin = position("argmin", function(out, x, d) return C.eg_argmin(out, x, d) end)
 
-local function extreme(name, arg)
+local function extreme(name, arg, code)
    return function(x, dim, keep)
       live(x, name)
       if dim == nil then
+         if not (x.requires_grad and autograd.is_enabled()) then return reduced(x, code, -1, false) end
          local flat = x:reshape(-1)
          return flat:gather(1, methods[arg](flat, 1, true)):squeeze(1)
       end
@@ -162,7 +163,7 @@ local function extreme(name, arg)
    end
 end
 -- x:max(): the largest element. x:max(dim [, keep]): largest elements and their 1-based positions.
-methods.max, methods.min = extreme("max", "argmax"), extreme("min", "argmin")
+methods.max, methods.min = extreme("max", "argmax", C.EG_MAX), extreme("min", "argmin", C.EG_MIN)
 
 -- x:var([dim [, unbiased [, keep]]]): variance, divided by n - 1 unless unbiased is false.
 function methods.var(x, dim, unbiased, keep)

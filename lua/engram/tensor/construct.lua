@@ -43,16 +43,11 @@ construct.zeros, construct.ones, construct.empty = filled("zeros", 0), filled("o
 
 -- full(sizes..., value) or full({sizes}, value); full(value) is a scalar.
 function construct.full(...)
-   local given, options = split("full", ...)
-   local arguments = { ... }
-   local shape, value = {}, nil
-   if type(arguments[1]) == "table" then
-      shape, value = arguments[1], arguments[2]
-      options = core.options("full", arguments[3], ALLOWED)
-   else
-      for i = 1, #given - 1 do shape[i] = given[i] end
-      value = given[#given]
-   end
+   local given, options = { ... }, nil
+   if type(given[#given]) == "table" then options = table.remove(given) end
+   options = core.options("full", options, ALLOWED)
+   local value = table.remove(given)
+   local shape = type(given[1]) == "table" and given[1] or given
    if type(value) ~= "number" then raise("full: expected a number to fill with, got %s", core.typename(value)) end
    local x = tensor.new(tensor.dtype_number(options.dtype, 0), shape, "full")
    check(C.eg_fill(x.tensor, value))
