@@ -97,6 +97,45 @@ try("saving to a full disk", { script = "engram.nn.Linear(3, 4):save '/dev/full'
 try("saving beyond the limit of file sizes", { command = "sh -c \"trap '' XFSZ; ulimit -f 1; exec engram run --no-run bad.lua\"",
    script = "engram.nn.Linear(300, 400):save 'w'", says = "w: cannot write: File too large" })
 
+-- ---- data sets ----------------------------------------------------------------------------------------------------------
+
+-- Two IDX files of four 2x2 images: `images` and `labels`, spoiled by a shell line.
+local function idx(spoil)
+   return [[printf '\000\000\010\003\000\000\000\004\000\000\000\002\000\000\000\0020123456789abcdef' > images
+      printf '\000\000\010\001\000\000\000\004\000\001\002\001' > labels
+      ]] .. spoil
+end
+local LOAD = "engram.data.idx('images', 'labels', { classes = 3 })"
+
+try("an IDX file cut short", { before = idx "head -c 25 images > x && mv x images", script = LOAD, says = "images: " })
+try("an IDX file with more than it says", { before = idx "printf extra >> images", script = LOAD, says = "images: " })
+try("a file that is not IDX", { before = idx "echo 'hello hello' > images", script = LOAD, says = "images: " })
+try("an IDX file of impossible sizes", { script = LOAD, says = "images: ",
+   before = idx [[printf '\000\000\010\003\377\377\377\377\377\377\377\377\377\377\377\377' > images]] })
+try("a gzip file cut short", { before = idx "gzip images && head -c 30 images.gz > images && rm images.gz", script = LOAD,
+   says = "images: " })
+try("an empty file", { before = idx ": > labels", script = LOAD, says = "labels: " })
+try("fewer labels than images", { before = idx [[printf '\000\000\010\001\000\000\000\002\000\001' > labels]], script = LOAD,
+   says = "4 images, but 2 labels" })
+try("a label beyond the classes of a data set", { script = LOAD, says = "labels run from 1 to 10, expected 1 to 3",
+   before = idx [[printf '\000\000\010\001\000\000\000\004\000\001\011\001' > labels]] })
+try("images where labels should be", { before = idx "cp images labels", script = LOAD, says = "labels: holds (4, 2, 2) uint8" })
+try("an unknown data set", { script = "engram.data.load 'mnsit'",
+   says = "bad.lua:2: data.load: there is no data set 'mnsit', did you mean 'mnist'?" })
+try("a data set that is not here", { script = "engram.data.load 'mnist'", says = "Fetch it with: engram data fetch mnist",
+   command = "ENGRAM_DATA=. XDG_DATA_HOME=. engram run --no-run bad.lua" })
+try("an unknown option of a data set", { script = "engram.data.load('glyphs/digits', { tran = 10 })",
+   says = "unknown option 'tran', did you mean 'train'?" })
+try("fetching what cannot be fetched", { command = "engram data fetch mnsit", code = 2, says = "did you mean 'mnist'?" })
+
+-- ---- optimizers -----------------------------------------------------------------------------------------------------------
+
+try("an unknown optimizer", { script = "engram.optim.CLASP(engram.nn.Linear(2, 2))",
+   says = "bad.lua:2: optim: no optimizer named 'CLASP', did you mean 'CLASSP'?" })
+try("an unknown hyper-parameter", { script = "engram.optim.SGD(engram.nn.Linear(2, 2), { momentun = 0.9 })",
+   says = "did you mean 'momentum'?" })
+try("a hyper-parameter out of range", { script = "engram.optim.SGD(engram.nn.Linear(2, 2), { lr = -1 })", says = "lr" })
+
 -- ---- scripts and settings -----------------------------------------------------------------------------------------------
 
 try("a script that is not there", { command = "touch classp.lua; engram run clasp.lua", code = 2, leaves = true,
