@@ -86,7 +86,7 @@ deps:
 	if [ -n "$$as_root" ] && ! command -v sudo >/dev/null; then \
 	  echo "These packages are missing; install them as root:$$missing"; exit 1; fi; \
 	echo "Installing$$missing"; \
-	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing
+	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
 
 # ---- what to do with it: each of these builds in a second make, when the packages are there -----------------------------
 

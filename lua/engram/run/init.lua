@@ -52,6 +52,9 @@ function Folder:log_metric(event)
    self.run:heartbeat(event)
 end
 
+-- Tells, every ten seconds at most, that the run is alive and where it is: { task =, epoch =, step = }.
+function Folder:heartbeat(event) self.run:heartbeat(event) end
+
 -- The module's weights as NAME (default weights.safetensors).
 function Folder:save_weights(module, name) module:save(self.path .. "/" .. (name or "weights.safetensors")) end
 
@@ -91,7 +94,6 @@ function Run:set_status(status, more)
    self:write_json("status.json", value)
 end
 
--- Tells, every ten seconds at most, that the run is alive and where it is.
 function Run:heartbeat(event)
    if C.eg_clock() - self.status_clock < HEARTBEAT or self.status ~= "running" then return end
    self:set_status("running", { task = event.task, epoch = event.epoch, step = event.step })
