@@ -11,6 +11,9 @@ local apply = autograd.apply
 local function randn(...) return require "engram".randn(...) end
 local function plan(sh, sw, ph, pw) return ffi.new("eg_conv", sh, sw, ph, pw) end
 
+-- The bias gets the sum over samples and pixels: whole planes first, which lie in order.
+local function channel_sum(grad) return grad:reshape(grad:size(1), grad:size(2), -1):sum(3):sum(1) end
+
 local conv2d, conv2d_input, conv2d_weight
 
 conv2d = {
@@ -25,7 +28,7 @@ conv2d = {
       local x, weight, how = node[1], node[2], node[4]
       return node.p1 and apply(conv2d_input, grad, weight, x.shape, how),
          node.p2 and apply(conv2d_weight, grad, x, weight.shape, how),
-         node.p3 and grad:sum{ 1, 3, 4 }
+         node.p3 and channel_sum(grad)
    end,
    squares = function(node, grad)
       local weight, bias = tensor.like(node[2]), node.p3 and tensor.new(grad.tensor.dtype, { grad:size(2) })
