@@ -1,170 +1,125 @@
-/* copy.c - filling, copying with conversion, choosing and clamping. */
+/* copy.c - filling, copying with conversion, clamping and choosing. */
+
+#ifdef ELEMENT
+
+static void E(fill)(int64_t n, char *const *data, const int64_t *stride, const void *argument) {
+  element *out = (void *)data[0], value = *(const element *)argument;
+  if (stride[0] == 1)
+    for (int64_t i = 0; i < n; i++) out[i] = value;
+  else
+    for (int64_t i = 0; i < n; i++) out[i * stride[0]] = value;
+}
+
+/* To whole numbers: towards zero, the nearest end for what lies outside, 0 for NaN. */
+#if ELEMENT_REAL
+static inline int64_t E(whole)(element x) {
+  return x >= (element)9223372036854775808.0    ? INT64_MAX
+         : x <= (element)-9223372036854775808.0 ? INT64_MIN
+         : ELEMENT_NAN(x)                       ? 0
+                                                : (int64_t)x;
+}
+static inline uint8_t E(byte)(element x) { return (uint8_t)(int)(x > 0 ? (x < 255 ? x : 255) : 0); }
+#else
+static inline int64_t E(whole)(element x) { return x; }
+static inline uint8_t E(byte)(int64_t x) { return (uint8_t)(x < 0 ? 0 : x > 255 ? 255 : x); }
+#endif
+
+/* out = in; the argument is out's dtype. */
+static void E(copy)(int64_t n, char *const *data, const int64_t *stride, const void *argument) {
+  const element *in = (const void *)data[1];
+  switch (*(const int32_t *)argument) {
+    case EG_FLOAT32: MOVE(float, (float)x); break;
+    case EG_FLOAT64: MOVE(double, (double)x); break;
+    case EG_INT64: MOVE(int64_t, E(whole)(x)); break;
+    case EG_UINT8: MOVE(uint8_t, E(byte)(x)); break;
+  }
+}
+
+/* out = in between the two ends in the argument */
+static void E(clamp)(int64_t n, char *const *data, const int64_t *stride, const void *argument) {
+  const element *in = (const void *)data[1], *ends = argument, low = ends[0], high = ends[1];
+  MOVE(element, x < low ? low : x > high ? high : x);
+}
+
+static void E(where)(int64_t n, char *const *data, const int64_t *stride, const void *argument) {
+  element *out = (void *)data[0];
+  const uint8_t *condition = (const void *)data[1];
+  const element *a = (const void *)data[2], *b = (const void *)data[3];
+  if (stride[0] == 1 && stride[1] == 1 && stride[2] <= 1 && stride[3] <= 1) {
+    int64_t by_a = stride[2], by_b = stride[3];
+#pragma GCC ivdep
+    for (int64_t i = 0; i < n; i++) {
+      element x = a[i * by_a], y = b[i * by_b];
+      out[i] = condition[i] ? x : y;
+    }
+  } else
+    for (int64_t i = 0; i < n; i++) out[i * stride[0]] = condition[i * stride[1]] ? a[i * stride[2]] : b[i * stride[3]];
+}
+
+#else
 #include <math.h>
 
 #include "nest.h"
 
-typedef float f32;
-typedef double f64;
-typedef int64_t i64;
-typedef uint8_t u8;
+/* out[i] = value of x = in[i] */
+#define MOVE(R, value)                                                                                                 \
+  do {                                                                                                                 \
+    R *out = (void *)data[0];                                                                                          \
+    if (stride[0] == 1 && stride[1] == 1) {                                                                            \
+      _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) {                                                           \
+        element x = in[i];                                                                                             \
+        out[i] = value;                                                                                                \
+      }                                                                                                                \
+    } else                                                                                                             \
+      for (int64_t i = 0; i < n; i++) {                                                                                \
+        element x = in[i * stride[1]];                                                                                 \
+        out[i * stride[0]] = value;                                                                                    \
+      }                                                                                                                \
+  } while (0)
 
-/* ---- fill ---- */
+#define EG_ELEMENTS "copy.c"
+#include "element.h"
 
-#define FILL(T)                                                                                        \
-  static void fill_##T(int64_t n, char *const *data, const int64_t *stride, const void *argument) {    \
-    T *out = (T *)(void *)data[0], value = *(const T *)argument;                                       \
-    if (stride[0] == 1)                                                                                \
-      for (int64_t i = 0; i < n; i++) out[i] = value;                                                  \
-    else                                                                                               \
-      for (int64_t i = 0; i < n; i++) out[i * stride[0]] = value;                                      \
-  }
-FILL(f32)
-FILL(f64)
-FILL(i64)
-FILL(u8)
+bool eg_number_of(int dtype, double value, eg_number *number) {
+  bool whole = value == floor(value) && fabs(value) < 9223372036854775808.0;
+  if (dtype == EG_FLOAT32) number->float32 = (float)value;
+  else if (dtype == EG_FLOAT64) number->float64 = value;
+  else if (dtype == EG_INT64 && whole) number->int64 = (int64_t)value;
+  else if (dtype == EG_UINT8 && whole && value >= 0 && value <= 255) number->uint8 = (uint8_t)value;
+  else return false;
+  return true;
+}
 
 eg_status eg_fill(eg_tensor *out, double value) {
+  eg_number number;
   EG_TRY(eg_check_live("fill", "tensor", out));
-  union {
-    f32 single;
-    f64 twofold;
-    i64 whole;
-    u8 byte;
-  } v;
-  if (out->dtype > EG_FLOAT64 && !(fabs(value) < 9.2e18))
-    return eg_fail(EG_EINVAL, "fill: %g does not fit into %s", value, eg_dtype_name(out->dtype));
-  if (out->dtype == EG_FLOAT32) v.single = (f32)value;
-  else if (out->dtype == EG_FLOAT64) v.twofold = value;
-  else if (out->dtype == EG_INT64) v.whole = (i64)value;
-  else v.byte = (u8)(i64)value;
-  static const eg_row rows[] = {fill_f32, fill_f64, fill_i64, fill_u8};
-  return eg_nest("fill", rows[out->dtype], &v, out, NULL, NULL, NULL);
+  if (!eg_number_of(out->dtype, value, &number))
+    return eg_fail(EG_EINVAL, "fill: %g is no %s number", value, eg_dtype_name(out->dtype));
+  return eg_nest("fill", EG_ELEMENT(out->dtype, fill), &number, out, NULL, NULL, NULL);
 }
-
-/* ---- copy: out = in, converted ---- */
-
-/* Real numbers out of the range of whole ones become the nearest end; NaN becomes 0. */
-static inline i64 whole(f64 x) {
-  if (x != x) return 0;
-  if (x >= 9223372036854775807.0) return INT64_MAX;
-  if (x <= -9223372036854775808.0) return INT64_MIN;
-  return (i64)x;
-}
-
-#define COPY(R, T, expression)                                                                              \
-  static void copy_##R##_##T(int64_t n, char *const *data, const int64_t *stride, const void *argument) {   \
-    R *out = (R *)(void *)data[0];                                                                          \
-    const T *in = (const T *)(const void *)data[1];                                                         \
-    if (stride[0] == 1 && stride[1] == 1)                                                                   \
-      for (int64_t i = 0; i < n; i++) {                                                                     \
-        T x = in[i];                                                                                        \
-        out[i] = (R)(expression);                                                                           \
-      }                                                                                                     \
-    else                                                                                                    \
-      for (int64_t i = 0; i < n; i++) {                                                                     \
-        T x = in[i * stride[1]];                                                                            \
-        out[i * stride[0]] = (R)(expression);                                                               \
-      }                                                                                                     \
-  }
-#define COPY_FROM(T) COPY(f32, T, x) COPY(f64, T, x)
-COPY_FROM(f32)
-COPY_FROM(f64)
-COPY_FROM(i64)
-COPY_FROM(u8)
-COPY(i64, f32, whole(x))
-COPY(i64, f64, whole(x))
-COPY(i64, i64, x)
-COPY(i64, u8, x)
-COPY(u8, f32, whole(x))
-COPY(u8, f64, whole(x))
-COPY(u8, i64, x)
-COPY(u8, u8, x)
 
 eg_status eg_copy(eg_tensor *out, const eg_tensor *in) {
-  static const eg_row rows[4][4] = {{copy_f32_f32, copy_f32_f64, copy_f32_i64, copy_f32_u8},
-                                    {copy_f64_f32, copy_f64_f64, copy_f64_i64, copy_f64_u8},
-                                    {copy_i64_f32, copy_i64_f64, copy_i64_i64, copy_i64_u8},
-                                    {copy_u8_f32, copy_u8_f64, copy_u8_i64, copy_u8_u8}};
   EG_TRY(eg_check_live("copy", "output", out));
   EG_TRY(eg_check_live("copy", "input", in));
-  return eg_nest("copy", rows[out->dtype][in->dtype], NULL, out, in, NULL, NULL);
+  return eg_nest("copy", EG_ELEMENT(in->dtype, copy), &out->dtype, out, in, NULL, NULL);
 }
-
-/* ---- add_scaled: out = a + alpha * b ---- */
-
-#define ADD_SCALED(T)                                                                                        \
-  static void add_scaled_##T(int64_t n, char *const *data, const int64_t *stride, const void *argument) {    \
-    T *out = (T *)(void *)data[0];                                                                           \
-    const T *a = (const T *)(const void *)data[1], *b = (const T *)(const void *)data[2];                    \
-    T alpha = (T) * (const f64 *)argument;                                                                   \
-    if (stride[0] == 1 && stride[1] == 1 && stride[2] == 1)                                                  \
-      for (int64_t i = 0; i < n; i++) out[i] = a[i] + alpha * b[i];                                          \
-    else                                                                                                     \
-      for (int64_t i = 0; i < n; i++) out[i * stride[0]] = a[i * stride[1]] + alpha * b[i * stride[2]];      \
-  }
-ADD_SCALED(f32)
-ADD_SCALED(f64)
-ADD_SCALED(i64)
-ADD_SCALED(u8)
-
-eg_status eg_add_scaled(eg_tensor *out, const eg_tensor *a, const eg_tensor *b, double alpha) {
-  static const eg_row rows[] = {add_scaled_f32, add_scaled_f64, add_scaled_i64, add_scaled_u8};
-  EG_TRY(eg_check_same_dtype("add_scaled", "first operand", a, "second operand", b));
-  EG_TRY(eg_check_same_dtype("add_scaled", "output", out, "first operand", a));
-  if (out->dtype > EG_FLOAT64 && alpha != rint(alpha))
-    return eg_fail(EG_EINVAL, "add_scaled: %g is no whole number, the tensors are %s", alpha, eg_dtype_name(out->dtype));
-  return eg_nest("add_scaled", rows[out->dtype], &alpha, out, a, b, NULL);
-}
-
-/* ---- clamp ---- */
-
-#define CLAMP(T)                                                                                        \
-  static void clamp_##T(int64_t n, char *const *data, const int64_t *stride, const void *argument) {    \
-    T *out = (T *)(void *)data[0];                                                                      \
-    const T *in = (const T *)(const void *)data[1], *end = argument;                                    \
-    T low = end[0], high = end[1];                                                                      \
-    for (int64_t i = 0; i < n; i++) {                                                                   \
-      T x = in[i * stride[1]];                                                                          \
-      out[i * stride[0]] = x < low ? low : x > high ? high : x;                                         \
-    }                                                                                                   \
-  }
-CLAMP(f32)
-CLAMP(f64)
-CLAMP(i64)
-CLAMP(u8)
 
 eg_status eg_clamp(eg_tensor *out, const eg_tensor *in, double low, double high) {
   EG_TRY(eg_check_same_shape("clamp", "output", out, "input", in));
   EG_TRY(eg_check_same_dtype("clamp", "output", out, "input", in));
-  if (!(low <= high)) return eg_fail(EG_EINVAL, "clamp: the range %g to %g is empty", low, high);
-  f32 single[] = {(f32)low, (f32)high};
-  f64 twofold[] = {low, high};
-  i64 integer[] = {whole(ceil(low)), whole(floor(high))};
-  u8 byte[] = {(u8)EG_MAX(0, EG_MIN(integer[0], 255)), (u8)EG_MAX(0, EG_MIN(integer[1], 255))};
-  static const eg_row rows[] = {clamp_f32, clamp_f64, clamp_i64, clamp_u8};
-  const void *ends[] = {single, twofold, integer, byte};
-  return eg_nest("clamp", rows[out->dtype], ends[out->dtype], out, in, NULL, NULL);
+  if (!(low <= high)) return eg_fail(EG_EINVAL, "clamp: no number lies between %g and %g", low, high);
+  float single[] = {(float)low, (float)high};
+  double twice[] = {low, high};
+  int64_t whole[] = {whole_float64(ceil(low)), whole_float64(floor(high))};
+  uint8_t byte[] = {byte_int64(whole[0]), byte_int64(whole[1])};
+  const void *ends[] = {single, twice, whole, byte};
+  return eg_nest("clamp", EG_ELEMENT(out->dtype, clamp), ends[out->dtype], out, in, NULL, NULL);
 }
 
-/* ---- where ---- */
-
-#define WHERE(T)                                                                                        \
-  static void where_##T(int64_t n, char *const *data, const int64_t *stride, const void *argument) {    \
-    T *out = (T *)(void *)data[0];                                                                      \
-    const u8 *condition = (const u8 *)data[1];                                                          \
-    const T *a = (const T *)(const void *)data[2], *b = (const T *)(const void *)data[3];               \
-    for (int64_t i = 0; i < n; i++)                                                                     \
-      out[i * stride[0]] = condition[i * stride[1]] ? a[i * stride[2]] : b[i * stride[3]];              \
-  }
-WHERE(f32)
-WHERE(f64)
-WHERE(i64)
-WHERE(u8)
-
 eg_status eg_where(eg_tensor *out, const eg_tensor *condition, const eg_tensor *a, const eg_tensor *b) {
-  static const eg_row rows[] = {where_f32, where_f64, where_i64, where_u8};
   EG_TRY(eg_check_dtype("where", "condition", condition, EG_UINT8));
   EG_TRY(eg_check_same_dtype("where", "first choice", a, "second choice", b));
   EG_TRY(eg_check_same_dtype("where", "output", out, "first choice", a));
-  return eg_nest("where", rows[out->dtype], NULL, out, condition, a, b);
+  return eg_nest("where", EG_ELEMENT(out->dtype, where), NULL, out, condition, a, b);
 }
+#endif

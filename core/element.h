@@ -8,10 +8,10 @@
 #define EG_PASTE_(a, b) a##b
 #define EG_PASTE(a, b) EG_PASTE_(a, b)
 #define E(name) EG_PASTE(name, ELEMENT_SUFFIX)
-#define EG_ELEMENT(dtype, name)             \
-  ((dtype) == EG_FLOAT32   ? name##_float32 \
-   : (dtype) == EG_FLOAT64 ? name##_float64 \
-   : (dtype) == EG_INT64   ? name##_int64   \
+#define EG_ELEMENT(dtype, name)                                                                                        \
+  ((dtype) == EG_FLOAT32   ? name##_float32                                                                            \
+   : (dtype) == EG_FLOAT64 ? name##_float64                                                                            \
+   : (dtype) == EG_INT64   ? name##_int64                                                                              \
                            : name##_uint8)
 
 #define ELEMENT

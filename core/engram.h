@@ -138,7 +138,8 @@ typedef enum eg_binary_op {
 } eg_binary_op;
 
 eg_status eg_fill(eg_tensor *out, double value);
-/* out = in, converted to out's dtype and broadcast to out's shape. */
+/* out = in, converted to out's dtype and broadcast to out's shape. To whole numbers: towards zero, the nearest end for what
+ * lies outside, 0 for NaN. */
 eg_status eg_copy(eg_tensor *out, const eg_tensor *in);
 /* real in and out; NEG ABS SIGN SQUARE NOT also int64 and uint8; ISNAN ISFINITE NOT write uint8.
  * GELU is the exact form x Phi(x). ROUND rounds halves to even. */

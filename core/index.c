@@ -36,11 +36,11 @@ static void E(scatter_add)(int64_t n, char *const *data, const int64_t *stride, 
 #elif defined REAL
 
 /* out = in * scale + shift for a row of stored elements */
-#define BATCH_ROW(T)                                                                                \
-  static void K(batch_##T)(void *to, const void *from, int64_t n, double scale, double shift) {     \
-    real *out = to, factor = (real)scale, constant = (real)shift;                                   \
-    const T *in = from;                                                                             \
-    for (int64_t i = 0; i < n; i++) out[i] = (real)in[i] * factor + constant;                       \
+#define BATCH_ROW(T)                                                                                                   \
+  static void K(batch_##T)(void *to, const void *from, int64_t n, double scale, double shift) {                        \
+    real *out = to, factor = (real)scale, constant = (real)shift;                                                      \
+    const T *in = from;                                                                                                \
+    for (int64_t i = 0; i < n; i++) out[i] = (real)in[i] * factor + constant;                                          \
   }
 BATCH_ROW(uint8_t)
 BATCH_ROW(float)
@@ -75,8 +75,9 @@ static void check_row(int64_t n, char *const *data, const int64_t *stride, const
   for (int64_t i = 0; i < n; i++) wrong |= (uint64_t)(index[i * stride[0]] - 1) >= (uint64_t)check->limit;
   for (int64_t i = 0; wrong && !check->status && i < n; i++)
     if ((uint64_t)(index[i * stride[0]] - 1) >= (uint64_t)check->limit)
-      check->status = eg_fail(EG_EINDEX, "%s: %s %lld at position %lld is out of range 1..%lld", check->op, check->what,
-                              (long long)index[i * stride[0]], (long long)(check->seen + i + 1), (long long)check->limit);
+      check->status =
+          eg_fail(EG_EINDEX, "%s: %s %lld at position %lld is out of range 1..%lld", check->op, check->what,
+                  (long long)index[i * stride[0]], (long long)(check->seen + i + 1), (long long)check->limit);
   check->seen += n;
 }
 
@@ -137,8 +138,9 @@ static void select_tile(void *context, int64_t tile) {
   int64_t last = EG_MIN((tile + 1) * s->block, s->rows);
   for (int64_t row = tile * s->block; row < last; row++) {
     int64_t from = row / s->index->count * in->outer_stride + index_at(s->index, row % s->index->count) * in->stride;
-    EG_ELEMENT(s->dtype, copy_row)(s->out + (size_t)(row * in->inner) * in->element,
-                                   in->data + (size_t)from * in->element, in->inner, in->inner_stride);
+    EG_ELEMENT(s->dtype, copy_row)
+    (s->out + (size_t)(row * in->inner) * in->element, in->data + (size_t)from * in->element, in->inner,
+     in->inner_stride);
   }
 }
 
@@ -167,9 +169,9 @@ eg_status eg_index_add(eg_tensor *out, int dim, const eg_tensor *index, const eg
   for (int64_t row = 0; row < to.outer * index->count; row++) {
     int64_t outer = row / index->count, i = row % index->count;
     int64_t target = outer * to.outer_stride + index_at(index, i) * to.stride;
-    EG_ELEMENT(out->dtype, add_row)((char *)to.data + (size_t)target * to.element,
-                                    from.data + (size_t)(outer * from.outer_stride + i * from.stride) * from.element,
-                                    from.inner, from.inner_stride);
+    EG_ELEMENT(out->dtype, add_row)
+    ((char *)to.data + (size_t)target * to.element,
+     from.data + (size_t)(outer * from.outer_stride + i * from.stride) * from.element, from.inner, from.inner_stride);
   }
   eg_lines_close(&from);
   return EG_OK;
@@ -214,7 +216,8 @@ eg_status eg_scatter_add(eg_tensor *out, int dim, const eg_tensor *index, const 
   EG_TRY(check_apart("scatter_add", out, index));
   EG_TRY(eg_check_distinct("scatter_add", "output", out));
   eg_tensor still = stand_still(out, dim, index);
-  return eg_nest_in_order("scatter_add", EG_ELEMENT(out->dtype, scatter_add), &out->stride[dim], src, &still, index, NULL);
+  return eg_nest_in_order("scatter_add", EG_ELEMENT(out->dtype, scatter_add), &out->stride[dim], src, &still, index,
+                          NULL);
 }
 
 /* ---- masks ---- */

@@ -10,8 +10,8 @@ typedef struct {
   const eg_tensor *tensor; /* the operand or its copy */
   eg_tensor *copy;         /* made when BLAS cannot read the operand's strides; NULL otherwise */
   CBLAS_TRANSPOSE transpose;
-  int leading;                  /* elements between neighbouring rows (columns when transposed) */
-  int64_t row, column;          /* strides of the matrix */
+  int leading;                 /* elements between neighbouring rows (columns when transposed) */
+  int64_t row, column;         /* strides of the matrix */
   int64_t stride[EG_MAX_DIMS]; /* strides of the batch dimensions, 0 where broadcast */
 } operand;
 
@@ -21,10 +21,10 @@ typedef struct {
   operand a, b;
   const eg_tensor *bias; /* (n) or NULL */
   char *out;
-  int64_t m, n, k;                                /* out (m, n) = a (m, k) b (k, n) */
+  int64_t m, n, k;                                    /* out (m, n) = a (m, k) b (k, n) */
   int64_t batch, batch_dims, batch_size[EG_MAX_DIMS]; /* number of matrices; the leading dimensions */
-  int64_t rows, columns, across, parts;           /* a tile; tiles beside each other; tiles of a matrix */
-  int64_t group;                                  /* matrices in a tile, when parts is 1 */
+  int64_t rows, columns, across, parts;               /* a tile; tiles beside each other; tiles of a matrix */
+  int64_t group;                                      /* matrices in a tile, when parts is 1 */
 } product;
 
 /* ---- operands ---- */
@@ -84,7 +84,8 @@ static int64_t piece(int64_t side, int64_t pieces, int64_t least) {
 }
 
 static void cut(product *p) {
-  const double tile_work = 4e6; /* multiplications and additions that pay for waking a thread and packing the operands anew */
+  const double tile_work =
+      4e6; /* multiplications and additions that pay for waking a thread and packing the operands anew */
   double work = 2.0 * (double)p->m * (double)p->n * (double)p->k;
   int64_t pieces = work >= 2 * tile_work ? (int64_t)EG_MIN(work / tile_work, 8.0) : 1;
   p->rows = p->m >= p->n ? piece(p->m, pieces, 64) : EG_MAX(1, p->m);

@@ -19,4 +19,15 @@ eg_status eg_nest(const char *op, eg_row row, const void *argument, const eg_ten
 eg_status eg_nest_in_order(const char *op, eg_row row, const void *argument, const eg_tensor *first, const eg_tensor *a,
                            const eg_tensor *b, const eg_tensor *c);
 
+/* One element of any dtype. */
+typedef union eg_number {
+  float float32;
+  double float64;
+  int64_t int64;
+  uint8_t uint8;
+} eg_number;
+
+/* Writes value as an element of the dtype; false when it is not one of its numbers (0.5 or -1 for uint8). */
+bool eg_number_of(int dtype, double value, eg_number *number);
+
 #endif

@@ -14,7 +14,7 @@ static inline bool E(precedes)(E(item) b, E(item) a, bool descending) {
 }
 
 /* Merge sort from the bottom up; runs of RUN items are first sorted by insertion. Returns where the result lies. */
-static E(item) *E(merge_sort)(E(item) *from, E(item) *to, int64_t n, bool descending) {
+static E(item) * E(merge_sort)(E(item) * from, E(item) * to, int64_t n, bool descending) {
   for (int64_t start = 0; start < n; start += RUN)
     for (int64_t i = start + 1; i < EG_MIN(start + RUN, n); i++) {
       E(item) moving = from[i];
@@ -38,8 +38,8 @@ static E(item) *E(merge_sort)(E(item) *from, E(item) *to, int64_t n, bool descen
 }
 
 /* One line into values and positions; scratch holds 2 n items. */
-static void E(sort_line)(void *values, int64_t *positions, int64_t out_stride, const void *in, int64_t stride, int64_t n,
-                         bool descending, void *scratch) {
+static void E(sort_line)(void *values, int64_t *positions, int64_t out_stride, const void *in, int64_t stride,
+                         int64_t n, bool descending, void *scratch) {
   E(item) *items = scratch;
   for (int64_t i = 0; i < n; i++) items[i] = (E(item)){((const element *)in)[i * stride], i + 1};
   items = E(merge_sort)(items, items + n, n, descending);
@@ -113,9 +113,9 @@ typedef struct {
   eg_lines in, out;
   eg_tensor *values, *indices;
   bool descending;
-  int64_t block;  /* lines in a tile */
-  char *scratch;  /* for each thread, two lines of values with their positions */
-  size_t room;    /* bytes of one thread */
+  int64_t block; /* lines in a tile */
+  char *scratch; /* for each thread, two lines of values with their positions */
+  size_t room;   /* bytes of one thread */
 } sorting;
 
 static void sort_tile(void *context, int64_t tile) {

@@ -21,48 +21,48 @@ typedef int64_t E(extreme), E(peak);
 #endif
 
 /* The one list of reductions. DO(type within a block, type between blocks, start, what an element x adds, how a and b join). */
-#define OPERATIONS(DO)                                                                      \
-  switch (op) {                                                                             \
-    case EG_SUM:                                                                            \
-    case EG_MEAN: DO(E(part), E(total), 0, x, a + b); break;                                \
-    case EG_PROD: DO(E(total), E(total), 1, x, a *b); break;                                \
-    case EG_MAX: DO(E(extreme), E(peak), LEAST, x, b > a || ELEMENT_NAN(b) ? b : a); break; \
-    case EG_MIN: DO(E(extreme), E(peak), MOST, x, b < a || ELEMENT_NAN(b) ? b : a); break;  \
-    case EG_SUM_SQUARES: DO(E(part), E(total), 0, (E(part))x * (E(part))x, a + b); break;   \
-    case EG_SUM_ABS: DO(E(part), E(total), 0, MAGNITUDE(x), a + b); break;                  \
+#define OPERATIONS(DO)                                                                                                 \
+  switch (op) {                                                                                                        \
+    case EG_SUM:                                                                                                       \
+    case EG_MEAN: DO(E(part), E(total), 0, x, a + b); break;                                                           \
+    case EG_PROD: DO(E(total), E(total), 1, x, a *b); break;                                                           \
+    case EG_MAX: DO(E(extreme), E(peak), LEAST, x, b > a || ELEMENT_NAN(b) ? b : a); break;                            \
+    case EG_MIN: DO(E(extreme), E(peak), MOST, x, b < a || ELEMENT_NAN(b) ? b : a); break;                             \
+    case EG_SUM_SQUARES: DO(E(part), E(total), 0, (E(part))x *(E(part))x, a + b); break;                               \
+    case EG_SUM_ABS: DO(E(part), E(total), 0, MAGNITUDE(x), a + b); break;                                             \
   }
 
 /* One line of n elements to one total. */
 static void E(reduce_line)(int op, const void *data, int64_t n, int64_t stride, void *to) {
   const element *line = data;
-#define FOLD(T, JOINED, start, value, join)                                                        \
-  do {                                                                                             \
-    JOINED sum = (JOINED)(start);                                                                  \
-    for (int64_t first = 0; first < n; first += BLOCK) {                                           \
-      const element *block = line + first * stride;                                                \
-      int64_t count = EG_MIN(BLOCK, n - first), whole = stride == 1 ? count / LANES * LANES : 0;   \
-      T lane[LANES];                                                                               \
-      for (int l = 0; l < LANES; l++) lane[l] = (T)(start);                                        \
-      for (int64_t i = 0; i < whole; i += LANES)                                                   \
-        for (int l = 0; l < LANES; l++) {                                                          \
-          element x = block[i + l];                                                                \
-          T a = lane[l], b = (T)(value);                                                           \
-          lane[l] = join;                                                                          \
-        }                                                                                          \
-      for (int64_t i = whole; i < count; i++) {                                                    \
-        element x = block[i * stride];                                                             \
-        T a = lane[i % LANES], b = (T)(value);                                                     \
-        lane[i % LANES] = join;                                                                    \
-      }                                                                                            \
-      for (int half = LANES / 2; half > 0; half /= 2)                                              \
-        for (int l = 0; l < half; l++) {                                                           \
-          T a = lane[l], b = lane[l + half];                                                       \
-          lane[l] = join;                                                                          \
-        }                                                                                          \
-      JOINED a = sum, b = (JOINED)lane[0];                                                         \
-      sum = join;                                                                                  \
-    }                                                                                              \
-    *(JOINED *)to = sum;                                                                           \
+#define FOLD(T, JOINED, start, value, join)                                                                            \
+  do {                                                                                                                 \
+    JOINED sum = (JOINED)(start);                                                                                      \
+    for (int64_t first = 0; first < n; first += BLOCK) {                                                               \
+      const element *block = line + first * stride;                                                                    \
+      int64_t count = EG_MIN(BLOCK, n - first), whole = stride == 1 ? count / LANES * LANES : 0;                       \
+      T lane[LANES];                                                                                                   \
+      for (int l = 0; l < LANES; l++) lane[l] = (T)(start);                                                            \
+      for (int64_t i = 0; i < whole; i += LANES)                                                                       \
+        for (int l = 0; l < LANES; l++) {                                                                              \
+          element x = block[i + l];                                                                                    \
+          T a = lane[l], b = (T)(value);                                                                               \
+          lane[l] = join;                                                                                              \
+        }                                                                                                              \
+      for (int64_t i = whole; i < count; i++) {                                                                        \
+        element x = block[i * stride];                                                                                 \
+        T a = lane[i % LANES], b = (T)(value);                                                                         \
+        lane[i % LANES] = join;                                                                                        \
+      }                                                                                                                \
+      for (int half = LANES / 2; half > 0; half /= 2)                                                                  \
+        for (int l = 0; l < half; l++) {                                                                               \
+          T a = lane[l], b = lane[l + half];                                                                           \
+          lane[l] = join;                                                                                              \
+        }                                                                                                              \
+      JOINED a = sum, b = (JOINED)lane[0];                                                                             \
+      sum = join;                                                                                                      \
+    }                                                                                                                  \
+    *(JOINED *)to = sum;                                                                                               \
   } while (0)
   OPERATIONS(FOLD)
 #undef FOLD
@@ -71,25 +71,25 @@ static void E(reduce_line)(int op, const void *data, int64_t n, int64_t stride, 
 /* `width` (<= WIDTH) neighbouring columns of n rows to as many totals. */
 static void E(reduce_columns)(int op, const void *data, int64_t n, int64_t stride, int64_t width, void *to) {
   const element *rows = data;
-#define FOLD(T, JOINED, start, value, join)                               \
-  do {                                                                    \
-    JOINED *total = to;                                                   \
-    T lane[WIDTH];                                                        \
-    for (int64_t j = 0; j < width; j++) total[j] = (JOINED)(start);       \
-    for (int64_t first = 0; first < n; first += ROWS) {                   \
-      int64_t last = EG_MIN(first + ROWS, n);                             \
-      for (int64_t j = 0; j < width; j++) lane[j] = (T)(start);           \
-      for (int64_t i = first; i < last; i++)                              \
-        for (int64_t j = 0; j < width; j++) {                             \
-          element x = rows[i * stride + j];                               \
-          T a = lane[j], b = (T)(value);                                  \
-          lane[j] = join;                                                 \
-        }                                                                 \
-      for (int64_t j = 0; j < width; j++) {                               \
-        JOINED a = total[j], b = (JOINED)lane[j];                         \
-        total[j] = join;                                                  \
-      }                                                                   \
-    }                                                                     \
+#define FOLD(T, JOINED, start, value, join)                                                                            \
+  do {                                                                                                                 \
+    JOINED *total = to;                                                                                                \
+    T lane[WIDTH];                                                                                                     \
+    for (int64_t j = 0; j < width; j++) total[j] = (JOINED)(start);                                                    \
+    for (int64_t first = 0; first < n; first += ROWS) {                                                                \
+      int64_t last = EG_MIN(first + ROWS, n);                                                                          \
+      for (int64_t j = 0; j < width; j++) lane[j] = (T)(start);                                                        \
+      for (int64_t i = first; i < last; i++)                                                                           \
+        for (int64_t j = 0; j < width; j++) {                                                                          \
+          element x = rows[i * stride + j];                                                                            \
+          T a = lane[j], b = (T)(value);                                                                               \
+          lane[j] = join;                                                                                              \
+        }                                                                                                              \
+      for (int64_t j = 0; j < width; j++) {                                                                            \
+        JOINED a = total[j], b = (JOINED)lane[j];                                                                      \
+        total[j] = join;                                                                                               \
+      }                                                                                                                \
+    }                                                                                                                  \
   } while (0)
   OPERATIONS(FOLD)
 #undef FOLD
@@ -97,19 +97,19 @@ static void E(reduce_columns)(int op, const void *data, int64_t n, int64_t strid
 
 /* Joins the chunks' totals in order and writes the results; a mean is divided by n. */
 static void E(finish)(int op, eg_tensor *out, const void *totals, int64_t chunks, double n) {
-#define FOLD(T, JOINED, start, value, join)                                                  \
-  do {                                                                                       \
-    const JOINED *total = totals;                                                            \
-    for (int64_t i = 0; i < out->count; i++) {                                               \
-      JOINED a = total[i];                                                                   \
-      for (int64_t chunk = 1; chunk < chunks; chunk++) {                                     \
-        JOINED b = total[chunk * out->count + i];                                            \
-        a = join;                                                                            \
-      }                                                                                      \
-      if (op == EG_MEAN) a = (JOINED)((double)a / n);                                        \
-      if (ELEMENT_REAL || out->dtype == EG_UINT8) ((element *)out->data)[i] = (element)a;    \
-      else ((int64_t *)out->data)[i] = (int64_t)a;                                           \
-    }                                                                                        \
+#define FOLD(T, JOINED, start, value, join)                                                                            \
+  do {                                                                                                                 \
+    const JOINED *total = totals;                                                                                      \
+    for (int64_t i = 0; i < out->count; i++) {                                                                         \
+      JOINED a = total[i];                                                                                             \
+      for (int64_t chunk = 1; chunk < chunks; chunk++) {                                                               \
+        JOINED b = total[chunk * out->count + i];                                                                      \
+        a = join;                                                                                                      \
+      }                                                                                                                \
+      if (op == EG_MEAN) a = (JOINED)((double)a / n);                                                                  \
+      if (ELEMENT_REAL || out->dtype == EG_UINT8) ((element *)out->data)[i] = (element)a;                              \
+      else ((int64_t *)out->data)[i] = (int64_t)a;                                                                     \
+    }                                                                                                                  \
   } while (0)
   OPERATIONS(FOLD)
 #undef FOLD
@@ -231,8 +231,8 @@ eg_status eg_reduce(int op, eg_tensor *out, const eg_tensor *in, int dim) {
   if (out->count == 0) return EG_OK;
   EG_TRY(eg_lines_open(&r.in, reduce_names[op], in, dim));
   if (r.in.length == 0 && (op == EG_MEAN || op == EG_MAX || op == EG_MIN))
-    return eg_fail(EG_EINVAL, "%s: nothing to reduce: shape %s%s", reduce_names[op], eg_describe_sizes(in->dims, in->size),
-                   dim < 0 ? "" : ", the dimension is empty");
+    return eg_fail(EG_EINVAL, "%s: nothing to reduce: shape %s%s", reduce_names[op],
+                   eg_describe_sizes(in->dims, in->size), dim < 0 ? "" : ", the dimension is empty");
   r.dtype = in->dtype;
   cut(&r);
   size_t bytes = (size_t)(r.chunks * r.in.count) * 8;
@@ -285,7 +285,9 @@ static eg_status find_extreme(const char *op, eg_tensor *out, const eg_tensor *i
 }
 
 eg_status eg_argmax(eg_tensor *out, const eg_tensor *in, int dim) { return find_extreme("argmax", out, in, dim, true); }
-eg_status eg_argmin(eg_tensor *out, const eg_tensor *in, int dim) { return find_extreme("argmin", out, in, dim, false); }
+eg_status eg_argmin(eg_tensor *out, const eg_tensor *in, int dim) {
+  return find_extreme("argmin", out, in, dim, false);
+}
 
 /* ---- running sums ---- */
 
@@ -326,17 +328,17 @@ typedef struct {
   int64_t nan, infinite, different;
 } tally;
 
-#define COUNT_NONFINITE(T)                                                                                \
-  static void nonfinite_##T(int64_t n, char *const *data, const int64_t *stride, const void *argument) {  \
-    tally *t = *(tally *const *)argument;                                                                 \
-    const T *x = (const T *)(const void *)data[0];                                                        \
-    int64_t nan = 0, finite = 0;                                                                          \
-    for (int64_t i = 0; i < n; i++) {                                                                     \
-      nan += x[i * stride[0]] != x[i * stride[0]];                                                        \
-      finite += x[i * stride[0]] - x[i * stride[0]] == 0;                                                 \
-    }                                                                                                     \
-    t->nan += nan;                                                                                        \
-    t->infinite += n - nan - finite;                                                                      \
+#define COUNT_NONFINITE(T)                                                                                             \
+  static void nonfinite_##T(int64_t n, char *const *data, const int64_t *stride, const void *argument) {               \
+    tally *t = *(tally *const *)argument;                                                                              \
+    const T *x = (const T *)(const void *)data[0];                                                                     \
+    int64_t nan = 0, finite = 0;                                                                                       \
+    for (int64_t i = 0; i < n; i++) {                                                                                  \
+      nan += x[i * stride[0]] != x[i * stride[0]];                                                                     \
+      finite += x[i * stride[0]] - x[i * stride[0]] == 0;                                                              \
+    }                                                                                                                  \
+    t->nan += nan;                                                                                                     \
+    t->infinite += n - nan - finite;                                                                                   \
   }
 COUNT_NONFINITE(float)
 COUNT_NONFINITE(double)
@@ -352,18 +354,18 @@ eg_status eg_count_nonfinite(const eg_tensor *in, int64_t *nan, int64_t *infinit
   return EG_OK;
 }
 
-#define COMPARE(T)                                                                                        \
-  static void different_##T(int64_t n, char *const *data, const int64_t *stride, const void *argument) {  \
-    tally *t = *(tally *const *)argument;                                                                 \
-    const T *a = (const T *)(const void *)data[0], *b = (const T *)(const void *)data[1];                 \
-    int64_t different = 0;                                                                                \
-    for (int64_t i = 0; i < n; i++) different += a[i * stride[0]] != b[i * stride[1]];                    \
-    t->different += different;                                                                            \
-  }                                                                                                       \
-  static void mark_##T(int64_t n, char *const *data, const int64_t *stride, const void *argument) {       \
-    uint8_t *mask = (uint8_t *)data[0];                                                                   \
-    const T *a = (const T *)(const void *)data[1], *b = (const T *)(const void *)data[2];                 \
-    for (int64_t i = 0; i < n; i++) mask[i * stride[0]] |= a[i * stride[1]] != b[i * stride[2]];          \
+#define COMPARE(T)                                                                                                     \
+  static void different_##T(int64_t n, char *const *data, const int64_t *stride, const void *argument) {               \
+    tally *t = *(tally *const *)argument;                                                                              \
+    const T *a = (const T *)(const void *)data[0], *b = (const T *)(const void *)data[1];                              \
+    int64_t different = 0;                                                                                             \
+    for (int64_t i = 0; i < n; i++) different += a[i * stride[0]] != b[i * stride[1]];                                 \
+    t->different += different;                                                                                         \
+  }                                                                                                                    \
+  static void mark_##T(int64_t n, char *const *data, const int64_t *stride, const void *argument) {                    \
+    uint8_t *mask = (uint8_t *)data[0];                                                                                \
+    const T *a = (const T *)(const void *)data[1], *b = (const T *)(const void *)data[2];                              \
+    for (int64_t i = 0; i < n; i++) mask[i * stride[0]] |= a[i * stride[1]] != b[i * stride[2]];                       \
   }
 COMPARE(uint8_t)
 COMPARE(uint32_t)

@@ -47,8 +47,7 @@ static void K(log_softmax_line_backward)(real *grad_in, int64_t to_stride, const
                                          const real *out, int64_t stride, int64_t n) {
   double sum = 0;
   for (int64_t i = 0; i < n; i++) sum += (double)grad[i * grad_stride];
-  for (int64_t i = 0; i < n; i++)
-    grad_in[i * to_stride] = grad[i * grad_stride] - exp(out[i * stride]) * (real)sum;
+  for (int64_t i = 0; i < n; i++) grad_in[i * to_stride] = grad[i * grad_stride] - exp(out[i * stride]) * (real)sum;
 }
 
 static void K(backward_line)(bool logarithm, void *to, int64_t to_stride, const void *grad, int64_t grad_stride,
@@ -104,12 +103,14 @@ static void backward_tile(void *context, int64_t tile) {
   const bundle *b = context;
   int64_t last = EG_MIN((tile + 1) * b->block, b->in.count);
   for (int64_t i = tile * b->block; i < last; i++)
-    EG_REAL(b->dtype, backward_line)(b->logarithm, line_of(&b->out, i), b->out.stride, line_of(&b->grad, i), b->grad.stride,
-                                     line_of(&b->in, i), b->in.stride, b->in.length);
+    EG_REAL(b->dtype, backward_line)
+    (b->logarithm, line_of(&b->out, i), b->out.stride, line_of(&b->grad, i), b->grad.stride, line_of(&b->in, i),
+     b->in.stride, b->in.length);
 }
 
 /* Runs work over the lines of out, in and (in a backward) grad. */
-static eg_status run(const char *op, eg_tensor *out, const eg_tensor *in, const eg_tensor *grad, int dim, bool logarithm) {
+static eg_status run(const char *op, eg_tensor *out, const eg_tensor *in, const eg_tensor *grad, int dim,
+                     bool logarithm) {
   bundle b = {.dtype = out->dtype, .logarithm = logarithm};
   if (dim < 0 || dim >= out->dims)
     return eg_fail(EG_EINVAL, "%s: dimension %d is out of range for shape %s", op, dim + 1,
@@ -194,7 +195,8 @@ eg_status eg_cross_entropy(eg_tensor *losses, eg_tensor *log_probabilities, cons
   const char *line = log_probabilities->data;
   size_t pitch = (size_t)logits->size[1] * eg_element_size(logits->dtype);
   for (int64_t i = 0; i < losses->count; i++)
-    EG_REAL(logits->dtype, pick_loss)(losses->data, i * losses->stride[0], line + (size_t)i * pitch, label_at(labels, i));
+    EG_REAL(logits->dtype, pick_loss)
+    (losses->data, i * losses->stride[0], line + (size_t)i * pitch, label_at(labels, i));
   return EG_OK;
 }
 
@@ -209,9 +211,9 @@ static void cross_entropy_tile(void *context, int64_t tile) {
   int64_t n = g->grad->size[1], last = EG_MIN((tile + 1) * g->block, g->grad->size[0]);
   size_t pitch = (size_t)n * eg_element_size(g->grad->dtype);
   for (int64_t i = tile * g->block; i < last; i++)
-    EG_REAL(g->grad->dtype, cross_entropy_line_backward)(
-        (char *)g->grad->data + (size_t)i * pitch, (const char *)g->log_probabilities->data + (size_t)i * pitch, n,
-        label_at(g->labels, i), g->scales->data, i * g->scales->stride[0]);
+    EG_REAL(g->grad->dtype, cross_entropy_line_backward)
+    ((char *)g->grad->data + (size_t)i * pitch, (const char *)g->log_probabilities->data + (size_t)i * pitch, n,
+     label_at(g->labels, i), g->scales->data, i * g->scales->stride[0]);
 }
 
 eg_status eg_cross_entropy_backward(eg_tensor *grad_logits, const eg_tensor *grad_losses,
