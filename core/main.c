@@ -84,8 +84,7 @@ static void set_package_path(lua_State *L, const char *folder) {
   char harness[PATH_LENGTH];
   if (readable(harness, root, "tests/harness.lua"))
     lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s/?.lua;%s", folder, folder, root, before);
-  else
-    lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", folder, folder, before);
+  else lua_pushfstring(L, "%s/?.lua;%s/?/init.lua;%s", folder, folder, before);
   lua_setfield(L, -4, "path");
   lua_pop(L, 3);
 }
