@@ -46,6 +46,11 @@ local function failure(problem)
    return { message = tostring(problem) }
 end
 
+if not require "ffi".abi "gc64" then         -- without it Lua's own memory ends at 2 GB
+   io.stderr:write("engram: this LuaJIT was built without GC64; Debian's libluajit-5.1-dev has it\n")
+   return 1
+end
+
 local ok, result = xpcall(dispatch, failure, { unpack(arg) })
 if ok then return result or 0 end
 io.stdout:flush()

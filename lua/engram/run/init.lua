@@ -179,6 +179,7 @@ end
 function run.discard()
    local self = current
    if not self then return end
+   if next(self.opened) then return run.finish "failed" end
    current = nil
    for name in ffi.string(C.eg_list_folder(self.path)):gmatch "[^\n]+" do os.remove(self.path .. "/" .. name) end
    for _, folder in ipairs(self.made) do os.remove(folder) end
