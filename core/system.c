@@ -146,11 +146,15 @@ static int start_program(pid_t *child, const char *const *arguments) {
 }
 
 int eg_run_program(const char *const *arguments) {
-  pid_t child;
+  pid_t child, done;
   int result;
+  bool told = false;
   if (!arguments || !arguments[0]) return eg_fail(EG_EINVAL, "run: expected a program"), -1;
   if (start_program(&child, arguments)) return eg_fail_errno(arguments[0], "cannot run"), -1;
-  while (waitpid(child, &result, 0) < 0)
-    if (errno != EINTR) return eg_fail_errno(arguments[0], "cannot wait"), -1;
+  while ((done = waitpid(child, &result, WNOHANG)) == 0) {
+    if (eg_interrupt_get() && !told) told = kill(child, eg_interrupt_get()) == 0; /* who stops us stops it too */
+    nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+  }
+  if (done < 0) return eg_fail_errno(arguments[0], "cannot wait"), -1;
   return WIFEXITED(result) ? WEXITSTATUS(result) : 128 + WTERMSIG(result);
 }

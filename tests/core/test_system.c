@@ -121,6 +121,15 @@ static void hands_over_arguments_and_signals(void **state) {
   signal(SIGINT, SIG_DFL);
 }
 
+static void hands_on_an_interrupt(void **state) {
+  double before = eg_clock();
+  eg_interrupt_set(SIGTERM);
+  int code = shell("sleep 20");
+  eg_interrupt_set(0);
+  assert_int_equal(code, 128 + SIGTERM);
+  assert_true(eg_clock() - before < 5);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(clock_runs_forward),
@@ -132,6 +141,7 @@ int main(void) {
       cmocka_unit_test(lists_folders),
       cmocka_unit_test(runs_programs),
       cmocka_unit_test(hands_over_arguments_and_signals),
+      cmocka_unit_test(hands_on_an_interrupt),
   };
   return cmocka_run_group_tests(tests, NULL, remove_folder);
 }

@@ -26,20 +26,23 @@ end
 
 -- ---- one transfer ---------------------------------------------------------------------------------------------------
 
-local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
-
 local function size_of(path) return tonumber(C.eg_file_size(path)) end
 
--- Runs curl, which appends to `part`; its exit code and the server's answer (0: none).
+-- Runs curl, which appends to `part`; its exit code and the server's answer (0: none). The shell only keeps curl's output.
 local function curl(url, part, quiet)
-   local words = { "curl", "--fail", "--location", "--continue-at", "-", "--connect-timeout", "20", "--speed-limit", "1",
-      "--speed-time", "60", "--write-out", quote "%{http_code}", "--output", quote(part), "--url", quote(url) }
-   words[#words + 1] = (quiet or C.eg_is_terminal(2) == 0) and "--silent" or "--progress-bar"
-   local pipe = io.popen(table.concat(words, " ") .. "; echo \" $?\"")
-   local answer, code = (pipe:read "*a"):match "(%d*) (%d+)%s*$"
-   pipe:close()
-   if core.interrupted() or code == "130" then raise "interrupted" end
-   return tonumber(code), tonumber(answer) or 0
+   local answer_file = os.tmpname()
+   local words = { "sh", "-c", 'exec curl "$@" >"$0"', answer_file, "--fail", "--location", "--continue-at", "-",
+      "--connect-timeout", "20", "--speed-limit", "1", "--speed-time", "60", "--write-out", "%{http_code}", "--output", part,
+      (quiet or C.eg_is_terminal(2) == 0) and "--silent" or "--progress-bar", "--url", url }
+   local arguments = ffi.new("const char *[?]", #words + 1, words)
+   arguments[#words] = nil                             -- ffi.new leaves what the table does not fill as it is
+   local code = C.eg_run_program(arguments)
+   local file = io.open(answer_file)
+   local answer = file and tonumber(file:read "*l" or "")
+   if file then file:close() end
+   os.remove(answer_file)
+   if core.interrupted() or code == 128 + 2 then raise "interrupted" end
+   return code, answer or 0
 end
 
 local reasons = {
