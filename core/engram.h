@@ -362,6 +362,7 @@ int eg_writable(const char *path);           /* 1 when this process may write th
 eg_status eg_rename(const char *from, const char *to);
 /* The names in a folder, sorted, one a line, in a buffer that the next call reuses; NULL on failure. */
 const char *eg_list_folder(const char *path);
-int eg_run_program(const char *const *arguments); /* NULL-ended; waits; exit code, 128 + signal, or -1 */
+/* NULL-ended; waits, and hands an interrupt on; exit code, 128 + signal, or -1. */
+int eg_run_program(const char *const *arguments);
 
 #endif
