@@ -1,0 +1,66 @@
+-- cl/report.lua: what a training tells while it runs: the progress line, and the files of its run's folder where there is one.
+local progress = require "engram.run.progress"
+local run = require "engram.run"
+local schedule = require "engram.schedule"
+
+local Report = {}
+Report.__index = Report
+
+local report = {}
+
+-- Opens the folder of this training in the current run, if `engram run` opened one.
+function report.open(t)
+   local current = run.current()
+   local folder = current and current:open(t.name)
+   local line = progress.new{ total_steps = t.total_steps, tasks = #t.stream, label = t.name,
+      log = folder and function(text) folder:log(text) end or nil }
+   return setmetatable({ folder = folder, line = line }, Report)
+end
+
+function Report:step(t)
+   self.line:update{ step = t.step, task = t.task, epoch = t.epoch, loss = t.loss }
+   if self.folder and t.step % 100 == 0 then self.folder:heartbeat{ task = t.task, epoch = t.epoch, step = t.step } end
+end
+
+function Report:losses(t, loss)
+   if self.folder then
+      self.folder:log_metric{ event = "train", task = t.task, epoch = t.epoch, step = t.step, loss = loss,
+         update_density = t.optimizer:statistics().update_density, penalty = t.penalty }
+   end
+end
+
+function Report:accuracies(t, row, event)
+   if self.folder then
+      self.folder:log_metric{ event = event, task = t.task, epoch = t.epoch, step = t.step, accuracy = row }
+      if event == "task" then self.folder:write("accuracy.csv", t.accuracy:csv()) end
+   end
+   if event == "task" then
+      local seen = {}
+      for j = 1, t.task do seen[j] = ("%s %.2f"):format(t.accuracy.names[j], row[j]) end
+      self.line:message(("after task %d: %s"):format(t.task, table.concat(seen, ", ")))
+      self.line:task_end()
+   end
+end
+
+local function plain(result)
+   local hyper = {}
+   for key, value in pairs(result.optimizer.hyper) do
+      hyper[key] = type(value) ~= "function" and type(value) ~= "table" and value or schedule.describe(value)
+   end
+   return { name = result.name, accuracy = { unpack(result.accuracy) }, tasks = result.accuracy.names, published = result.published,
+      metrics = result.metrics, bytes = result.bytes, steps = result.steps, seconds = result.seconds, weights_sha256 = result.hash,
+      stream_sha256 = result.stream_hash, optimizer = { name = result.optimizer.name, hyper = hyper } }
+end
+
+-- Ends the line; writes the summary and the weights, also of a training that was cut short.
+function Report:finish(result, complete)
+   self.line:finish()
+   if not self.folder then return end
+   local summary = plain(result)
+   summary.complete = complete
+   self.folder:write("accuracy.csv", result.accuracy:csv())
+   self.folder:write_json("summary.json", summary)
+   self.folder:save_weights(result.model)
+end
+
+return report

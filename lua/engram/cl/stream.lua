@@ -1,0 +1,88 @@
+-- cl/stream.lua: a stream is a list of experiences: data to train on, data to test on, and what is known of the task.
+local ffi = require "ffi"
+local core = require "engram.core"
+local C, raise = core.C, core.raise
+
+local stream = {}
+
+-- task(name or set [, {epochs = 1, limit =, test_limit =, name =}]): one experience. `name` is a data set by name, a set
+-- { train =, test = } or a single data set (trained and tested on). limit: the first so many training items.
+function stream.task(source, options)
+   options = core.options("cl.task", options, { "epochs", "limit", "test_limit", "name", "mean", "deviation" })
+   local data = require "engram.data"
+   local set = source
+   if type(source) == "string" then set = data.load(source, { mean = options.mean, deviation = options.deviation }) end
+   if type(set) ~= "table" then raise("cl.task: expected the name of a data set or a data set, got %s", core.typename(set)) end
+   local train, test = set.train or set, set.test or set
+   if not (train.batch and train.labels and test.batch) then raise "cl.task: the data set has no items to train and test on" end
+   local epochs = options.epochs or 1
+   if type(epochs) ~= "number" or epochs % 1 ~= 0 or epochs < 1 then
+      raise("cl.task: epochs must be a whole number of at least 1, got %s", tostring(epochs))
+   end
+   if options.limit then train = train:take(math.min(options.limit, train:size())) end
+   if options.test_limit then test = test:take(math.min(options.test_limit, test:size())) end
+   if train:size() == 0 then raise "cl.task: there are no training items" end
+   return { name = options.name or set.name or "task", train = train, test = test, epochs = epochs, classes = train.classes,
+      source = set.source }
+end
+
+-- ---- streams --------------------------------------------------------------------------------------------------------------
+
+local Stream = {}
+Stream.__index = Stream
+
+local function item_shape(set)
+   local shape = set.images.shape
+   table.remove(shape, 1)
+   return table.concat(shape, " x ")
+end
+
+-- stream{ task, task, ..., scenario = "domain" }: the tasks in order. In the domain scenario all share one head.
+function stream.new(list)
+   local self = setmetatable({ scenario = list.scenario or "domain" }, Stream)
+   for key in pairs(list) do
+      if type(key) ~= "number" and key ~= "scenario" then
+         raise("cl.stream: unknown option '%s'%s", tostring(key), require "engram.suggest".hint(key, { scenario = true }))
+      end
+   end
+   if self.scenario ~= "domain" then
+      raise("cl.stream: scenario '%s' is not known, expected 'domain'", tostring(self.scenario))
+   end
+   if #list == 0 then raise "cl.stream: expected at least one task" end
+   for i, task in ipairs(list) do
+      if type(task) ~= "table" or not task.train then raise("cl.stream: item %d is no task; make it with cl.task", i) end
+      if item_shape(task.train) ~= item_shape(list[1].train) then
+         raise("cl.stream: items differ in shape: %s in '%s', %s in '%s'", item_shape(list[1].train), list[1].name,
+            item_shape(task.train), task.name)
+      end
+      self[i] = { label = i }
+      for key, value in pairs(task) do self[i][key] = value end
+   end
+   self.classes = 0
+   for _, task in ipairs(self) do self.classes = math.max(self.classes, task.classes, task.test.classes or 0) end
+   return self
+end
+
+-- SHA-256 over the items, labels and settings of every task: equal when two people train on the same bits.
+function Stream:hash()
+   if self.content then return self.content end
+   local digest, hex = ffi.new "eg_sha256", ffi.new "char[65]"
+   C.eg_sha256_begin(digest)
+   for i, task in ipairs(self) do
+      local text = ("%d %s %d %s %s "):format(i, self.scenario, task.epochs, task.train:content_hash(), task.test:content_hash())
+      C.eg_sha256_bytes(digest, text, #text)
+   end
+   C.eg_sha256_end(digest, hex)
+   self.content = ffi.string(hex)
+   return self.content
+end
+
+function Stream.__tostring(self)
+   local words = {}
+   for i, task in ipairs(self) do
+      words[i] = ("%d. %s: %d + %d items, %d epochs"):format(i, task.name, task.train:size(), task.test:size(), task.epochs)
+   end
+   return self.scenario .. " stream\n" .. table.concat(words, "\n")
+end
+
+return stream

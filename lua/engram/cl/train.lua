@@ -1,0 +1,234 @@
+-- cl/train.lua: trains a model over a stream and returns what there is to know of it.
+--
+-- One step: batch -> model -> loss (and the methods' terms) -> backward -> the methods edit gradients -> optimizer -> the scope ends
+-- and every temporary goes back to the pool. All that the loop knows is in one table, t, which the hooks see too.
+local core = require "engram.core"
+local tensor = require "engram.tensor"
+local random = require "engram.random"
+local metrics = require "engram.cl.metrics"
+local report = require "engram.cl.report"
+local C, raise = core.C, core.raise
+
+local OPTIONS = { "model", "stream", "optimizer", "method", "batch_size", "seed", "evaluate", "protocol", "shuffle", "loss", "name",
+   "on_step", "evaluate_batch_size", "drop_last" }
+
+-- ---- options ------------------------------------------------------------------------------------------------------------------
+
+local function choice(name, value, choices)
+   for _, c in ipairs(choices) do
+      if value == c then return value end
+   end
+   raise("cl.train: %s = '%s' is not one of %s%s", name, tostring(value), table.concat(choices, ", "),
+      require "engram.suggest".hint(value, choices))
+end
+
+local function list_of_methods(given)
+   if given == nil then return {} end
+   if given.description then return { given } end
+   return given
+end
+
+local function check_options(options)
+   core.options("cl.train", options, OPTIONS)
+   for _, name in ipairs{ "model", "stream", "optimizer" } do
+      if options[name] == nil then raise("cl.train: %s is missing", name) end
+   end
+   local batch_size = options.batch_size or 32
+   if type(batch_size) ~= "number" or batch_size % 1 ~= 0 or batch_size < 1 then
+      raise("cl.train: batch_size must be a whole number of at least 1, got %s", tostring(batch_size))
+   end
+   return batch_size
+end
+
+-- ---- the state of a training ----------------------------------------------------------------------------------------------------
+
+local function poll()
+   if core.interrupted() then error("interrupted", 0) end
+end
+
+-- A model and an optimizer may be given as functions: model() and optimizer(model); methods can then make a model of their own.
+local function begin(options)
+   local batch_size = check_options(options)
+   if options.seed then random.seed(options.seed) end
+   local make_model = type(options.model) == "function" and options.model or nil
+   local model = make_model and make_model() or options.model
+   local optimizer = type(options.optimizer) == "function" and options.optimizer(model) or options.optimizer
+   local t = { model = model, make_model = make_model, parameters = model:parameters(), optimizer = optimizer,
+      stream = options.stream, methods = list_of_methods(options.method), batch_size = batch_size,
+      shuffle = options.shuffle ~= false, loss_function = options.loss or require "engram.nn".cross_entropy,
+      protocol = choice("protocol", options.protocol or "test", { "test", "published", "both" }),
+      evaluate = choice("evaluate", options.evaluate or "task", { "task", "epoch", "never" }),
+      on_step = options.on_step, drop_last = options.drop_last or false, evaluate_batch_size = options.evaluate_batch_size,
+      name = options.name, task = 0, epoch = 0, step = 0, step_in_task = 0, poll = poll, losses = {} }
+   t.total_steps = 0
+   for _, experience in ipairs(t.stream) do
+      t.total_steps = t.total_steps + experience.epochs * math.ceil(experience.train:size() / batch_size)
+   end
+   return t
+end
+
+local function hook(t, name)
+   for _, method in ipairs(t.methods) do
+      local f = method[name]
+      if f then f(method, t) end
+   end
+end
+
+-- Labels that the model has no output for are an error before anything is trained.
+local function check_outputs(t)
+   tensor.scope(function()
+      local first = t.stream[1].train
+      t.model:eval()
+      local output = require "engram".no_grad(function() return t.model((first:batch{ 1 })) end)
+      t.model:train()
+      if output:dim() == 2 and output:size(2) < t.stream.classes then
+         raise("cl.train: the model has %d outputs, but the stream has %d classes", output:size(2), t.stream.classes)
+      end
+   end)
+end
+
+-- ---- one step -----------------------------------------------------------------------------------------------------------------------
+
+local function diverged(t, loss)
+   raise("cl.train: the loss is %s at step %d (task %d, epoch %d) with %s: try a smaller lr, or look for bad values in the data",
+      loss ~= loss and "not a number" or "infinite", t.step, t.task, t.epoch, tostring(t.optimizer))
+end
+
+local function add_terms(t, loss)
+   for _, method in ipairs(t.methods) do
+      local term = method.loss and method:loss(t)
+      if term then loss = loss + term end
+   end
+   return loss
+end
+
+local function one_step(t)
+   t.optimizer:zero_grad()
+   t.logits = t.model(t.x)
+   local loss = t.loss_function(t.logits, t.y)
+   t.loss = loss:item()
+   if t.loss ~= t.loss or t.loss == math.huge then diverged(t, t.loss) end
+   add_terms(t, loss):backward()
+   hook(t, "gradients")
+   t.optimizer:step(t)
+   hook(t, "after_step")
+   t.moved, t.weights = t.moved + t.optimizer.moved, t.weights + t.optimizer.weights
+   if t.on_step then t.on_step(t) end
+end
+
+-- The next batch of the loader, trained on inside a scope; false at the end of the epoch.
+local function advance(t)
+   local scope = tensor.scope_open()
+   local ok, more = pcall(function()
+      t.x, t.y = t.loader:next()
+      if not t.x then return false end
+      t.step, t.step_in_task = t.step + 1, t.step_in_task + 1
+      one_step(t)
+      return true
+   end)
+   t.x, t.y, t.logits = nil, nil, nil
+   tensor.scope_close(scope)
+   if not ok then error(more, 0) end
+   return more
+end
+
+-- ---- epochs, tasks, evaluation -----------------------------------------------------------------------------------------------------------
+
+-- Accuracy on every task of the stream: by protocol "test" in evaluation mode on the test sets, by "published" on the training
+-- sets with dropout on.
+local function evaluate(t, protocol)
+   local row = {}
+   for j, experience in ipairs(t.stream) do
+      local published = protocol == "published"
+      row[j] = metrics.accuracy(t.model, published and experience.train or experience.test,
+         { training = published, batch_size = t.evaluate_batch_size, poll = poll })
+   end
+   return row
+end
+
+local REPORT_EVERY = 100                              -- steps between two lines of metrics.jsonl
+
+local function epoch(t)
+   t.epoch = t.epoch + 1
+   local sum, count = 0, 0
+   while advance(t) do
+      sum, count = sum + t.loss, count + 1
+      t.out:step(t)
+      if t.step % REPORT_EVERY == 0 then
+         t.losses[#t.losses + 1] = { step = t.step, loss = sum / count }
+         t.out:losses(t, sum / count)
+         sum, count = 0, 0
+      end
+      poll()
+   end
+   if t.evaluate == "epoch" then t.out:accuracies(t, evaluate(t, "test"), "epoch") end
+end
+
+local function task(t, k)
+   t.task, t.epoch, t.step_in_task, t.experience = k, 0, 0, t.stream[k]
+   t.moved, t.weights = 0, 0
+   t.loader = require "engram.data".loader(t.experience.train,
+      { batch_size = t.batch_size, shuffle = t.shuffle, drop_last = t.drop_last })
+   t.steps_per_epoch = t.loader.steps
+   t.steps_in_task = t.loader.steps * t.experience.epochs
+   t.model:train()
+   t.optimizer:task_begin(k)
+   t.tracker:task_begin()
+   hook(t, "task_begin")
+   for _ = 1, t.experience.epochs do epoch(t) end
+   t.tracker:task_end()
+   t.step_density[k] = t.weights > 0 and t.moved / t.weights or 0
+   hook(t, "task_end")
+   t.optimizer:task_end(k)
+   if t.evaluate ~= "never" then
+      t.accuracy[k] = evaluate(t, t.protocol == "published" and "published" or "test")
+      t.out:accuracies(t, t.accuracy[k], "task")
+   end
+end
+
+-- ---- the result ------------------------------------------------------------------------------------------------------------------------------
+
+local function bytes_of(t)
+   local bytes = { weights = 0, optimizer = (t.optimizer:bytes()), method = 0, data = 0 }
+   for _, p in ipairs(t.parameters) do bytes.weights = bytes.weights + p:bytes() end
+   for _, method in ipairs(t.methods) do bytes.method = bytes.method + method:bytes() end
+   for _, experience in ipairs(t.stream) do
+      for _, set in ipairs{ experience.train, experience.test } do bytes.data = bytes.data + set.images:bytes() + set.labels:bytes() end
+   end
+   bytes.state = bytes.optimizer + bytes.method
+   bytes.peak_resident = require "engram".memory().peak_resident
+   return bytes
+end
+
+local function result_of(t)
+   local found = metrics.of(t.accuracy)
+   found.update_density, found.update_overlap, found.step_density = t.tracker.density, t.tracker:overlaps(), t.step_density
+   return { name = t.name, accuracy = t.accuracy, published = t.published, metrics = found, bytes = bytes_of(t), steps = t.step,
+      losses = t.losses, seconds = C.eg_clock() - t.started, hash = t.model:hash(), stream_hash = t.stream:hash(), model = t.model,
+      optimizer = t.optimizer, folder = t.out.folder and t.out.folder.path }
+end
+
+local function train_all(t)
+   hook(t, "begin")
+   check_outputs(t)
+   for k = 1, #t.stream do task(t, k) end
+   if t.protocol == "both" then t.published = evaluate(t, "published") end
+end
+
+-- train{ model =, stream =, optimizer =, ... } -> { accuracy, metrics, bytes, steps, losses, seconds, hash, stream_hash, model,
+-- optimizer, folder }; options and fields are told in docs/training.md. Raises when the loss is no longer finite.
+return function(options)
+   if type(options) ~= "table" then raise("cl.train: expected a table of options, got %s", core.typename(options)) end
+   local t = begin(options)
+   local names = {}
+   for i, experience in ipairs(t.stream) do names[i] = experience.name end
+   t.accuracy, t.step_density, t.tracker = metrics.matrix(names), {}, metrics.tracker(t.parameters)
+   t.started, t.out = C.eg_clock(), report.open(t)
+   C.eg_interrupt_trap(1)
+   local ok, message = pcall(train_all, t)
+   C.eg_interrupt_trap(0)
+   local result = result_of(t)
+   t.out:finish(result, ok)
+   if not ok then error(message, 0) end
+   return result
+end
