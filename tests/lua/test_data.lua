@@ -87,10 +87,12 @@ t.test("labels can be renamed and joined", function()
    local set = small{ class_names = { "a", "b", "c" } }
    local swapped = set:with_labels(function(label) return 4 - label end)
    t.expect(swapped.labels):equals{ 3, 2, 1, 3, 2, 1 }
-   t.expect(swapped.class_names):equals{ "c", "b", "a" }
+   t.expect(swapped.class_names):is_nil()
    local parity = set:with_labels(function(label) return label % 2 + 1 end)
    t.expect(parity.labels):equals{ 2, 1, 2, 2, 1, 2 }
    t.expect(parity.classes):equals(2)
+   local odd = set:only{ 1, 3 }:with_labels(function(label) return (label + 1) / 2 end)       -- asked of present labels only
+   t.expect({ odd.classes, odd.labels:tolist() }):equals{ 2, { 1, 2, 1, 2 } }
    t.expect(set:with_labels(function() return 1 end, 5).classes):equals(5)
    t.expect(set.labels):equals{ 1, 2, 3, 1, 2, 3 }
    t.expect(function() set:with_labels(function() return 0 end) end):raises "label 1 became 0"

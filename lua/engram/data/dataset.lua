@@ -112,24 +112,31 @@ end
 
 -- ---- changes --------------------------------------------------------------------------------------------------------
 
--- The same items with labels f(label), a whole number from 1; classes: how many there are now (default: the largest).
-function Dataset:with_labels(f, classes)
-   local map, most = {}, 0
-   for label = 1, self.classes do
-      map[label] = f(label)
-      if type(map[label]) ~= "number" or map[label] % 1 ~= 0 or map[label] < 1 then
-         raise("with_labels: label %d became %s, expected a whole number from 1", label, tostring(map[label]))
+-- What f makes of each label that occurs (1 for the others), and the largest of that.
+local function map_labels(self, f)
+   local labels, map, most = ffi.cast("int64_t *", self.labels:contiguous().tensor.data), {}, 0
+   for i = 0, self:size() - 1 do
+      local label = tonumber(labels[i])
+      if not map[label] then
+         local new = f(label)
+         if type(new) ~= "number" or new % 1 ~= 0 or new < 1 then
+            raise("with_labels: label %d became %s, expected a whole number from 1", label, tostring(new))
+         end
+         map[label], most = new, math.max(most, new)
       end
-      most = math.max(most, map[label])
    end
+   for label = 1, self.classes do map[label] = map[label] or 1 end
+   return map, most
+end
+
+-- The same items with labels f(label), a whole number from 1; classes: how many there are now (default: the largest).
+-- The classes lose their names.
+function Dataset:with_labels(f, classes)
+   local map, most = map_labels(self, f)
    if classes and most > classes then raise("with_labels: label %d is more than the %d classes", most, classes) end
-   local names = self.class_names and {}
-   if names then for label = self.classes, 1, -1 do names[map[label]] = self.class_names[label] end end
-   if names and #names ~= (classes or most) then names = nil end
-   map = lib().tensor(map, { dtype = "int64" })
-   local changes = { labels = map:index_select(1, self.labels), classes = classes or most }
-   local copy = derive(self, changes)
-   copy.class_names = names
+   local copy = derive(self, { classes = classes or most })
+   copy.labels = lib().tensor(map, { dtype = "int64" }):index_select(1, self.labels)
+   copy.class_names = nil
    return copy
 end
 
