@@ -128,11 +128,18 @@ static eg_status run(const char *op, eg_tensor *out, const eg_tensor *in, const 
   return status;
 }
 
+/* An output may be an input itself (both contiguous), but not lie across it. */
+static eg_status check_apart(const char *op, const eg_tensor *out, const eg_tensor *in) {
+  if (!eg_overlap(out, in) || (out->data == in->data && in->contiguous)) return EG_OK;
+  return eg_fail(EG_EINVAL, "%s: the output shares memory with an input", op);
+}
+
 static eg_status forward(const char *op, eg_tensor *out, const eg_tensor *in, int dim, bool logarithm) {
   EG_TRY(eg_check_real(op, "input", in));
   EG_TRY(eg_check_dtype(op, "output", out, in->dtype));
   EG_TRY(eg_check_same_shape(op, "output", out, "input", in));
   EG_TRY(eg_check_contiguous(op, "output", out));
+  EG_TRY(check_apart(op, out, in));
   return run(op, out, in, NULL, dim, logarithm);
 }
 
@@ -144,6 +151,8 @@ static eg_status backward(const char *op, eg_tensor *grad_in, const eg_tensor *g
   EG_TRY(eg_check_same_shape(op, "saved output", out, "gradient", grad_out));
   EG_TRY(eg_check_same_shape(op, "output", grad_in, "gradient", grad_out));
   EG_TRY(eg_check_contiguous(op, "output", grad_in));
+  EG_TRY(check_apart(op, grad_in, out));
+  EG_TRY(check_apart(op, grad_in, grad_out));
   return run(op, grad_in, out, grad_out, dim, logarithm);
 }
 
@@ -191,6 +200,10 @@ eg_status eg_cross_entropy(eg_tensor *losses, eg_tensor *log_probabilities, cons
   EG_TRY(eg_check_dtype(op, "losses", losses, logits->dtype));
   EG_TRY(eg_check_shape(op, "losses", losses, 1, logits->size));
   EG_TRY(eg_check_distinct(op, "losses", losses));
+  EG_TRY(eg_check_live(op, "log probabilities", log_probabilities));
+  if (eg_overlap(losses, log_probabilities) || eg_overlap(losses, logits) || eg_overlap(losses, labels) ||
+      eg_overlap(log_probabilities, labels))
+    return eg_fail(EG_EINVAL, "%s: an output shares memory with another tensor", op);
   EG_TRY(forward(op, log_probabilities, logits, 1, true));
   const char *line = log_probabilities->data;
   size_t pitch = (size_t)logits->size[1] * eg_element_size(logits->dtype);
@@ -226,6 +239,9 @@ eg_status eg_cross_entropy_backward(eg_tensor *grad_logits, const eg_tensor *gra
   EG_TRY(eg_check_shape(op, "gradient", grad_losses, 1, log_probabilities->size));
   EG_TRY(eg_check_contiguous(op, "output", grad_logits));
   EG_TRY(eg_check_contiguous(op, "log probabilities", log_probabilities));
+  EG_TRY(check_apart(op, grad_logits, log_probabilities));
+  if (eg_overlap(grad_logits, labels) || eg_overlap(grad_logits, grad_losses))
+    return eg_fail(EG_EINVAL, "%s: the output shares memory with an input", op);
   loss_gradient g = {grad_logits, grad_losses, log_probabilities, labels,
                      EG_MAX(1, TILE / EG_MAX(1, grad_logits->size[1]))};
   eg_parallel_over(4 * grad_logits->count, eg_tiles(grad_logits->size[0], g.block), cross_entropy_tile, &g);

@@ -9,10 +9,21 @@
 
 #include "storage.h"
 
+/* Under AddressSanitizer, pooled blocks and the rounding of live ones are out of bounds, as with malloc. */
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#define OPEN(block, bytes) ASAN_UNPOISON_MEMORY_REGION(block, bytes)
+#define SEAL(block, bytes) ASAN_POISON_MEMORY_REGION(block, bytes)
+#else
+#define OPEN(block, bytes) ((void)0)
+#define SEAL(block, bytes) ((void)0)
+#endif
+
 enum { CLASSES = 512, MIN_BLOCK = 64 };
 
 typedef struct free_block {
   struct free_block *next;
+  size_t size;
 } free_block;
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -49,6 +60,7 @@ static void trim(void) {
     while (free_list[c]) {
       free_block *block = free_list[c];
       free_list[c] = block->next;
+      OPEN(block, block->size);
       free(block);
     }
   pooled = 0;
@@ -75,6 +87,8 @@ void *eg_block_new(size_t bytes) {
     }
   }
   if (block) {
+    OPEN(block, size);
+    SEAL((char *)block + bytes, size - bytes);
     live += (int64_t)size;
     if (live > peak) peak = live;
   } else {
@@ -93,8 +107,10 @@ void eg_block_free(void *block, size_t bytes) {
   live -= (int64_t)size;
   pooled += (int64_t)size;
   free_block *head = block;
-  head->next = free_list[class];
+  OPEN(block, size);
+  *head = (free_block){free_list[class], size};
   free_list[class] = head;
+  SEAL(head + 1, size - sizeof *head);
   pthread_mutex_unlock(&lock);
 }
 

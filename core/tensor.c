@@ -167,9 +167,9 @@ eg_tensor *eg_view(const eg_tensor *t, int dims, const int64_t *size, const int6
     inside = inside && stride[d] >= 0 && eg_multiply(size[d] - 1, stride[d], &span) &&
              !__builtin_add_overflow(last, span, &last);
   }
-  if (!inside || (count > 0 && start + last >= (int64_t)(t->storage->bytes / element))) {
-    eg_fail(EG_EINVAL, "view: shape %s from element %lld reaches outside the tensor %s", eg_describe_sizes(dims, size),
-            (long long)offset + 1, eg_describe(t));
+  if (!inside || (count > 0 && last >= (int64_t)(t->storage->bytes / element) - start)) {
+    eg_fail(EG_EINVAL, "view: shape %s at offset %lld reaches outside the tensor %s", eg_describe_sizes(dims, size),
+            (long long)offset, eg_describe(t));
     return NULL;
   }
   eg_tensor *view = share(t);
