@@ -6,10 +6,10 @@
 #include <stdint.h>
 #include <string.h>
 
-/* 2^n for -126 <= n <= 127 */
+/* 2^n for -126 <= n <= 127, else anything */
 static inline float eg_power_of_two(int32_t n) {
   float x;
-  int32_t bits = (n + 127) * (1 << 23);
+  uint32_t bits = (uint32_t)(n + 127) << 23;
   memcpy(&x, &bits, sizeof x);
   return x;
 }
