@@ -136,6 +136,35 @@ try("an unknown hyper-parameter", { script = "engram.optim.SGD(engram.nn.Linear(
    says = "did you mean 'momentum'?" })
 try("a hyper-parameter out of range", { script = "engram.optim.SGD(engram.nn.Linear(2, 2), { lr = -1 })", says = "lr" })
 
+-- ---- training ---------------------------------------------------------------------------------------------------------------
+
+-- A training on a few glyphs; `change` is Lua code that spoils the options first.
+local function train(change)
+   return ([[
+      local model = engram.nn.Sequential{ engram.nn.Flatten(), engram.nn.Linear(784, 10) }
+      local options = { model = model, optimizer = engram.optim.SGD(model, { lr = 0.1 }), batch_size = 20,
+         stream = engram.cl.stream{ engram.cl.task("glyphs/digits", { limit = 200, test_limit = 20 }) } }
+      %s
+      engram.cl.train(options)]]):format(change)
+end
+
+try("training that diverges", { script = train "options.optimizer = engram.optim.SGD(model, { lr = 1e38 })",
+   says = "cl.train: the loss is" })
+try("an unknown option of training", { script = train "options.batchsize = 3",
+   says = "cl.train: unknown option 'batchsize', did you mean 'batch_size'?" })
+try("training without an optimizer", { script = train "options.optimizer = nil", says = "cl.train: optimizer is missing" })
+try("a batch of half an image", { script = train "options.batch_size = 0.5", says = "batch_size must be a whole number" })
+try("a model with too few outputs", {
+   script = train "options.model = engram.nn.Sequential{ engram.nn.Flatten(), engram.nn.Linear(784, 3) }",
+   says = "the model has 3 outputs, but the stream has 10 classes" })
+try("a model for other images", { script = train "options.model = engram.nn.Linear(3, 10)", says = "linear: input" })
+try("an unknown method", { script = train "options.method = engram.cl.methods.EWCC()",
+   says = "cl.methods: no method named 'EWCC', did you mean 'EWC'?" })
+try("an unknown option of a method", { script = train "options.method = engram.cl.methods.EWC{ lamda = 3 }",
+   says = "unknown option 'lamda', did you mean 'lambda'?" })
+try("a disk that fills while weights are saved", { script = train "", leaves = true, says = "cannot write: File too large",
+   command = "sh -c \"trap '' XFSZ; ulimit -f 8; exec engram run --quiet bad.lua\"" })
+
 -- ---- scripts and settings -----------------------------------------------------------------------------------------------
 
 try("a script that is not there", { command = "touch classp.lua; engram run clasp.lua", code = 2, leaves = true,

@@ -167,6 +167,24 @@ t.test("a signal stops interpreted code and tensor loops; the run is marked", fu
    t.expect(count):equals "4\n"
 end)
 
+t.test("Ctrl-C in a training: what was done is kept", function()
+   script("training.lua", [[
+      local engram = require "engram"
+      local model = engram.nn.Sequential{ engram.nn.Flatten(), engram.nn.Linear(784, 10) }
+      local steps = 0
+      engram.cl.train{ name = "only", model = model, optimizer = engram.optim.SGD(model, { lr = 0.1 }), batch_size = 5,
+         stream = engram.cl.stream{ engram.cl.task("glyphs/digits", { limit = 500, test_limit = 20, epochs = 10000 }) },
+         on_step = function(t) if t.step == 150 then io.stderr:write "ready\n" end end }
+      print "not reached"]])
+   local code, out = signalled("training.lua", "INT")
+   t.expect(code):equals(130)
+   t.expect(out):contains "engram: interrupted; what was done is in stopped/training/"
+   t.expect(out):lacks "not reached"
+   local look = "cd %s/stopped/training/* && ls only && grep -h status status.json && tail -c 2 only/metrics.jsonl"
+   local _, listed = t.command(look:format(folder))
+   t.expect(listed):equals 'accuracy.csv\nmetrics.jsonl\nsummary.json\nweights.safetensors\n  "status": "interrupted",\n}\n'
+end)
+
 t.test("the second signal tells how to force, the third stops compiled loops too", function()
    script("deaf.lua", "io.stderr:write 'ready\\n' local n = 0 while true do n = n + 1 end")
    local code, out = t.command(([[cd %s; engram run --no-run deaf.lua 2>said & pid=$!; sleep 0.5

@@ -15,12 +15,11 @@ local lua_folder = package.searchpath("engram.core", package.path):match "^(.*)/
 
 -- ---- where the names come from: { name, doc } lists -------------------------------------------------------------------
 
--- The functions of a file that its own comments introduce as `-- name(arguments): what it does`, below the headline
--- `-- ---- constructors`.
-local function commented(path)
-   local rows, begun = {}, false
+-- The functions of a file that its own comments introduce as `-- name(arguments): what it does`, below a headline.
+local function commented(path, headline)
+   local rows, begun = {}, not headline
    for line in io.lines(path) do
-      begun = begun or line:find "^%-%- %-%-%-%- constructors" ~= nil
+      begun = begun or line:find("-- ---- " .. headline, 1, true) == 1
       local call, doc = line:match "^%-%- (%l[%w_]*%b()):%s*(.+)$"
       if not call then call, doc = line:match "^%-%- (%l[%w_]*%b{}):%s*(.+)$" end
       if call and begun then rows[#rows + 1] = { call, doc } end
@@ -41,15 +40,16 @@ local function datasets()
    return rows
 end
 
--- The scripts of experiments/ by their first line of comment.
+-- The scripts of experiments/ that declare settings, by their first line of comment.
 local function experiments()
    local folder, rows = lua_folder .. "/../../experiments", {}
    if C.eg_file_kind(folder) ~= 2 then return rows end
    for name in ffi.string(C.eg_list_folder(folder)):gmatch "([^\n]+)\n" do
       if name:find "%.lua$" then
          local file = io.open(folder .. "/" .. name)
-         rows[#rows + 1] = { name, (file:read "*l" or ""):match "^%-%-%s*(.*)$" or "" }
+         local text = file:read "*a"
          file:close()
+         if text:find "engram%.settings" then rows[#rows + 1] = { name, text:match "^%-%-%s*([^\n]*)" or "" } end
       end
    end
    return rows
@@ -58,8 +58,8 @@ end
 local kinds = {
    { "optimizers", function() return registered(require "engram.optim") end },
    { "methods", function() return registered(require "engram.cl".methods) end },
-   { "streams", function() return commented(lua_folder .. "/cl/streams.lua") end },
-   { "schedules", function() return commented(lua_folder .. "/schedule.lua") end },
+   { "streams", function() return commented(lua_folder .. "/cl/stream.lua") end },
+   { "schedules", function() return commented(lua_folder .. "/schedule.lua", "constructors") end },
    { "datasets", datasets },
    { "experiments", experiments },
 }
