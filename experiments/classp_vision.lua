@@ -4,7 +4,8 @@
 -- shuffling, as in the published script. Every row is judged twice on the same weights: on the test sets in evaluation mode, and by the
 -- published protocol (training sets, dropout on). Without MNIST and Fashion-MNIST on this machine: glyphs.
 local engram = require "engram"
-local nn, optim, schedule, cl = engram.nn, engram.optim, engram.schedule, engram.cl
+local optim, schedule, cl = engram.optim, engram.schedule, engram.cl
+local common = require "classp_common"
 local table_of = require "classp_table"
 
 local settings = engram.settings{
@@ -17,63 +18,38 @@ local settings = engram.settings{
    threshold = { default = 1e-7, min = 0, doc = "CLASSP (paper): the threshold in task 1" },
    threshold_2 = { default = 0, min = 0, doc = "CLASSP (paper): the threshold in task 2" },
    quantile = { default = 0, min = 0, max = 1, doc = "CLASSP (paper): > 0: a quantile of the squared gradients instead, in task 1" },
-   lambda = { default = 100, min = 0, doc = "EWC (sound)" },
+   lambda = { default = 5, min = 0, doc = "EWC (sound): weight of the penalty" },
+   ewc_lr = { default = 0.05, min = 0, doc = "EWC (sound): step size of its SGD" },
+   repository_lambda = { default = 0, min = 0, doc = "EWC (classp-repository); 0: the published 5000, or 50 in the small form" },
    threads = { default = engram.threads(), min = 1 },
    continue = { default = "", doc = "a run's folder: what is finished there is not trained again" },
 }
 engram.threads(settings.threads)
 
--- ---- data and model -----------------------------------------------------------------------------------------------------------
-
-local function here(name) return (pcall(engram.data.load, name)) end
-
-local function choose_data()
-   if settings.data == "glyphs" then return "glyphs/digits", "glyphs/garments" end
-   if settings.data == "mnist" or (here "mnist" and here "fashion-mnist") then return "mnist", "fashion-mnist" end
-   return "glyphs/digits", "glyphs/garments"
-end
+-- ---- the stream and the rows of the table ------------------------------------------------------------------------------------------
 
 local function choose_stream(first, second)
-   local options = { mean = 0.1307, deviation = 0.3081, limit = settings.limit > 0 and settings.limit or nil }
    local function task(name, epochs)
-      local own = { epochs = epochs }
-      for key, value in pairs(options) do own[key] = value end
-      return cl.task(name, own)
+      return cl.task(name, { epochs = epochs, mean = common.normal.mean, deviation = common.normal.deviation,
+         limit = settings.limit > 0 and settings.limit or nil })
    end
-   local epochs = settings.small and math.min(settings.epochs, 2) or settings.epochs
-   return cl.stream{ task(first, epochs), task(second, 1), scenario = "domain" }
+   return cl.stream{ task(first, settings.small and math.min(settings.epochs, 2) or settings.epochs), task(second, 1) }
 end
 
-local width = settings.small and { 8, 16, 64 } or { 32, 64, 128 }
-
-local function make_model()
-   return nn.Sequential{ nn.Conv2d(1, width[1], 3), nn.ReLU(), nn.Conv2d(width[1], width[2], 3), nn.ReLU(), nn.MaxPool2d(2),
-      nn.Dropout2d(0.25), nn.Flatten(), nn.Linear(width[2] * 144, width[3]), nn.ReLU(), nn.Dropout(0.5), nn.Linear(width[3], 10) }
-end
-
--- ---- the rows of the table --------------------------------------------------------------------------------------------------------
-
-local first_then_second = { threshold = schedule.per_task{ 0.5, 0 }, decay = schedule.per_task{ false, true } }
-
-local function sgd(lr) return function(model) return optim.SGD(model, { lr = lr }) end end
-
+local make_model = common.network(settings.small)
+local repository_lambda = settings.repository_lambda > 0 and settings.repository_lambda or settings.small and 50 or 5000
 local paper_threshold = settings.quantile > 0 and schedule.quantile(settings.quantile, { every = 100 }) or settings.threshold
 
 local rows = {
-   { "sgd", "SGD", optimizer = sgd(0.2) },
+   { "sgd", "SGD", optimizer = common.sgd(0.2) },
    { "adagrad", "AdaGrad", optimizer = function(model) return optim.AdaGrad(model, { lr = 0.01 }) end },
    { "adam", "Adam", optimizer = function(model) return optim.Adam(model, { lr = 0.001 }) end },
-   { "ewc", "EWC (sound)", optimizer = sgd(0.05), method = function() return cl.methods.EWC{ lambda = settings.lambda } end },
-   { "ewc-repository", "EWC (classp-repository)", optimizer = sgd(0.25),
-      method = function() return cl.methods.EWC{ convention = "classp-repository", lambda = 5000 } end },
-   { "classp-published", "CLASSP (published)", optimizer = function(model)
-      return optim.CLASSP(model, { lr = 0.2, power = 1, epsilon = 1e-5, variant = "published",
-         threshold = first_then_second.threshold, decay = first_then_second.decay })
-   end },
-   { "classp-paper", "CLASSP (paper)", optimizer = function(model)
-      return optim.CLASSP(model, { lr = 0.2, power = 1, epsilon = 1e-5, variant = "paper",
-         threshold = schedule.per_task{ paper_threshold, settings.threshold_2 }, decay = first_then_second.decay })
-   end },
+   { "ewc", ("EWC (sound, lambda %g)"):format(settings.lambda), optimizer = common.sgd(settings.ewc_lr),
+      method = function() return cl.methods.EWC{ lambda = settings.lambda } end },
+   { "ewc-repository", ("EWC (classp-repository, lambda %d)"):format(repository_lambda), optimizer = common.sgd(0.25),
+      method = function() return cl.methods.EWC{ convention = "classp-repository", lambda = repository_lambda } end },
+   { "classp-published", "CLASSP (published)", optimizer = common.classp("published", 0.5, 0) },
+   { "classp-paper", "CLASSP (paper)", optimizer = common.classp("paper", paper_threshold, settings.threshold_2) },
 }
 
 local function wanted(key)
@@ -117,7 +93,7 @@ for _, name in ipairs(settings.methods) do
    end
 end
 
-local first, second = choose_data()
+local first, second = common.choose_data(settings.data)
 local stream = choose_stream(first, second)
 local where = require("engram.data").load(first).source
 print(("data: %s, then %s (%s); %s"):format(first, second, tostring(where), settings.small and "small form" or "full form"))
