@@ -89,7 +89,7 @@ local function finish(file)
    if failed > 0 then
       print((("\n" .. (output or "")):gsub("\n", "\n    ")))
    else
-      for line in output:gmatch "skipped [^\n]*: [^\n]*" do print("    " .. line) end
+      for line in output:gmatch "[^\n]+" do if line:find "^skipped " then print("    " .. line) end end
    end
    io.stdout:flush()
 end
