@@ -1,0 +1,144 @@
+-- test_cl.lua: streams and training: hooks in their order, determinism, errors before and during a run.
+local t = require "tests.harness"
+local engram = require "engram"
+local nn, optim, schedule, cl = engram.nn, engram.optim, engram.schedule, engram.cl
+
+local function tiny(seed, classes, n)
+   local stream = "tiny" .. seed
+   local images = engram.randn(n or 60, 1, 4, 4, { stream = stream })
+   local labels = engram.randint(1, classes or 3, n or 60, { stream = stream })
+   return engram.data.dataset{ name = "tiny" .. seed, images = images:keep(), labels = labels:keep(), classes = classes or 3 }
+end
+
+local function make_model() return nn.Sequential{ nn.Flatten(), nn.Linear(16, 12), nn.ReLU(), nn.Dropout(0.2), nn.Linear(12, 3) } end
+local first, second = tiny(1), tiny(2)                 -- made once: drawing them again would move their streams
+local function make_stream() return cl.stream{ cl.task(first, { epochs = 2 }), cl.task(second) } end
+
+local function train(options)
+   local all = { model = make_model, optimizer = function(m) return optim.SGD(m, { lr = 0.1 }) end, stream = make_stream(), batch_size = 16,
+      seed = 5 }
+   for key, value in pairs(options or {}) do all[key] = value end
+   return cl.train(all)
+end
+
+t.test("a run has its matrix, metrics, bytes, steps and hash", function()
+   local run = train()
+   t.expect(#run.accuracy):equals(2)
+   t.expect(#run.accuracy[1]):equals(2)
+   t.expect(run.steps):equals(2 * 4 + 4)
+   t.expect(#run.hash):equals(64)
+   t.expect(run.metrics.update_density[1] > 0.9):is_true()
+   t.expect(run.bytes.weights):equals((16 * 12 + 12 + 12 * 3 + 3) * 4)
+   t.expect(run.bytes.optimizer):equals(0)
+end)
+
+t.test("the same seed gives the same bits for 1, 2 and 4 threads; another seed does not", function()
+   local hashes = {}
+   for i, threads in ipairs{ 1, 2, 4, 1 } do
+      engram.threads(threads)
+      hashes[i] = train().hash
+   end
+   t.expect(hashes[2]):equals(hashes[1])
+   t.expect(hashes[3]):equals(hashes[1])
+   t.expect(hashes[4]):equals(hashes[1])
+   t.expect(train{ seed = 6 }.hash):differs_from(hashes[1])
+end)
+
+t.test("evaluating more often does not change the weights", function()
+   local plain = train().hash
+   t.expect(train{ evaluate = "epoch" }.hash):equals(plain)
+   t.expect(train{ protocol = "both" }.hash):equals(plain)
+   t.expect(train{ evaluate = "never" }.hash):equals(plain)
+end)
+
+t.test("file order is kept without shuffling", function()
+   local seen = {}
+   local set = first
+   train{ shuffle = false, stream = cl.stream{ cl.task(set) }, on_step = function(s) seen[#seen + 1] = s.y:tolist() end }
+   t.expect(seen[1]):equals(set.labels[{ { 1, 16 } }]:tolist())
+   t.expect(seen[4]):equals(set.labels[{ { 49, 60 } }]:tolist())
+end)
+
+t.test("hooks are called in their order, and a loss term counts", function()
+   local calls = {}
+   local spy = { name = "Spy", hyper = { weight = { default = 0, min = 0 } }, state = {},
+      begin = function() calls[#calls + 1] = "begin" end,
+      task_begin = function(_, s) calls[#calls + 1] = "task_begin " .. s.task end,
+      loss = function(self, s) return self.hyper.weight > 0 and s.parameters[1]:square():sum() * self.hyper.weight or nil end,
+      gradients = function(_, s) if s.step == 1 then calls[#calls + 1] = "gradients" end end,
+      after_step = function(_, s) if s.step == 1 then calls[#calls + 1] = "after_step" end end,
+      task_end = function(_, s) calls[#calls + 1] = "task_end " .. s.task end }
+   cl.methods.register(spy)
+   local plain = train{ method = cl.methods.Spy{} }
+   t.expect(calls):equals{ "begin", "task_begin 1", "gradients", "after_step", "task_end 1", "task_begin 2", "task_end 2" }
+   local shrunk = train{ method = { cl.methods.Spy{ weight = 1 } } }
+   t.expect(shrunk.model:parameters()[1]:norm():item() < 0.5 * plain.model:parameters()[1]:norm():item()):is_true()
+end)
+
+t.test("schedules see task, epoch and step", function()
+   local seen = {}
+   train{ optimizer = function(m)
+      return optim.SGD(m, { lr = function(s)
+         seen[#seen + 1] = ("%d.%d.%d.%d"):format(s.task, s.epoch, s.step_in_task, s.steps_per_epoch)
+         return 0.01
+      end })
+   end }
+   t.expect(seen[1]):equals "1.1.1.4"
+   t.expect(seen[5]):equals "1.2.5.4"
+   t.expect(seen[9]):equals "2.1.1.4"
+end)
+
+t.test("CLASSP's gate leaves weights exactly alone", function()
+   local run = train{ optimizer = function(m) return optim.CLASSP(m, { threshold = schedule.per_task{ 0, 1e9 } }) end }
+   t.expect(run.metrics.update_density[2]):equals(0)
+   t.expect(run.metrics.step_density[2]):equals(0)
+   t.expect(run.bytes.optimizer):equals(run.bytes.weights)
+end)
+
+t.test("gradients from a step do not pile up: live tensors are flat", function()
+   collectgarbage()
+   train()
+   engram.collect()
+   local before = engram.memory().tensors
+   for _ = 1, 3 do train() end
+   engram.collect()
+   t.expect(engram.memory().tensors <= before):is_true()
+end)
+
+-- ---- errors ---------------------------------------------------------------------------------------------------------------
+
+t.test("NaN stops with the step and the optimizer", function()
+   t.expect(function() train{ optimizer = function(m) return optim.SGD(m, { lr = 1e30 }) end } end):raises "at step"
+   t.expect(function() train{ optimizer = function(m) return optim.SGD(m, { lr = 1e30 }) end } end):raises "lr = 1e+30"
+end)
+
+t.test("too few outputs are an error before training", function()
+   t.expect(function() train{ stream = cl.stream{ cl.task(tiny(3, 7)) } } end):raises "the model has 3 outputs, but the stream has 7 classes"
+end)
+
+t.test("unknown and missing options", function()
+   t.expect(function() train{ batchsize = 3 } end):raises "did you mean 'batch_size'?"
+   t.expect(function() cl.train{ model = make_model() } end):raises "cl.train: stream is missing"
+   t.expect(function() train{ protocol = "publishd" } end):raises "did you mean 'published'?"
+   t.expect(function() train{ batch_size = 0 } end):raises "batch_size must be a whole number"
+   t.expect(function() cl.stream{ scenario = "class", cl.task(tiny(1)) } end):raises "scenario 'class' is not known"
+   t.expect(function() cl.stream{} end):raises "at least one task"
+   t.expect(function() cl.task("mnits") end):raises "there is no data set 'mnits'"
+   t.expect(function() cl.task(tiny(1), { epoch = 1 }) end):raises "did you mean 'epochs'?"
+   t.expect(function() return cl.methods.EWX end):raises "did you mean 'EWC'?"
+end)
+
+t.test("tasks of different shapes do not make a stream", function()
+   local other = engram.data.dataset{ name = "wide", images = engram.zeros(4, 1, 4, 5), labels = engram.ones(4):long(), classes = 3 }
+   t.expect(function() cl.stream{ cl.task(tiny(1)), cl.task(other) } end):raises "items differ in shape"
+end)
+
+t.test("a stream's hash tells its content", function()
+   local a, b = make_stream():hash(), make_stream():hash()
+   t.expect(#a):equals(64)
+   t.expect(b):equals(a)
+   t.expect(cl.stream{ cl.task(first, { epochs = 3 }), cl.task(second) }:hash()):differs_from(a)
+   t.expect(cl.stream{ cl.task(second, { epochs = 2 }), cl.task(first) }:hash()):differs_from(a)
+end)
+
+t.done()

@@ -1,0 +1,150 @@
+-- test_ewc.lua: EWC against an independent calculation in float64, and the mistakes that others have made.
+local t = require "tests.harness"
+local engram = require "engram"
+local nn, optim, cl = engram.nn, engram.optim, engram.cl
+
+local function tiny(seed, n)
+   local stream = "ewc" .. seed
+   local labels = engram.randint(1, 3, n or 40, { stream = stream })
+   return engram.data.dataset{ name = "tiny" .. seed, images = engram.randn(n or 40, 5, { stream = stream }):keep(), labels = labels:keep(), classes = 3 }
+end
+local first, second = tiny(1), tiny(2)
+local function make_model() return nn.Sequential{ nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 3) } end
+local function sgd(model) return optim.SGD(model, { lr = 0.05 }) end
+
+local function train(options)
+   local all = { model = make_model, optimizer = sgd, stream = cl.stream{ cl.task(first), cl.task(second) }, batch_size = 10, seed = 3,
+      shuffle = false, evaluate = "never" }
+   for key, value in pairs(options or {}) do all[key] = value end
+   return cl.train(all)
+end
+
+-- The exact diagonal Fisher by one backward a sample and class.
+local function fisher_by_hand(model, set, rule)
+   local totals, parameters = {}, model:parameters()
+   for i, p in ipairs(parameters) do totals[i] = engram.zeros_like(p) end
+   for n = 1, set:size() do
+      local x, y = set:batch{ n }
+      local log_p = model(x):log_softmax(2)
+      for c = 1, 3 do
+         local weight = rule == "exact" and log_p[{ 1, c }]:exp():item() or (y:item() == c and 1 or 0)
+         local grads = engram.grad(log_p[{ 1, c }], parameters, { retain_graph = true })
+         for i, g in ipairs(grads) do totals[i]:add_(g:square(), weight / set:size()) end
+      end
+   end
+   return totals
+end
+
+-- What EWC should do, written with operations on .grad: a plain loop.
+local function by_hand(lambda, rule, mode)
+   engram.seed(3)
+   local model = make_model()
+   local opt = sgd(model)
+   local parameters, memory = model:parameters(), {}
+   for _, set in ipairs{ first, second, first } do
+      for at = 1, set:size(), 10 do
+         local x, y = set:batch(engram.arange(at, at + 9))
+         opt:zero_grad()
+         nn.cross_entropy(model(x), y):backward()
+         for _, old in ipairs(memory) do
+            for i, p in ipairs(parameters) do
+               p.grad = p.grad + old.fisher[i] * (p:detach() - old.anchor[i]) * lambda
+            end
+         end
+         opt:step()
+      end
+      local anchor = {}
+      for i, p in ipairs(parameters) do anchor[i] = p:detach():clone() end
+      local new = fisher_by_hand(model, set, rule)
+      if mode == "online" and memory[1] then
+         for i, f in ipairs(new) do memory[1].fisher[i]:add_(f) end
+         memory[1].anchor = anchor
+      else
+         memory[#memory + 1] = { fisher = new, anchor = anchor }
+      end
+   end
+   return parameters
+end
+
+for _, case in ipairs{ { "exact", "separate" }, { "empirical", "separate" }, { "exact", "online" } } do
+   t.test(("EWC %s %s equals the plain loop over three tasks"):format(case[1], case[2]), function()
+      local run = train{ stream = cl.stream{ cl.task(first), cl.task(second), cl.task(first) },
+         method = cl.methods.EWC{ lambda = 20, fisher = case[1], mode = case[2] } }
+      for i, want in ipairs(by_hand(20, case[1], case[2])) do t.expect(run.model:parameters()[i]:detach()):close_to(want:detach(), 1e-4) end
+   end)
+end
+
+t.test("the penalty has an effect, and none in the first task", function()
+   local plain, held = train(), train{ method = cl.methods.EWC{ lambda = 50 } }
+   t.expect(held.hash):differs_from(plain.hash)
+   local one = { cl.task(first) }
+   t.expect(train{ stream = cl.stream(one), method = cl.methods.EWC{ lambda = 50 } }.hash):equals(train{ stream = cl.stream(one) }.hash)
+   t.expect(train{ method = cl.methods.EWC{ lambda = 0 } }.hash):equals(plain.hash)
+end)
+
+t.test("the Fisher is taken in evaluation mode and leaves training mode and gradients alone", function()
+   local model = nn.Sequential{ nn.Linear(5, 6), nn.Dropout(0.5), nn.Linear(6, 3) }
+   local a = engram.fisher.diagonal(model, first)
+   local b = engram.fisher.diagonal(model, first, { batch_size = 7 })
+   t.expect(model.training):is_true()
+   t.expect(model:parameters()[1].grad):is_nil()
+   for i in ipairs(a) do t.expect(a[i]):close_to(b[i], 1e-5) end
+end)
+
+t.test("bytes: an anchor and an importance a task, or one of each online", function()
+   local separate = train{ method = cl.methods.EWC{ lambda = 1 } }
+   local online = train{ method = cl.methods.EWC{ lambda = 1, mode = "online" } }
+   t.expect(separate.bytes.method):equals(4 * separate.bytes.weights)
+   t.expect(online.bytes.method):equals(2 * online.bytes.weights)
+end)
+
+t.test("sampled labels come from their own stream", function()
+   local plain = train{ method = cl.methods.EWC{ lambda = 0, fisher = "sampled" } }
+   t.expect(plain.hash):equals(train().hash)
+   local a, b = train{ method = cl.methods.EWC{ lambda = 30, fisher = "sampled" } }, train{ method = cl.methods.EWC{ lambda = 30, fisher = "sampled" } }
+   t.expect(a.hash):equals(b.hash)
+end)
+
+-- The author's convention, calculated apart: squares of batch-mean gradients during one epoch of another model, over N; from epoch 2 of
+-- task 1 the gradient gets 2 lambda F (w - anchor).
+t.test("convention classp-repository equals the plain loop", function()
+   local lambda = 40
+   local run = train{ stream = cl.stream{ cl.task(first, { epochs = 2 }), cl.task(second) },
+      method = cl.methods.EWC{ convention = "classp-repository", lambda = lambda, scout_lr = 0.25 } }
+   engram.seed(3)
+   local model = make_model()
+   local scout, opt = make_model(), nil
+   local scout_opt = optim.SGD(scout, { lr = 0.25 })
+   local squares = {}
+   for i, p in ipairs(scout:parameters()) do squares[i] = engram.zeros_like(p) end
+   for at = 1, 40, 10 do
+      local x, y = first:batch(engram.arange(at, at + 9))
+      scout_opt:zero_grad()
+      nn.cross_entropy(scout(x), y):backward()
+      for i, p in ipairs(scout:parameters()) do squares[i]:add_(p.grad:square(), 1 / 40) end
+      scout_opt:step()
+   end
+   opt = sgd(model)
+   for pass, set in ipairs{ first, first, second } do
+      for at = 1, 40, 10 do
+         local x, y = set:batch(engram.arange(at, at + 9))
+         opt:zero_grad()
+         nn.cross_entropy(model(x), y):backward()
+         for i, p in ipairs(model:parameters()) do
+            if pass > 1 then p.grad = p.grad + squares[i] * (p:detach() - scout:parameters()[i]:detach()) * (2 * lambda) end
+         end
+         opt:step()
+      end
+   end
+   for i, want in ipairs(model:parameters()) do t.expect(run.model:parameters()[i]:detach()):close_to(want:detach(), 1e-4) end
+end)
+
+t.test("errors", function()
+   t.expect(function() cl.methods.EWC{ lamda = 1 } end):raises "did you mean 'lambda'?"
+   t.expect(function() cl.methods.EWC{ fisher = "exct" } end):raises "did you mean 'exact'?"
+   t.expect(function() cl.methods.EWC{ lambda = -1 } end):raises "expected at least 0"
+   t.expect(function() train{ model = make_model(), optimizer = nil, method = cl.methods.EWC{ convention = "classp-repository" } } end)
+      :raises "trains a model of its own"
+end)
+
+t.done()
