@@ -96,7 +96,7 @@ demo: deps
 
 test: deps
 	@$(MAKE) --no-print-directory all c-tests
-	@$(PROGRAM) run --no-run tests/run.lua $(BUILD)
+	@env -u MAKEFLAGS -u MFLAGS $(PROGRAM) run --no-run tests/run.lua $(BUILD)
 
 bench: deps
 	@$(MAKE) --no-print-directory all
