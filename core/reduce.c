@@ -1,115 +1,100 @@
 /* reduce.c - sums, products and extremes along a dimension; positions of extremes; running sums; comparisons of bits.
  *
- * The order of every sum is fixed by the shape: blocks of BLOCK elements are summed in LANES partial sums (which the
- * compiler keeps in vectors), folded pairwise, and the blocks are added up in double precision. */
+ * Sums of real numbers are made in double precision, in LANES partial sums that the compiler keeps in vectors; their order
+ * is fixed by the shape. */
 
 #ifdef ELEMENT
 
-/* Types: what a block is summed in and what blocks are joined in; what a product is made in; what extremes are held in. */
+/* What sums and products are made in, and what extremes are held in. */
 #if ELEMENT_REAL
-typedef element E(part), E(extreme);
-typedef double E(total), E(peak);
+typedef double E(total);
+typedef element E(extreme);
 #define LEAST (-INFINITY)
 #define MOST INFINITY
-#define MAGNITUDE(x) (x < 0 ? -x : x)
+#define MAGNITUDE(x) fabs((double)x)
 #else
-typedef uint64_t E(part), E(total);
-typedef int64_t E(extreme), E(peak);
+typedef uint64_t E(total);
+typedef int64_t E(extreme);
 #define LEAST INT64_MIN
 #define MOST INT64_MAX
 #define MAGNITUDE(x) x /* not offered for whole numbers */
 #endif
 
-/* The one list of reductions. DO(type within a block, type between blocks, start, what an element x adds, how a and b join). */
-#define OPERATIONS(DO)                                                                                                 \
-  switch (op) {                                                                                                        \
-    case EG_SUM:                                                                                                       \
-    case EG_MEAN: DO(E(part), E(total), 0, x, a + b); break;                                                           \
-    case EG_PROD: DO(E(total), E(total), 1, x, a *b); break;                                                           \
-    case EG_MAX: DO(E(extreme), E(peak), LEAST, x, b > a || ELEMENT_NAN(b) ? b : a); break;                            \
-    case EG_MIN: DO(E(extreme), E(peak), MOST, x, b < a || ELEMENT_NAN(b) ? b : a); break;                             \
-    case EG_SUM_SQUARES: DO(E(part), E(total), 0, (E(part))x *(E(part))x, a + b); break;                               \
-    case EG_SUM_ABS: DO(E(part), E(total), 0, MAGNITUDE(x), a + b); break;                                             \
+/* The one list of reductions. DO(type of the result, its start, what an element x adds, how results a and b join). */
+#define OPERATIONS(DO)                                                                  \
+  switch (op) {                                                                         \
+    case EG_SUM:                                                                        \
+    case EG_MEAN: DO(E(total), 0, x, a + b); break;                                     \
+    case EG_PROD: DO(E(total), 1, x, a *b); break;                                      \
+    case EG_MAX: DO(E(extreme), LEAST, x, b > a || ELEMENT_NAN(b) ? b : a); break;      \
+    case EG_MIN: DO(E(extreme), MOST, x, b < a || ELEMENT_NAN(b) ? b : a); break;       \
+    case EG_SUM_SQUARES: DO(E(total), 0, (E(total))x * (E(total))x, a + b); break;      \
+    case EG_SUM_ABS: DO(E(total), 0, MAGNITUDE(x), a + b); break;                       \
   }
 
-/* One line of n elements to one total. */
-static void E(reduce_line)(int op, const void *data, int64_t n, int64_t stride, void *to) {
+/* One line of n elements to one result. */
+static void E(reduce_line)(int op, const void *data, int64_t n, int64_t stride, char *to) {
   const element *line = data;
-#define FOLD(T, JOINED, start, value, join)                                                                            \
-  do {                                                                                                                 \
-    JOINED sum = (JOINED)(start);                                                                                      \
-    for (int64_t first = 0; first < n; first += BLOCK) {                                                               \
-      const element *block = line + first * stride;                                                                    \
-      int64_t count = EG_MIN(BLOCK, n - first), whole = stride == 1 ? count / LANES * LANES : 0;                       \
-      T lane[LANES];                                                                                                   \
-      for (int l = 0; l < LANES; l++) lane[l] = (T)(start);                                                            \
-      for (int64_t i = 0; i < whole; i += LANES)                                                                       \
-        for (int l = 0; l < LANES; l++) {                                                                              \
-          element x = block[i + l];                                                                                    \
-          T a = lane[l], b = (T)(value);                                                                               \
-          lane[l] = join;                                                                                              \
-        }                                                                                                              \
-      for (int64_t i = whole; i < count; i++) {                                                                        \
-        element x = block[i * stride];                                                                                 \
-        T a = lane[i % LANES], b = (T)(value);                                                                         \
-        lane[i % LANES] = join;                                                                                        \
-      }                                                                                                                \
-      for (int half = LANES / 2; half > 0; half /= 2)                                                                  \
-        for (int l = 0; l < half; l++) {                                                                               \
-          T a = lane[l], b = lane[l + half];                                                                           \
-          lane[l] = join;                                                                                              \
-        }                                                                                                              \
-      JOINED a = sum, b = (JOINED)lane[0];                                                                             \
-      sum = join;                                                                                                      \
-    }                                                                                                                  \
-    *(JOINED *)to = sum;                                                                                               \
+#define FOLD(T, start, value, join)                                            \
+  do {                                                                         \
+    T lane[LANES];                                                             \
+    int64_t whole = stride == 1 ? n / LANES * LANES : 0;                       \
+    for (int l = 0; l < LANES; l++) lane[l] = (T)(start);                      \
+    for (int64_t i = 0; i < whole; i += LANES)                                 \
+      for (int l = 0; l < LANES; l++) {                                        \
+        element x = line[i + l];                                               \
+        T a = lane[l], b = (T)(value);                                         \
+        lane[l] = join;                                                        \
+      }                                                                        \
+    for (int64_t i = whole; i < n; i++) {                                      \
+      element x = line[i * stride];                                            \
+      T a = lane[i % LANES], b = (T)(value);                                   \
+      lane[i % LANES] = join;                                                  \
+    }                                                                          \
+    for (int half = LANES / 2; half > 0; half /= 2)                            \
+      for (int l = 0; l < half; l++) {                                         \
+        T a = lane[l], b = lane[l + half];                                     \
+        lane[l] = join;                                                        \
+      }                                                                        \
+    *(T *)(void *)to = lane[0];                                                \
   } while (0)
   OPERATIONS(FOLD)
 #undef FOLD
 }
 
-/* `width` (<= WIDTH) neighbouring columns of n rows to as many totals. */
-static void E(reduce_columns)(int op, const void *data, int64_t n, int64_t stride, int64_t width, void *to) {
+/* `width` (<= WIDTH) neighbouring columns of n rows to as many results. */
+static void E(reduce_columns)(int op, const void *data, int64_t n, int64_t stride, int64_t width, char *to) {
   const element *rows = data;
-#define FOLD(T, JOINED, start, value, join)                                                                            \
-  do {                                                                                                                 \
-    JOINED *total = to;                                                                                                \
-    T lane[WIDTH];                                                                                                     \
-    for (int64_t j = 0; j < width; j++) total[j] = (JOINED)(start);                                                    \
-    for (int64_t first = 0; first < n; first += ROWS) {                                                                \
-      int64_t last = EG_MIN(first + ROWS, n);                                                                          \
-      for (int64_t j = 0; j < width; j++) lane[j] = (T)(start);                                                        \
-      for (int64_t i = first; i < last; i++)                                                                           \
-        for (int64_t j = 0; j < width; j++) {                                                                          \
-          element x = rows[i * stride + j];                                                                            \
-          T a = lane[j], b = (T)(value);                                                                               \
-          lane[j] = join;                                                                                              \
-        }                                                                                                              \
-      for (int64_t j = 0; j < width; j++) {                                                                            \
-        JOINED a = total[j], b = (JOINED)lane[j];                                                                      \
-        total[j] = join;                                                                                               \
-      }                                                                                                                \
-    }                                                                                                                  \
+#define FOLD(T, start, value, join)                                            \
+  do {                                                                         \
+    T lane[WIDTH];                                                             \
+    for (int64_t j = 0; j < width; j++) lane[j] = (T)(start);                  \
+    for (int64_t i = 0; i < n; i++)                                            \
+      for (int64_t j = 0; j < width; j++) {                                    \
+        element x = rows[i * stride + j];                                      \
+        T a = lane[j], b = (T)(value);                                         \
+        lane[j] = join;                                                        \
+      }                                                                        \
+    for (int64_t j = 0; j < width; j++) *(T *)(void *)(to + j * SLOT) = lane[j]; \
   } while (0)
   OPERATIONS(FOLD)
 #undef FOLD
 }
 
-/* Joins the chunks' totals in order and writes the results; a mean is divided by n. */
-static void E(finish)(int op, eg_tensor *out, const void *totals, int64_t chunks, double n) {
-#define FOLD(T, JOINED, start, value, join)                                                                            \
-  do {                                                                                                                 \
-    const JOINED *total = totals;                                                                                      \
-    for (int64_t i = 0; i < out->count; i++) {                                                                         \
-      JOINED a = total[i];                                                                                             \
-      for (int64_t chunk = 1; chunk < chunks; chunk++) {                                                               \
-        JOINED b = total[chunk * out->count + i];                                                                      \
-        a = join;                                                                                                      \
-      }                                                                                                                \
-      if (op == EG_MEAN) a = (JOINED)((double)a / n);                                                                  \
-      if (ELEMENT_REAL || out->dtype == EG_UINT8) ((element *)out->data)[i] = (element)a;                              \
-      else ((int64_t *)out->data)[i] = (int64_t)a;                                                                     \
-    }                                                                                                                  \
+/* Joins the chunks' results in order and writes them out; a mean is divided by n. */
+static void E(finish)(int op, eg_tensor *out, const char *results, int64_t chunks, double n) {
+#define FOLD(T, start, value, join)                                                          \
+  do {                                                                                       \
+    for (int64_t i = 0; i < out->count; i++) {                                               \
+      T a = *(const T *)(const void *)(results + i * SLOT);                                  \
+      for (int64_t chunk = 1; chunk < chunks; chunk++) {                                     \
+        T b = *(const T *)(const void *)(results + (chunk * out->count + i) * SLOT);         \
+        a = join;                                                                            \
+      }                                                                                      \
+      if (op == EG_MEAN) a = (T)((double)a / n);                                             \
+      if (ELEMENT_REAL || out->dtype == EG_UINT8) ((element *)out->data)[i] = (element)a;    \
+      else ((int64_t *)out->data)[i] = (int64_t)a;                                           \
+    }                                                                                        \
   } while (0)
   OPERATIONS(FOLD)
 #undef FOLD
@@ -145,8 +130,7 @@ static void E(running_sum)(void *out, const void *in, int64_t n, int64_t out_str
 #include "lines.h"
 #include "nest.h"
 
-/* float: 4 vectors of AVX-512 or 8 of AVX2 in flight; blocks short enough for float, long enough to hide the folding */
-enum { LANES = 64, BLOCK = 2048, WIDTH = 256, ROWS = 64 };
+enum { LANES = 32, WIDTH = 256, LEAST_CHUNK = 64, SLOT = 8 /* bytes of a result of any type */ };
 
 #define EG_ELEMENTS "reduce.c"
 #include "element.h"
@@ -159,7 +143,7 @@ typedef struct {
   bool columns;          /* neighbouring lines lie beside each other: reduce them together */
   int64_t chunk, chunks; /* elements of a line that one tile takes; how many such pieces a line has */
   int64_t block, blocks; /* lines that one tile takes; how many such blocks there are */
-  char *totals;          /* (chunks, lines) of 8 bytes */
+  char *results;         /* (chunks, lines), a slot each */
 } reduction;
 
 static void reduce_tile(void *context, int64_t tile) {
@@ -167,20 +151,20 @@ static void reduce_tile(void *context, int64_t tile) {
   const eg_lines *in = &r->in;
   int64_t chunk = tile / r->blocks, block = tile % r->blocks, first, last;
   int64_t start = chunk * r->chunk, length = EG_MIN(r->chunk, in->length - start);
-  char *to = r->totals + (size_t)(chunk * in->count) * 8;
+  char *to = r->results + (size_t)(chunk * in->count) * SLOT;
   if (r->columns) { /* blocks do not reach over the end of `inner` */
     int64_t across = eg_tiles(in->inner, r->block);
     first = block / across * in->inner + block % across * r->block;
     int64_t width = EG_MIN(r->block, in->inner - block % across * r->block);
     const char *rows = in->data + (size_t)(eg_line(in, first) + start * in->stride) * in->element;
-    EG_ELEMENT(r->dtype, reduce_columns)(r->op, rows, length, in->stride, width, to + first * 8);
+    EG_ELEMENT(r->dtype, reduce_columns)(r->op, rows, length, in->stride, width, to + first * SLOT);
     return;
   }
   first = block * r->block;
   last = EG_MIN(first + r->block, in->count);
   for (int64_t i = first; i < last; i++) {
     const char *line = in->data + (size_t)(eg_line(in, i) + start * in->stride) * in->element;
-    EG_ELEMENT(r->dtype, reduce_line)(r->op, line, length, in->stride, to + i * 8);
+    EG_ELEMENT(r->dtype, reduce_line)(r->op, line, length, in->stride, to + i * SLOT);
   }
 }
 
@@ -192,7 +176,7 @@ static void cut(reduction *r) {
   r->blocks = r->columns ? in->outer * eg_tiles(in->inner, r->block) : eg_tiles(in->count, r->block);
   r->chunk = EG_MAX(1, in->length);
   if (in->count < EG_TILE && in->count * in->length >= 4 * EG_TILE)
-    r->chunk = EG_MIN(r->chunk, EG_MAX(ROWS, 2 * EG_TILE / EG_MIN(in->count, r->block)));
+    r->chunk = EG_MIN(r->chunk, EG_MAX(LEAST_CHUNK, 2 * EG_TILE / EG_MIN(in->count, r->block)));
   r->chunks = EG_MAX(1, eg_tiles(in->length, r->chunk));
 }
 
@@ -235,15 +219,15 @@ eg_status eg_reduce(int op, eg_tensor *out, const eg_tensor *in, int dim) {
                    eg_describe_sizes(in->dims, in->size), dim < 0 ? "" : ", the dimension is empty");
   r.dtype = in->dtype;
   cut(&r);
-  size_t bytes = (size_t)(r.chunks * r.in.count) * 8;
-  r.totals = eg_block_new(bytes);
-  if (r.totals) {
+  size_t bytes = (size_t)(r.chunks * r.in.count) * SLOT;
+  r.results = eg_block_new(bytes);
+  if (r.results) {
     eg_parallel_over(r.in.count * r.in.length, r.chunks * r.blocks, reduce_tile, &r);
-    EG_ELEMENT(r.dtype, finish)(op, out, r.totals, r.chunks, (double)r.in.length);
-    eg_block_free(r.totals, bytes);
+    EG_ELEMENT(r.dtype, finish)(op, out, r.results, r.chunks, (double)r.in.length);
+    eg_block_free(r.results, bytes);
   }
   eg_lines_close(&r.in);
-  return r.totals ? EG_OK : EG_ENOMEM;
+  return r.results ? EG_OK : EG_ENOMEM;
 }
 
 /* ---- positions of extremes ---- */
@@ -313,6 +297,7 @@ eg_status eg_cumsum(eg_tensor *out, const eg_tensor *in, int dim) {
   EG_TRY(eg_check_same_dtype("cumsum", "output", out, "input", in));
   EG_TRY(eg_check_contiguous("cumsum", "output", out));
   if (eg_overlap(out, in)) return eg_fail(EG_EINVAL, "cumsum: the output shares memory with the input");
+  if (dim < 0) return eg_fail(EG_EINVAL, "cumsum: dimension %d is out of range", dim + 1);
   EG_TRY(eg_lines_open(&r.in, "cumsum", in, dim));
   EG_TRY(eg_lines_open(&r.out, "cumsum", out, dim));
   r.dtype = in->dtype;
