@@ -11,17 +11,25 @@
 
 typedef real K(vector) __attribute__((vector_size(VECTOR), aligned(sizeof(real)), may_alias));
 enum { K(lanes) = VECTOR / sizeof(real) };
+#if REAL_IS_FLOAT
+typedef int32_t K(indices) __attribute__((vector_size(VECTOR)));
+#else
+typedef int64_t K(indices) __attribute__((vector_size(VECTOR)));
+#endif
 
-/* c[r] += sum over i of image[row[r] + column[i]] * m[i], for ROWS rows of `vectors` vectors that stay in registers. */
-static inline __attribute__((always_inline)) void K(tile)(int vectors, real *c, const int64_t *row, const real *image,
-                                                          int64_t count, const int64_t *column, const real *m) {
+/* c[r] = start + sum over i of image[row[r] + column[i]] * m[i], for ROWS rows of `vectors` vectors that stay in registers.
+ * Without a start the sum is added to c. */
+static inline __attribute__((always_inline)) void K(tile)(int vectors, real *c, const real *start, const int64_t *row,
+                                                          const real *image, int64_t count, const int64_t *column,
+                                                          const real *m) {
   K(vector) sum[ROWS][2], *to = (K(vector) *)c;
   const real *from[ROWS];
 #pragma GCC unroll 16
   for (int r = 0; r < ROWS; r++) {
+    const K(vector) *begin = start ? (const K(vector) *)start : to + r * vectors;
     from[r] = image + row[r];
-    sum[r][0] = to[r * vectors];
-    sum[r][1] = to[r * vectors + vectors - 1];
+    sum[r][0] = begin[0];
+    sum[r][1] = begin[vectors - 1];
   }
   for (int64_t i = 0; i < count; i++, m += vectors * K(lanes)) {
     K(vector) first = ((const K(vector) *)m)[0], second = ((const K(vector) *)m)[vectors - 1];
@@ -40,42 +48,73 @@ static inline __attribute__((always_inline)) void K(tile)(int vectors, real *c, 
   }
 }
 
-/* The same for any number of rows (c and row are padded to a multiple of ROWS) and any count, in runs of DEPTH so that
- * their part of m stays in the nearest cache. */
-static void K(product)(int64_t width, real *c, int64_t rows, const int64_t *row, const real *image, int64_t count,
-                       const int64_t *column, const real *m) {
-  for (int64_t i = 0; i < count; i += DEPTH) {
-    int64_t depth = EG_MIN(DEPTH, count - i);
-    for (int64_t r = 0; r < rows; r += ROWS)
-      if (width > K(lanes)) K(tile)(2, c + r * width, row + r, image, depth, column + i, m + i * width);
-      else K(tile)(1, c + r * width, row + r, image, depth, column + i, m + i * width);
+static void K(rows)(int64_t width, real *c, const real *start, const int64_t *row, const real *image, int64_t count,
+                    const int64_t *column, const real *m) {
+  if (width > K(lanes)) K(tile)(2, c, start, row, image, count, column, m);
+  else K(tile)(1, c, start, row, image, count, column, m);
+}
+
+/* Transposes a square of vectors: each round interleaves the first half of the vectors with the second. */
+static inline __attribute__((always_inline)) void K(transpose_square)(real *to, int64_t to_pitch, const real *from,
+                                                                      int64_t from_pitch) {
+  K(vector) x[K(lanes)], y[K(lanes)];
+  K(indices) low = {0}, high = {0};
+  for (int i = 0; i < K(lanes); i++) {
+    low[i] = i / 2 + i % 2 * K(lanes);
+    high[i] = low[i] + K(lanes) / 2;
   }
+#pragma GCC unroll 16
+  for (int i = 0; i < K(lanes); i++) x[i] = *(const K(vector) *)(from + i * from_pitch);
+#pragma GCC unroll 4
+  for (int round = 1; round < K(lanes); round *= 2) {
+#pragma GCC unroll 8
+    for (int i = 0; i < K(lanes) / 2; i++) {
+      y[2 * i] = __builtin_shuffle(x[i], x[i + K(lanes) / 2], low);
+      y[2 * i + 1] = __builtin_shuffle(x[i], x[i + K(lanes) / 2], high);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < K(lanes); i++) x[i] = y[i];
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < K(lanes); i++) *(K(vector) *)(to + i * to_pitch) = x[i];
 }
 
 /* to[x][y] = from[y][x] */
 static void K(transpose)(real *to, int64_t to_pitch, const real *from, int64_t from_pitch, int64_t rows, int64_t columns) {
+  int64_t whole_rows = rows / K(lanes) * K(lanes), whole_columns = columns / K(lanes) * K(lanes);
+  for (int64_t x = 0; x < whole_columns; x += K(lanes))
+    for (int64_t y = 0; y < whole_rows; y += K(lanes))
+      K(transpose_square)(to + x * to_pitch + y, to_pitch, from + y * from_pitch + x, from_pitch);
   for (int64_t y = 0; y < rows; y++)
-    for (int64_t x = 0; x < columns; x++) to[x * to_pitch + y] = from[y * from_pitch + x];
+    for (int64_t x = y < whole_rows ? whole_columns : 0; x < columns; x++) to[x * to_pitch + y] = from[y * from_pitch + x];
+}
+
+/* Copies a row of count elements, `step` apart in the source. Rows are short: the last vector overlaps the one before. */
+static inline void K(copy)(real *to, const real *from, int64_t count, int64_t step) {
+  if (step == 1 && count >= K(lanes)) {
+    for (int64_t i = 0; i < count - K(lanes); i += K(lanes)) *(K(vector) *)(to + i) = *(const K(vector) *)(from + i);
+    *(K(vector) *)(to + count - K(lanes)) = *(const K(vector) *)(from + count - K(lanes));
+  } else {
+    for (int64_t i = 0; i < count; i++) to[i] = from[i * step];
+  }
 }
 
 /* Copies the rows of the source that a unit of work reads into `image`, with zeros where the window leaves the source. */
 static void K(load)(real *image, const plan *p, unit u) {
   const eg_tensor *t = p->source;
+  const int64_t *size = t->size, *stride = t->stride;
   int64_t rows = image_rows(p, u.rows), top = u.row * p->stride_h + p->first_row, left = p->first_column;
-  int64_t first_row = EG_MAX(0, -top), last_row = EG_MIN(rows, t->size[2] - top);
-  int64_t first = EG_MAX(0, -left), last = EG_MIN(p->pitch, t->size[3] - left);
-  bool border = first_row > 0 || last_row < rows || first > 0 || last < p->pitch;
+  int64_t first_row = EG_MAX(0, -top), last_row = EG_MIN(rows, size[2] - top);
+  int64_t first = EG_MAX(0, -left), last = EG_MIN(p->pitch, size[3] - left), width = last - first;
+  bool border = first_row > 0 || last_row < rows || width < p->pitch;
+  bool whole = width == p->pitch && stride[2] == p->pitch && stride[3] == 1; /* rows without gaps on both sides */
+  if (width <= 0) last_row = first_row;
   for (int64_t i = 0; i < u.samples * p->depth; i++, image += p->plane) {
-    const real *plane = (const real *)t->data + (u.sample + i / p->depth) * t->stride[0] + i % p->depth * t->stride[1];
+    const real *plane = (const real *)t->data + (u.sample + i / p->depth) * stride[0] + i % p->depth * stride[1];
     if (border) memset(image, 0, (size_t)(rows * p->pitch) * sizeof(real));
-    for (int64_t y = first_row; y < last_row; y++) {
-      const real *from = plane + (top + y) * t->stride[2];
-      real *to = image + y * p->pitch;
-      if (t->stride[3] == 1)
-        for (int64_t x = first; x < last; x++) to[x] = from[left + x];
-      else
-        for (int64_t x = first; x < last; x++) to[x] = from[(left + x) * t->stride[3]];
-    }
+    for (int64_t y = first_row; y < last_row; y += whole ? last_row - first_row : 1)
+      K(copy)(image + y * p->pitch + first, plane + (top + y) * stride[2] + (left + first) * stride[3],
+              whole ? (last_row - first_row) * width : width, stride[3]);
   }
 }
 
@@ -93,11 +132,11 @@ static void K(pack)(void *context, int64_t block) {
     bool used = first + lane < k->channels;
     const real *from = (const real *)k->weight->data + (used ? (first + lane) * stride[k->channel_dim] : 0) +
                        k->first_tap_h * stride[2] + k->first_tap_w * stride[3];
-    for (int64_t c = 0; c < p->depth; c++)
-      for (int64_t y = 0; y < p->taps_h; y++)
+    int64_t step_h = k->tap_step_h * stride[2], step_w = k->tap_step_w * stride[3];
+    for (int64_t y = 0; y < p->taps_h; y++)
+      for (int64_t c = 0; c < p->depth; c++)
         for (int64_t x = 0; x < p->taps_w; x++, to += width)
-          *to = used ? from[c * stride[1 - k->channel_dim] + y * k->tap_step_h * stride[2] + x * k->tap_step_w * stride[3]]
-                     : 0;
+          *to = used ? from[c * stride[1 - k->channel_dim] + y * step_h + x * step_w] : 0;
   }
 }
 
@@ -132,8 +171,12 @@ static void K(correlate)(void *context, int64_t tile) {
     if (k->bias)
       for (int64_t lane = 0; lane < EG_MIN(width, k->channels - first); lane++)
         start[lane] = ((const real *)k->bias->data)[(first + lane) * k->bias->stride[0]];
-    for (int64_t i = 0; i < round_up(pixels, ROWS); i++) memcpy(c + i * width, start, (size_t)width * sizeof(real));
-    K(product)(width, c, pixels, p->pixel, image, p->taps, p->tap, (const real *)k->packed + first * p->taps);
+    const real *m = (const real *)k->packed + first * p->taps;
+    for (int64_t i = 0; i < pixels; i += ROWS) {
+      range taps = taps_of(p, u, i, EG_MIN(i + ROWS, pixels) - 1);
+      K(rows)(width, c + i * width, start, p->pixel + i, image, taps.last - taps.first, p->tap + taps.first,
+              m + taps.first * width);
+    }
     K(store)(k, u, block, width, c);
   }
 }
@@ -170,11 +213,13 @@ static void K(gather)(void *context, int64_t tile) {
            (size_t)(block_width(k->channels, k->lanes, b) * rows) * sizeof(real));
   for (int64_t i = p->units * group / k->groups; i < p->units * (group + 1) / k->groups; i++) {
     unit u = unit_of(p, i);
+    int64_t pixels = u.samples * u.rows * p->width;
     K(load)(image, p, u);
     for (int64_t b = first_block; b < last_block; b++) {
       int64_t first = b * 2 * k->lanes, width = block_width(k->channels, k->lanes, b);
       K(interleave)(m, p, u, k->grad_out, first, width);
-      K(product)(width, partial + first * rows, p->taps, p->tap, image, u.samples * u.rows * p->width, p->pixel, m);
+      for (int64_t tap = 0; tap < p->taps; tap += ROWS)
+        K(rows)(width, partial + first * rows + tap * width, NULL, p->tap + tap, image, pixels, p->pixel, m);
     }
   }
 }
@@ -195,18 +240,19 @@ static void K(add_up)(void *context, int64_t block) {
 /* Under -std=c11 the compiler may not fuse a * b + c by itself; the products here want it. */
 #pragma GCC optimize("fp-contract=fast")
 
-/* Bytes of a vector register, and the rows of two vectors that fill the registers there are. */
+/* Bytes of a vector register, and the rows of two vectors that one tile sums: enough to hide the latency of a sum, few
+ * enough for an address register each. */
 #if defined(__AVX512F__)
-enum { VECTOR = 64, ROWS = 12 };
+enum { VECTOR = 64, ROWS = 8 };
 #elif defined(__AVX__)
 enum { VECTOR = 32, ROWS = 6 };
 #else
 enum { VECTOR = 16, ROWS = 6 };
 #endif
-/* Depth of one run of a product; elements of an image and pixels of a unit that fit the second cache; the smallest
+/* Elements of an image and pixels of a unit that fit the second cache; the smallest
  * number of pixels that a unit should have; the number of units that a large call is cut into; the largest number of
  * groups and of elements that weight gradients are gathered in. */
-enum { DEPTH = 160, IMAGE = 1 << 16, PIXELS = 1 << 11, FEW_PIXELS = 96, UNITS = 8, GROUPS = 8, PARTIALS = 1 << 22 };
+enum { IMAGE = 1 << 16, PIXELS = 1 << 11, FEW_PIXELS = 96, UNITS = 8, GROUPS = 8, PARTIALS = 1 << 19 };
 
 /* Which pixels of a target are computed through which windows of a source, and how the work is cut. */
 typedef struct plan {
@@ -214,8 +260,8 @@ typedef struct plan {
   int64_t batch, depth, height, width;          /* batch x height x width pixels, depth planes under each */
   int64_t taps_h, taps_w, stride_h, stride_w;   /* the window, and the source's steps from pixel to pixel */
   int64_t first_row, first_column;              /* of the window of pixel (0, 0); negative: in the border of zeros */
-  bool backwards;                               /* the first tap is the window's last */
   int64_t taps;                                 /* depth * taps_h * taps_w */
+  bool by_row;                                  /* taps in the order (row, channel, column), not (channel, row, column) */
   int64_t pitch, plane, image_count;            /* of the image: elements of a row, of a plane, of all */
   int64_t samples, rows, bands, units, pixels;  /* a unit: some samples, or one of the bands of rows of one sample */
   int64_t *pixel, *tap;                         /* offsets into the image */
@@ -231,7 +277,7 @@ typedef struct correlation {
   eg_tensor *target;
   const eg_tensor *weight, *bias;
   int channel_dim;                                      /* of the weight: where the target's channels lie */
-  int64_t first_tap_h, first_tap_w, tap_step_h, tap_step_w; /* the taps of the weight that take part */
+  int64_t first_tap_h, first_tap_w, tap_step_h, tap_step_w; /* taps of the weight in the order of the window */
   int64_t origin_h, origin_w, step_h, step_w;
   int64_t channels, lanes;
   char *scratch;
@@ -257,10 +303,27 @@ static inline int64_t block_width(int64_t channels, int64_t lanes, int64_t block
   return channels - block * 2 * lanes > lanes ? 2 * lanes : lanes;
 }
 
+typedef struct range {
+  int64_t first, last;
+} range;
+
 static unit unit_of(const plan *p, int64_t i) {
   if (p->bands == 1) return (unit){i * p->samples, EG_MIN(p->samples, p->batch - i * p->samples), 0, p->height};
   int64_t row = i % p->bands * p->rows;
   return (unit){i / p->bands, 1, row, EG_MIN(p->rows, p->height - row)};
+}
+
+/* The taps that can differ from zero for pixels `from` to `to` of a unit: rows of taps above or below the source do not. */
+static range taps_of(const plan *p, unit u, int64_t from, int64_t to) {
+  range rows = {0, p->taps_h};
+  if (u.samples == 1) {
+    int64_t top = (u.row + from / p->width) * p->stride_h + p->first_row;
+    int64_t bottom = (u.row + to / p->width) * p->stride_h + p->first_row;
+    rows.last = EG_MIN(p->taps_h, EG_MAX(0, p->source->size[2] - top));
+    rows.first = EG_MIN(rows.last, EG_MAX(0, -bottom));
+  }
+  int64_t row = p->depth * p->taps_w;
+  return (range){rows.first * row, rows.last * row};
 }
 
 #define EG_KERNELS "conv.c"
@@ -301,11 +364,11 @@ static void pad_table(int64_t *table, int64_t count) {
 }
 
 static void fill_tables(plan *p) {
-  int64_t *tap = p->tap, *pixel = p->pixel;
+  int64_t *pixel = p->pixel;
   for (int64_t c = 0; c < p->depth; c++)
     for (int64_t y = 0; y < p->taps_h; y++)
       for (int64_t x = 0; x < p->taps_w; x++)
-        *tap++ = c * p->plane + (p->backwards ? p->taps_h - 1 - y : y) * p->pitch + (p->backwards ? p->taps_w - 1 - x : x);
+        p->tap[(p->by_row ? y * p->depth + c : c * p->taps_h + y) * p->taps_w + x] = c * p->plane + y * p->pitch + x;
   for (int64_t s = 0; s < p->samples; s++)
     for (int64_t y = 0; y < p->rows; y++)
       for (int64_t x = 0; x < p->width; x++)
@@ -390,6 +453,7 @@ eg_tensor *eg_conv2d_new(const eg_tensor *in, const eg_tensor *weight, const eg_
 static eg_status correlate(const char *op, correlation *k) {
   plan *p = &k->plan;
   workspace w;
+  p->by_row = true;
   if (!cut(p, k->channels)) return eg_fail(EG_ENOMEM, "%s: the sizes do not fit into memory", op);
   k->lanes = VECTOR / (int64_t)eg_element_size(p->source->dtype);
   double lanes = (double)round_up(k->channels, k->lanes);
@@ -422,15 +486,17 @@ eg_status eg_conv2d(eg_tensor *out, const eg_tensor *in, const eg_tensor *weight
   return correlate("conv2d", &k);
 }
 
-/* One dimension of one phase: the pixels origin, origin + stride, ... of the input see the taps first, first + stride, ...
- * of the kernel, and neighbouring ones see neighbouring pixels of grad_out. */
+/* One dimension of one phase: the pixels origin, origin + stride, ... of the input see every stride-th tap of the kernel,
+ * up to the last and against its direction, and neighbours among them see neighbouring pixels of grad_out. */
 typedef struct phase {
-  int64_t pixels, first_tap, taps, start;
+  int64_t pixels, taps, last_tap, start;
 } phase;
 
 static phase phase_of(int64_t origin, int64_t size, int64_t kernel, int64_t stride, int64_t padding) {
-  phase f = {.pixels = (size - origin - 1) / stride + 1, .first_tap = (origin + padding) % stride};
-  f.taps = f.first_tap < kernel ? (kernel - 1 - f.first_tap) / stride + 1 : 0;
+  int64_t first_tap = (origin + padding) % stride;
+  phase f = {.pixels = (size - origin - 1) / stride + 1};
+  f.taps = first_tap < kernel ? (kernel - 1 - first_tap) / stride + 1 : 0;
+  f.last_tap = f.taps ? first_tap + (f.taps - 1) * stride : 0;
   f.start = (origin + padding) / stride - EG_MAX(f.taps - 1, 0);
   return f;
 }
@@ -451,9 +517,9 @@ eg_status eg_conv2d_input(eg_tensor *grad_in, const eg_tensor *grad_out, const e
       correlation k = {
           .plan = {.source = grad_out, .batch = to[0], .depth = size[1], .height = h.pixels, .width = w.pixels,
                    .taps_h = h.taps, .taps_w = w.taps, .stride_h = 1, .stride_w = 1, .first_row = h.start,
-                   .first_column = w.start, .backwards = true},
+                   .first_column = w.start},
           .target = grad_in, .weight = weight, .channel_dim = 1, .channels = to[1],
-          .first_tap_h = h.first_tap, .first_tap_w = w.first_tap, .tap_step_h = how->stride_h, .tap_step_w = how->stride_w,
+          .first_tap_h = h.last_tap, .first_tap_w = w.last_tap, .tap_step_h = -how->stride_h, .tap_step_w = -how->stride_w,
           .origin_h = y, .origin_w = x, .step_h = how->stride_h, .step_w = how->stride_w};
       EG_TRY(correlate(op, &k));
     }

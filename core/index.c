@@ -72,9 +72,9 @@ static void check_row(int64_t n, char *const *data, const int64_t *stride, const
   index_check *check = *(index_check *const *)argument;
   const int64_t *index = (const void *)data[0];
   uint64_t wrong = 0;
-  for (int64_t i = 0; i < n; i++) wrong |= (uint64_t)(index[i * stride[0]] - 1) >= (uint64_t)check->limit;
+  for (int64_t i = 0; i < n; i++) wrong |= (uint64_t)index[i * stride[0]] - 1 >= (uint64_t)check->limit;
   for (int64_t i = 0; wrong && !check->status && i < n; i++)
-    if ((uint64_t)(index[i * stride[0]] - 1) >= (uint64_t)check->limit)
+    if ((uint64_t)index[i * stride[0]] - 1 >= (uint64_t)check->limit)
       check->status =
           eg_fail(EG_EINDEX, "%s: %s %lld at position %lld is out of range 1..%lld", check->op, check->what,
                   (long long)index[i * stride[0]], (long long)(check->seen + i + 1), (long long)check->limit);

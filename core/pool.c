@@ -1,9 +1,19 @@
 /* pool.c - the largest element and the mean of every window of a plane. Each backward stands under its forward.
  *
- * A row of outputs is worked on tap by tap: for each place in the window one loop runs over the outputs whose window has
- * that place inside the plane. Windows of 2 x 2 that tile the plane, the usual case, have loops of their own. */
+ * Work goes tap by tap: for each place in the window one loop runs over the outputs whose window has that place inside the
+ * plane. For the largest element these loops run over strips of a plane's outputs, long enough for vectors. */
 
 #ifdef REAL
+
+#if REAL_IS_FLOAT
+typedef int32_t K(whole);
+#else
+typedef int64_t K(whole);
+#endif
+enum { K(lanes) = 32 / sizeof(real) };
+typedef real K(vector) __attribute__((vector_size(32), aligned(sizeof(real)), may_alias));
+typedef K(whole) K(places) __attribute__((vector_size(32)));
+typedef uint8_t K(bytes) __attribute__((vector_size(K(lanes)), aligned(1), may_alias));
 
 /* The plane of in that lies over plane i of the batch. */
 static inline const real *K(plane_of)(const eg_tensor *t, int64_t i) {
@@ -12,40 +22,73 @@ static inline const real *K(plane_of)(const eg_tensor *t, int64_t i) {
 
 /* ---- largest element ---- */
 
-/* v comes after best in the window: it wins when larger, and NaN wins over all but an earlier NaN. */
-static inline bool K(wins)(real v, real best) { return !(v <= best) && best == best; }
-
-/* One row of 2 x 2 windows over the rows above and below. */
-static void K(max_row_of_pairs)(real *restrict out, uint8_t *restrict index, const real *restrict above,
-                                const real *restrict below, int64_t width) {
-  for (int64_t x = 0; x < width; x++) {
-    real best = above[2 * x], b = above[2 * x + 1], c = below[2 * x], d = below[2 * x + 1];
-    int at = 0;
-    at = K(wins)(b, best) ? 1 : at, best = K(wins)(b, best) ? b : best;
-    at = K(wins)(c, best) ? 2 : at, best = K(wins)(c, best) ? c : best;
-    at = K(wins)(d, best) ? 3 : at, best = K(wins)(d, best) ? d : best;
-    out[x] = best;
-    index[x] = (uint8_t)at;
+/* value[k] = what lies under place (i, j) of output k of a strip; minus infinity where that is padding. */
+static void K(under_tap)(const pooling *p, strip s, const real *plane, int64_t i, int64_t j, real *restrict value) {
+  const eg_pool *how = &p->how;
+  range columns = outputs(j, how->stride_w, how->padding_w, p->width, p->out_width);
+  columns.first = EG_MIN(EG_MAX(columns.first, s.x), s.x + s.width), columns.last = EG_MIN(columns.last, s.x + s.width);
+  for (int64_t y = s.y; y < s.y + s.height; y++, value += s.width) {
+    int64_t row = y * how->stride_h - how->padding_h + i, last = row >= 0 && row < p->height ? columns.last : columns.first;
+    const real *from = plane + (row * p->in->stride[2] + (j - how->padding_w) * p->in->stride[3]);
+    int64_t step = how->stride_w * p->in->stride[3];
+    for (int64_t x = s.x; x < columns.first; x++) value[x - s.x] = -(real)INFINITY;
+    for (int64_t x = columns.first; x < last; x++) value[x - s.x] = from[x * step];
+    for (int64_t x = EG_MAX(last, columns.first); x < s.x + s.width; x++) value[x - s.x] = -(real)INFINITY;
   }
 }
 
-/* One row of any windows; the index goes to small or wide, whichever is there. */
-static void K(max_row)(const pooling *p, int64_t y, const real *plane, const int64_t *stride, real *out, uint8_t *small,
-                       int64_t *wide) {
-  range rows = inside(y, p->how.kernel_h, p->how.stride_h, p->how.padding_h, p->height);
-  int64_t top = y * p->how.stride_h - p->how.padding_h;
-  for (int64_t x = 0; x < p->out_width; x++) {
-    range columns = inside(x, p->how.kernel_w, p->how.stride_w, p->how.padding_w, p->width);
-    int64_t left = x * p->how.stride_w - p->how.padding_w, at_i = rows.first, at_j = columns.first;
-    real best = plane[(top + at_i) * stride[0] + (left + at_j) * stride[1]];
-    for (int64_t i = rows.first; i < rows.last; i++)
-      for (int64_t j = columns.first; j < columns.last; j++) {
-        real v = plane[(top + i) * stride[0] + (left + j) * stride[1]];
-        if (K(wins)(v, best)) best = v, at_i = i, at_j = j;
+/* Among equals the first wins, NaN over all. A strip lies in the output without gaps. */
+static void K(max_strip)(const pooling *p, strip s, const real *plane, int64_t to) {
+  const eg_pool *how = &p->how;
+  real value[STRIP], *best = (real *)p->out->data + to;
+  K(whole) place[STRIP];
+  int64_t n = s.height * s.width, k = 0;
+  for (int64_t y = s.y; y < s.y + s.height; y++)
+    for (int64_t x = s.x; x < s.x + s.width; x++, k++) {
+      best[k] = -(real)INFINITY;
+      place[k] = (K(whole))place_of(p, EG_MAX(0, how->padding_h - y * how->stride_h), EG_MAX(0, how->padding_w - x * how->stride_w));
+    }
+  for (int64_t i = p->rows.first; i < p->rows.last; i++)
+    for (int64_t j = p->columns.first; j < p->columns.last; j++) {
+      K(whole) here = (K(whole))place_of(p, i, j);
+      K(under_tap)(p, s, plane, i, j, value);
+      for (k = 0; k < n; k++) {
+        real v = value[k], b = best[k];
+        place[k] = v > b || v != v ? here : place[k];
+        best[k] = v > b || v != v ? v : b;
       }
-    out[x] = best;
-    if (small) small[x] = (uint8_t)(at_i * p->how.kernel_w + at_j);
-    else wide[x] = (top + at_i) * p->width + left + at_j + 1;
+    }
+  if (p->small)
+    for (k = 0; k < n; k++) p->small[to + k] = (uint8_t)place[k];
+  else
+    for (k = 0; k < n; k++) p->wide[to + k] = corner(p, s.y + k / s.width, s.x + k % s.width) + place[k] + 1;
+}
+
+/* Windows of 2 x 2 that tile the plane, the usual case, in vectors of neighbouring outputs; in a row the last overlaps the
+ * one before. */
+static inline void K(challenge)(K(vector) *best, K(places) *place, K(vector) v, K(whole) here) {
+  K(places) wins = (v > *best) | (v != v);
+  *best = (K(vector))((wins & (K(places))v) | (~wins & (K(places))*best));
+  *place = (wins & here) | (~wins & *place);
+}
+
+static inline K(vector) K(every_second)(const real *from) {
+  K(vector) out;
+#pragma GCC unroll 8
+  for (int i = 0; i < K(lanes); i++) out[i] = from[2 * i];
+  return out;
+}
+
+static void K(max_row_of_pairs)(real *out, uint8_t *index, const real *above, const real *below, int64_t width) {
+  for (int64_t i = 0; i < width; i += K(lanes)) {
+    int64_t x = EG_MIN(i, width - K(lanes));
+    K(vector) best = K(every_second)(above + 2 * x);
+    K(places) place = {0};
+    K(challenge)(&best, &place, K(every_second)(above + 2 * x + 1), 1);
+    K(challenge)(&best, &place, K(every_second)(below + 2 * x), 2);
+    K(challenge)(&best, &place, K(every_second)(below + 2 * x + 1), 3);
+    *(K(vector) *)(out + x) = best;
+    *(K(bytes) *)(index + x) = __builtin_convertvector(place, K(bytes));
   }
 }
 
@@ -53,31 +96,19 @@ static void K(max)(void *context, int64_t tile) {
   const pooling *p = context;
   range planes = planes_of(p, tile);
   const int64_t *stride = p->in->stride + 2;
-  bool pairs = is_pairs(p) && p->small && stride[1] == 1;
-  for (int64_t i = planes.first; i < planes.last; i++)
-    for (int64_t y = 0; y < p->out_height; y++) {
-      const real *plane = K(plane_of)(p->in, i);
-      int64_t at = (i * p->out_height + y) * p->out_width;
-      real *out = (real *)p->out->data + at;
-      if (pairs) {
-        const real *row = plane + 2 * y * stride[0];
-        K(max_row_of_pairs)(out, p->small + at, row, row + stride[0], p->out_width);
-      } else {
-        K(max_row)(p, y, plane, stride, out, p->small ? p->small + at : NULL, p->wide ? p->wide + at : NULL);
+  int64_t width = EG_MIN(p->out_width, STRIP), height = STRIP / width;
+  bool pairs = is_pairs(&p->how) && p->small && stride[1] == 1 && width >= K(lanes);
+  for (int64_t i = planes.first; i < planes.last; i++) {
+    const real *plane = K(plane_of)(p->in, i);
+    int64_t out = i * p->out_height * p->out_width;
+    for (int64_t y = 0; pairs && y < p->out_height; y++)
+      K(max_row_of_pairs)((real *)p->out->data + out + y * width, p->small + out + y * width, plane + 2 * y * stride[0],
+                          plane + (2 * y + 1) * stride[0], p->out_width);
+    for (int64_t y = 0; !pairs && y < p->out_height; y += height)
+      for (int64_t x = 0; x < p->out_width; x += width) {
+        strip s = {y, x, EG_MIN(height, p->out_height - y), EG_MIN(width, p->out_width - x)};
+        K(max_strip)(p, s, plane, out + y * p->out_width + x);
       }
-    }
-}
-
-/* Each gradient at its place in a row of 2 x 2 windows, zeros elsewhere. */
-static void K(spread_pairs)(real *restrict above, real *restrict below, const real *restrict grad,
-                            const uint8_t *restrict index, int64_t width) {
-  for (int64_t x = 0; x < width; x++) {
-    real g = grad[x];
-    int at = index[x];
-    above[2 * x] = at == 0 ? g : 0;
-    above[2 * x + 1] = at == 1 ? g : 0;
-    below[2 * x] = at == 2 ? g : 0;
-    below[2 * x + 1] = at == 3 ? g : 0;
   }
 }
 
@@ -85,33 +116,28 @@ static void K(max_backward)(void *context, int64_t tile) {
   const pooling *p = context;
   range planes = planes_of(p, tile);
   const int64_t *stride = p->out->stride + 2;
-  bool pairs = is_pairs(p) && p->small && stride[1] == 1;
-  bool covered = pairs && p->height == 2 * p->out_height && p->width == 2 * p->out_width;
   for (int64_t i = planes.first; i < planes.last; i++) {
     real *grad_in = (real *)p->in->data + i * p->height * p->width;
     const real *grad = K(plane_of)(p->out, i);
-    if (!covered) memset(grad_in, 0, (size_t)(p->height * p->width) * sizeof(real));
-    for (int64_t y = 0; y < p->out_height; y++) {
-      int64_t at = (i * p->out_height + y) * p->out_width;
-      real *above = grad_in + 2 * y * p->width;
-      if (pairs) K(spread_pairs)(above, above + p->width, grad + y * stride[0], p->small + at, p->out_width);
-      else
-        for (int64_t x = 0; x < p->out_width; x++)
-          grad_in[position(p, at + x, y, x)] += grad[y * stride[0] + x * stride[1]];
-    }
+    memset(grad_in, 0, (size_t)(p->height * p->width) * sizeof(real));
+    for (int64_t y = 0; y < p->out_height; y++)
+      for (int64_t x = 0, at = (i * p->out_height + y) * p->out_width; x < p->out_width; x++)
+        grad_in[position(p, at + x, y, x)] += grad[y * stride[0] + x * stride[1]];
   }
 }
 
+/* The adjoint of the backward. */
 static void K(take)(void *context, int64_t tile) {
   const pooling *p = context;
   range planes = planes_of(p, tile);
   const int64_t *stride = p->in->stride + 2;
   for (int64_t i = planes.first; i < planes.last; i++) {
     const real *plane = K(plane_of)(p->in, i);
+    real *out = (real *)p->out->data + i * p->out_height * p->out_width;
     for (int64_t y = 0; y < p->out_height; y++)
-      for (int64_t x = 0; x < p->out_width; x++) {
-        int64_t at = (i * p->out_height + y) * p->out_width + x, from = position(p, at, y, x);
-        ((real *)p->out->data)[at] = plane[from / p->width * stride[0] + from % p->width * stride[1]];
+      for (int64_t x = 0, at = (i * p->out_height + y) * p->out_width; x < p->out_width; x++) {
+        int64_t from = position(p, at + x, y, x);
+        out[y * p->out_width + x] = plane[from / p->width * stride[0] + from % p->width * stride[1]];
       }
   }
 }
@@ -131,7 +157,7 @@ static void K(mean)(void *context, int64_t tile) {
       memset(out, 0, (size_t)p->out_width * sizeof(real));
       for (int64_t tap = rows.first; tap < rows.last; tap++) {
         const real *row = K(plane_of)(p->in, i) + (y * how->stride_h - how->padding_h + tap) * stride[0];
-        for (int64_t j = p->taps.first; j < p->taps.last; j++) {
+        for (int64_t j = p->columns.first; j < p->columns.last; j++) {
           range x = outputs(j, how->stride_w, how->padding_w, p->width, p->out_width);
           int64_t step = how->stride_w * stride[1], shift = (j - how->padding_w) * stride[1];
           for (int64_t at = x.first; at < x.last; at++) out[at] += row[at * step + shift];
@@ -155,7 +181,7 @@ static void K(mean_backward)(void *context, int64_t tile) {
       range rows = inside(y, how->kernel_h, how->stride_h, how->padding_h, p->height);
       for (int64_t tap = rows.first; tap < rows.last; tap++) {
         real *row = grad_in + (y * how->stride_h - how->padding_h + tap) * p->width;
-        for (int64_t j = p->taps.first; j < p->taps.last; j++) {
+        for (int64_t j = p->columns.first; j < p->columns.last; j++) {
           range x = outputs(j, how->stride_w, how->padding_w, p->width, p->out_width);
           int64_t shift = j - how->padding_w;
           for (int64_t at = x.first; at < x.last; at++) row[at * how->stride_w + shift] += scale * grad[at * stride[1]];
@@ -166,6 +192,7 @@ static void K(mean_backward)(void *context, int64_t tile) {
 }
 
 #else
+#include <math.h>
 #include <stdatomic.h>
 
 #include "internal.h"
@@ -173,6 +200,14 @@ static void K(mean_backward)(void *context, int64_t tile) {
 typedef struct range {
   int64_t first, last;
 } range;
+
+/* A rectangle of a plane's outputs. */
+typedef struct strip {
+  int64_t y, x, height, width;
+} strip;
+
+/* Outputs in a strip; places in a window up to which an index fits a byte. */
+enum { STRIP = 512, SMALL = 256 };
 
 /* One call: planes of `in` (or of its gradient) and of `out` (or of its gradient), and the index where there is one. */
 typedef struct pooling {
@@ -182,8 +217,9 @@ typedef struct pooling {
   int64_t chunk; /* planes in a tile */
   uint8_t *small;
   int64_t *wide;
-  range taps;        /* places of a window's row that lie inside the plane for some output */
-  atomic_bool wrong; /* an index lies outside its plane */
+  range rows, columns;      /* places of the window that lie inside the plane for some output */
+  int64_t offset[SMALL];    /* of each place of a window from its corner, for a small index */
+  atomic_bool wrong;        /* an index lies outside its plane */
 } pooling;
 
 static range planes_of(const pooling *p, int64_t tile) {
@@ -204,17 +240,25 @@ static range outputs(int64_t tap, int64_t stride, int64_t padding, int64_t size,
   return (range){first, EG_MIN(last, count)};
 }
 
-static bool is_pairs(const pooling *p) {
-  const eg_pool *h = &p->how;
-  return h->kernel_h == 2 && h->kernel_w == 2 && h->stride_h == 2 && h->stride_w == 2 && h->padding_h == 0 &&
-         h->padding_w == 0;
+static bool is_pairs(const eg_pool *how) {
+  return how->kernel_h == 2 && how->kernel_w == 2 && how->stride_h == 2 && how->stride_w == 2 && how->padding_h == 0 &&
+         how->padding_w == 0;
+}
+
+/* How kernels number the places of a window: as a small index does; for a wide one, by the distance in the plane from the
+ * corner of what windows reach. */
+static inline int64_t place_of(const pooling *p, int64_t i, int64_t j) {
+  return p->small ? i * p->how.kernel_w + j : (i - p->rows.first) * p->width + j - p->columns.first;
+}
+
+static inline int64_t corner(const pooling *p, int64_t y, int64_t x) {
+  int64_t row = y * p->how.stride_h - p->how.padding_h + p->rows.first;
+  return row * p->width + x * p->how.stride_w - p->how.padding_w + p->columns.first;
 }
 
 /* Where in its plane entry `at` of the index, of window (y, x), points. */
 static inline int64_t position(const pooling *p, int64_t at, int64_t y, int64_t x) {
-  if (p->wide) return p->wide[at] - 1;
-  int64_t row = y * p->how.stride_h - p->how.padding_h + p->small[at] / p->how.kernel_w;
-  return row * p->width + x * p->how.stride_w - p->how.padding_w + p->small[at] % p->how.kernel_w;
+  return p->wide ? p->wide[at] - 1 : corner(p, y, x) + p->offset[p->small[at]];
 }
 
 #define EG_KERNELS "pool.c"
@@ -262,8 +306,10 @@ static eg_status plan(const char *op, pooling *p, const eg_tensor *in, const eg_
   p->width = in->size[3];
   p->out_height = size[2];
   p->out_width = size[3];
-  p->taps.first = EG_MAX(0, how->padding_w - (p->out_width - 1) * how->stride_w);
-  p->taps.last = EG_MIN(how->kernel_w, p->width + how->padding_w);
+  p->rows.first = EG_MAX(0, how->padding_h - (p->out_height - 1) * how->stride_h);
+  p->rows.last = EG_MIN(how->kernel_h, p->height + how->padding_h);
+  p->columns.first = EG_MAX(0, how->padding_w - (p->out_width - 1) * how->stride_w);
+  p->columns.last = EG_MIN(how->kernel_w, p->width + how->padding_w);
   bool serial = in->count <= 2 * EG_TILE;
   p->chunk = serial ? EG_MAX(p->planes, 1) : EG_MAX(1, EG_TILE / (p->height * p->width));
   return EG_OK;
@@ -276,11 +322,13 @@ static eg_status take_index(const char *op, pooling *p, const eg_tensor *index) 
   EG_TRY(eg_check_shape(op, "index", index, 4, p->out->size));
   EG_TRY(eg_check_contiguous(op, "index", index));
   if (index->dtype == EG_INT64) p->wide = index->data;
-  else if (p->how.kernel_h <= 256 && p->how.kernel_w <= 256 && p->how.kernel_h * p->how.kernel_w <= 256)
+  else if (p->how.kernel_h <= SMALL && p->how.kernel_w <= SMALL && p->how.kernel_h * p->how.kernel_w <= SMALL)
     p->small = index->data;
   else
     return eg_fail(EG_EDTYPE, "%s: a window of %lld x %lld has more than 256 places, too many for a uint8 index; use int64",
                    op, (long long)p->how.kernel_h, (long long)p->how.kernel_w);
+  for (int64_t i = 0; p->small && i < p->how.kernel_h * p->how.kernel_w; i++)
+    p->offset[i] = (i / p->how.kernel_w - p->rows.first) * p->width + i % p->how.kernel_w - p->columns.first;
   return EG_OK;
 }
 

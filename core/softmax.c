@@ -57,7 +57,7 @@ static void K(backward_line)(bool logarithm, void *to, int64_t to_stride, const 
 }
 
 static void K(pick_loss)(void *losses, int64_t at, const void *log_probabilities, int64_t label) {
-  ((real *)losses)[at] = -((const real *)log_probabilities)[label];
+  ((real *)losses)[at] = -((const real *)log_probabilities)[label - 1];
 }
 
 /* grad = (exp(log_probabilities) - one_hot(label)) * scale */
@@ -66,7 +66,7 @@ static void K(cross_entropy_line_backward)(void *to, const void *log_probabiliti
   real *grad = to, scale = ((const real *)scales)[at];
   const real *x = log_probabilities;
   for (int64_t i = 0; i < n; i++) grad[i] = exp(x[i]) * scale;
-  grad[label] = (exp(x[label]) - 1) * scale;
+  grad[label - 1] = (exp(x[label - 1]) - 1) * scale;
 }
 
 #else
@@ -172,8 +172,9 @@ eg_status eg_log_softmax_backward(eg_tensor *grad_in, const eg_tensor *grad_out,
 
 /* ---- cross entropy ---- */
 
+/* The label of row i, counted from 1. */
 static int64_t label_at(const eg_tensor *labels, int64_t i) {
-  return ((const int64_t *)labels->data)[i * labels->stride[0]] - 1;
+  return ((const int64_t *)labels->data)[i * labels->stride[0]];
 }
 
 static eg_status check_labels(const char *op, const eg_tensor *labels, const eg_tensor *logits) {
@@ -187,9 +188,9 @@ static eg_status check_labels(const char *op, const eg_tensor *labels, const eg_
     return eg_fail(EG_ESHAPE, "%s: labels have shape %s, logits %s: expected one label a row", op,
                    eg_describe_sizes(labels->dims, labels->size), eg_describe_sizes(logits->dims, logits->size));
   for (int64_t i = 0; i < labels->count; i++)
-    if ((uint64_t)label_at(labels, i) >= (uint64_t)logits->size[1])
+    if (label_at(labels, i) < 1 || label_at(labels, i) > logits->size[1])
       return eg_fail(EG_EINDEX, "%s: label %lld at position %lld is out of range 1..%lld", op,
-                     (long long)label_at(labels, i) + 1, (long long)i + 1, (long long)logits->size[1]);
+                     (long long)label_at(labels, i), (long long)i + 1, (long long)logits->size[1]);
   return EG_OK;
 }
 

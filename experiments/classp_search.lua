@@ -23,7 +23,7 @@ local settings = engram.settings{
 }
 engram.threads(settings.threads)
 
--- ---- the stream: training images in front, validation images from the end ---------------------------------------------------
+-- ---- the stream: training images in front, validation images from the end ---------------------------------
 
 local function held_out(name, epochs)
    local train = engram.data.load(name, common.normal).train
@@ -38,7 +38,7 @@ local first, second = common.choose_data(settings.data)
 local stream = cl.stream{ held_out(first, settings.epochs), held_out(second, 1) }
 print(tostring(stream) .. "\nstream hash " .. stream:hash():sub(1, 16))
 
--- ---- the settings to try -----------------------------------------------------------------------------------------------------------
+-- ---- the settings to try ----------------------------------------------------------------------------------
 
 local function classp_grid()
    local grid = {}
@@ -68,7 +68,7 @@ local function ewc_grid()
    return grid
 end
 
--- ---- the search ------------------------------------------------------------------------------------------------------------------------
+-- ---- the search -------------------------------------------------------------------------------------------
 
 local make_model = common.network(settings.small)
 

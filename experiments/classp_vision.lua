@@ -26,7 +26,7 @@ local settings = engram.settings{
 }
 engram.threads(settings.threads)
 
--- ---- the stream and the rows of the table ------------------------------------------------------------------------------------------
+-- ---- the stream and the rows of the table -----------------------------------------------------------------
 
 local function choose_stream(first, second)
    local function task(name, epochs)
@@ -59,7 +59,7 @@ local function wanted(key)
    return false
 end
 
--- ---- runs ---------------------------------------------------------------------------------------------------------------------------
+-- ---- runs -------------------------------------------------------------------------------------------------
 
 -- The summary of a finished run of that name in the folder `continue`, or nil.
 local function finished(name)

@@ -7,7 +7,7 @@ local counts = { passed = 0, failed = 0, skipped = 0 }
 local filter = os.getenv "ENGRAM_TEST"
 local folders = {}
 
--- ---- values ---------------------------------------------------------------------------------------------------------
+-- ---- values -----------------------------------------------------------------------------------------------
 
 local function is_tensor(value)
    local engram = package.loaded.engram
@@ -65,7 +65,7 @@ local function difference(a, b, tolerance, path)
    return ("%s: got %s, expected %s"):format(path == "" and "value" or path, show(a), show(b))
 end
 
--- ---- expectations ---------------------------------------------------------------------------------------------------
+-- ---- expectations -----------------------------------------------------------------------------------------
 
 local Expectation = {}
 Expectation.__index = Expectation
@@ -145,7 +145,7 @@ end
 
 function t.expect(value) return setmetatable({ value = value }, Expectation) end
 
--- ---- tests ----------------------------------------------------------------------------------------------------------
+-- ---- tests ------------------------------------------------------------------------------------------------
 
 local function describe(problem)
    if type(problem) == "table" and problem.failure then return problem.failure end
@@ -174,7 +174,7 @@ function t.skip(name, reason)
    print(("skipped %s: %s"):format(name, reason))
 end
 
--- ---- files and commands ---------------------------------------------------------------------------------------------
+-- ---- files and commands -----------------------------------------------------------------------------------
 
 function t.quote(text) return "'" .. tostring(text):gsub("'", "'\\''") .. "'" end
 
@@ -214,7 +214,7 @@ function t.command(line, timeout)
    return tonumber(t.read(code)), t.read(out), t.read(err)
 end
 
--- ---- the end --------------------------------------------------------------------------------------------------------
+-- ---- the end ----------------------------------------------------------------------------------------------
 
 function t.done()
    for _, folder in ipairs(folders) do os.execute("rm -rf " .. t.quote(folder)) end

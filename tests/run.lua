@@ -21,7 +21,7 @@ local function exists(path)
    return file ~= nil
 end
 
--- ---- what there is to run -------------------------------------------------------------------------------------------
+-- ---- what there is to run ---------------------------------------------------------------------------------
 
 local total = { passed = 0, failed = 0, skipped = 0 }
 local files = {}
@@ -55,7 +55,7 @@ local function collect()
    else skip("tests/vectors.lua", "ENGRAM_VECTORS is not set") end
 end
 
--- ---- one file ---------------------------------------------------------------------------------------------------------
+-- ---- one file ---------------------------------------------------------------------------------------------
 
 -- Starts the file; its output, then its exit code and the seconds it took, come through a pipe.
 local function start(file)
@@ -94,7 +94,7 @@ local function finish(file)
    io.stdout:flush()
 end
 
--- ---- all of them --------------------------------------------------------------------------------------------------------
+-- ---- all of them ------------------------------------------------------------------------------------------
 
 collect()
 for i = 1, #files + JOBS - 1 do

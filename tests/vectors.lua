@@ -9,7 +9,7 @@ local nn, optim = engram.nn, engram.optim
 local settings = engram.settings{ vectors = os.getenv "ENGRAM_VECTORS" or "vectors" }
 local folder = settings.vectors
 
--- ---- reading and comparing ----------------------------------------------------------------------------------------------
+-- ---- reading and comparing --------------------------------------------------------------------------------
 
 local function list(path)
    local names = {}
@@ -50,7 +50,7 @@ end
 
 local function labels_of(t) return t:to "int64" + 1 end            -- the files count from 0
 
--- ---- the kinds ------------------------------------------------------------------------------------------------------------
+-- ---- the kinds --------------------------------------------------------------------------------------------
 
 local later = { Embedding = true, LayerNorm = true, MultiheadAttention = true, TransformerEncoderLayer = true }
 local skip = {}                                                     -- raised by a kind that cannot be done yet
@@ -101,7 +101,8 @@ end
 -- The hyper-parameters that a case names, as the optimizer knows them.
 local function hyper_of(case)
    local hyper = {}
-   for _, key in ipairs{ "lr", "epsilon", "momentum", "nesterov", "weight_decay", "beta1", "beta2", "alpha", "power", "variant", "dampening" } do
+   for _, key in ipairs{ "lr", "epsilon", "momentum", "dampening", "nesterov", "weight_decay", "beta1", "beta2", "alpha", "power",
+      "variant" } do
       if case[key] ~= nil then hyper[key] = case[key] end
    end
    return hyper
@@ -134,8 +135,6 @@ end
 
 -- Sequential of the case's text: "Linear(6,8) Tanh Linear(8,4)"; parameters are named 0.weight, 2.weight as in PyTorch.
 local function small_model(text, read)
-   local layers = {}
-   for name, arguments in text:gmatch "(%u%w+)(%b())" do layers[#layers + 1] = { name, arguments } end
    local model_layers, at = {}, 1
    for word in (text:match "^[^;]+" .. " "):gmatch "(%S+)%s" do
       local name, a, b = word:match "^(%u%w*)%((%d+),(%d+)%)$"
@@ -209,7 +208,7 @@ function kinds.model(_, read, path, compare)
    compare("grad_fc2.weight", fc2.weight.grad)
 end
 
--- ---- the run ------------------------------------------------------------------------------------------------------------------
+-- ---- the run ----------------------------------------------------------------------------------------------
 
 local counts = { passed = 0, failed = 0, skipped = 0 }
 

@@ -15,7 +15,7 @@ local KEPT, SHARED = tensor.KEPT, tensor.SHARED
 local autograd = {}
 local enabled = true
 
--- ---- recording ------------------------------------------------------------------------------------------------------
+-- ---- recording --------------------------------------------------------------------------------------------
 
 -- The record through which a gradient would flow into v; nil when none would.
 local function parent_of(v)
@@ -96,7 +96,7 @@ function autograd.set_enabled(value)
    return before
 end
 
--- ---- the order of a walk ------------------------------------------------------------------------------------------------
+-- ---- the order of a walk ----------------------------------------------------------------------------------
 
 local stamp = 0
 
@@ -155,7 +155,7 @@ local function mark_paths(order, targets)
    end
 end
 
--- ---- one node -------------------------------------------------------------------------------------------------------------
+-- ---- one node ---------------------------------------------------------------------------------------------
 
 local function check_version(node, v)
    if istype(Handle, v) then
@@ -240,7 +240,7 @@ local function free_kept(node)
    node.p1, node.p2, node.p3, node.freed = nil, nil, nil, true
 end
 
--- ---- walks ------------------------------------------------------------------------------------------------------------------
+-- ---- walks ------------------------------------------------------------------------------------------------
 
 -- Walks from root with gradient `seed`; at each wanted leaf or target calls arrive(state, record, gradient).
 local function walk(order, seed, create_graph, retain, arrive, state)
@@ -364,7 +364,7 @@ function autograd.grad(y, inputs, options)
    return result
 end
 
--- ---- tensor properties ------------------------------------------------------------------------------------------------------
+-- ---- tensor properties ------------------------------------------------------------------------------------
 
 local getters, setters, methods = tensor.getters, tensor.setters, tensor.methods
 

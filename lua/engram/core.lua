@@ -26,7 +26,7 @@ local C = hosted() and ffi.C or load_library()
 ffi.cdef(ffi.string(ffi.cast("const char *", C.eg_header_text)))
 core.C = C
 
--- ---- errors -------------------------------------------------------------------------------------------------------
+-- ---- errors -----------------------------------------------------------------------------------------------
 
 local library_folder = debug.getinfo(1, "S").source:match "^@(.*/)core%.lua$" or "lua/engram/"
 
@@ -56,7 +56,7 @@ end
 
 function core.message() return ffi.string(C.eg_error_message()) end
 
--- ---- options ------------------------------------------------------------------------------------------------------
+-- ---- options ----------------------------------------------------------------------------------------------
 
 local suggest
 
@@ -85,7 +85,7 @@ function core.typename(value)
    return type(value)
 end
 
--- ---- threads, interrupts, memory ------------------------------------------------------------------------------------
+-- ---- threads, interrupts, memory --------------------------------------------------------------------------
 
 -- Sets the number of threads (1 to 256) when given; returns it. Threads never change a bit of any result.
 function core.threads(count)

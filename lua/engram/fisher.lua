@@ -16,7 +16,7 @@ local internal = autograd.internal
 local fisher = {}
 fisher.labels = { exact = true, sampled = true, empirical = true }
 
--- ---- one walk that squares ----------------------------------------------------------------------------------------------------
+-- ---- one walk that squares --------------------------------------------------------------------------------
 
 local function add_square(found, leaf, s)
    if not (leaf and s and found[leaf] ~= nil) then return end
@@ -78,7 +78,7 @@ function fisher.squared_gradients(output, seed, parameters)
 end
 autograd.squared_gradients = fisher.squared_gradients
 
--- ---- the seeds of a batch -----------------------------------------------------------------------------------------------------
+-- ---- the seeds of a batch ---------------------------------------------------------------------------------
 
 -- d log p(label) / d logits = one_hot(label) - p
 local function label_seed(logits, labels)
@@ -107,7 +107,7 @@ local function seeds(logits, labels, rule, stream)
    return list
 end
 
--- ---- the diagonal ---------------------------------------------------------------------------------------------------------------
+-- ---- the diagonal -----------------------------------------------------------------------------------------
 
 local function by_walk(model, parameters, x, labels, rule, stream, totals)
    local logits = model(x)

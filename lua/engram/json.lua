@@ -11,7 +11,7 @@ json.null = setmetatable({}, { __tostring = function() return "null" end })
 local Array = {}
 function json.array(list) return setmetatable(list or {}, Array) end
 
--- ---- writing --------------------------------------------------------------------------------------------------------
+-- ---- writing ----------------------------------------------------------------------------------------------
 
 local escapes = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
 
@@ -106,7 +106,7 @@ end
 -- One line of JSON with sorted keys; with `pretty`, indented. Numbers that are not finite become null.
 function json.encode(value, pretty) return encode(value, pretty and "" or nil, 0) end
 
--- ---- reading --------------------------------------------------------------------------------------------------------
+-- ---- reading ----------------------------------------------------------------------------------------------
 
 local length, key = ffi.new "size_t[1]", ffi.new "const char *[1]"
 

@@ -14,7 +14,7 @@ Schedule.__index = Schedule
 Schedule.__tostring = function(self) return self.text end
 Schedule.__call = function(self, t) return self.value(t) end
 
--- ---- checks -------------------------------------------------------------------------------------------------------------------
+-- ---- checks -----------------------------------------------------------------------------------------------
 
 local function make(text, value)
    return setmetatable({ text = text, value = value }, Schedule)
@@ -54,7 +54,7 @@ function schedule.describe(value)
    return tostring(value)
 end
 
--- ---- constructors -------------------------------------------------------------------------------------------------------------
+-- ---- constructors -----------------------------------------------------------------------------------------
 
 -- constant(v): always v.
 function schedule.constant(value)

@@ -24,7 +24,7 @@ function settings.override(list)
    end
 end
 
--- ---- one value ------------------------------------------------------------------------------------------------------
+-- ---- one value --------------------------------------------------------------------------------------------
 
 local described = { default = true, min = true, max = true, choices = true, doc = true, type = true }
 
@@ -104,7 +104,7 @@ local function resolve(key, about)
    return value
 end
 
--- ---- the table ------------------------------------------------------------------------------------------------------
+-- ---- the table --------------------------------------------------------------------------------------------
 
 -- The values of `names`; reading or writing any other key is an error.
 local function strict(values, prefix)

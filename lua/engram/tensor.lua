@@ -17,7 +17,7 @@ tensor.dtypes = { float32 = 0, float64 = 1, int64 = 2, uint8 = 3 }
 local dtype_names = { [0] = "float32", "float64", "int64", "uint8" }
 tensor.dtype_names = dtype_names
 
--- ---- handles --------------------------------------------------------------------------------------------------------
+-- ---- handles ----------------------------------------------------------------------------------------------
 
 local metatable = { __gc = C.eg_handle_drop }
 tensor.metatable = metatable
@@ -63,7 +63,7 @@ function tensor.live(x, name)
 end
 local live = tensor.live
 
--- ---- records and release --------------------------------------------------------------------------------------------
+-- ---- records and release ----------------------------------------------------------------------------------
 
 local records, free_numbers = {}, {}
 tensor.records = records
@@ -111,7 +111,7 @@ function tensor.release(x)
 end
 local release = tensor.release
 
--- ---- scopes and collection --------------------------------------------------------------------------------------------
+-- ---- scopes and collection --------------------------------------------------------------------------------
 
 local scope                                          -- the innermost open scope: a list of the tensors made in it
 local collect_above, SLACK = 2 ^ 26, 2 ^ 26          -- bytes
@@ -206,7 +206,7 @@ end
 -- x:release(): frees x now instead of when the collector comes by.
 function methods.release(x) release(x) end
 
--- ---- new tensors --------------------------------------------------------------------------------------------------------
+-- ---- new tensors ------------------------------------------------------------------------------------------
 
 local sizes = ffi.new "int64_t[8]"                    -- for handing shapes to the core
 
@@ -279,7 +279,7 @@ function tensor.dimension(x, dim, who)
    return dim > 0 and dim - 1 or dims + dim
 end
 
--- ---- properties -----------------------------------------------------------------------------------------------------------
+-- ---- properties -------------------------------------------------------------------------------------------
 
 function getters.shape(x)
    local t = live(x)

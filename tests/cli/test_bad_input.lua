@@ -34,7 +34,7 @@ local function try(name, about)
    end)
 end
 
--- ---- tensors ----------------------------------------------------------------------------------------------------------
+-- ---- tensors ----------------------------------------------------------------------------------------------
 
 try("matmul of shapes that do not fit", { script = "local x = engram.ones(2, 3):matmul(engram.ones(4, 5))",
    says = "bad.lua:2: matmul: inner sizes differ: (2, 3) x (4, 5)" })
@@ -61,7 +61,7 @@ try("backward of many values", { script = "engram.ones(3, { requires_grad = true
 try("backward twice", { says = "this graph was walked before",
    script = "local y = engram.ones(3, { requires_grad = true }):sum()\ny:backward()\ny:backward()" })
 
--- ---- layers, losses, weights ------------------------------------------------------------------------------------------
+-- ---- layers, losses, weights ------------------------------------------------------------------------------
 
 try("a convolution with other channels", { script = "engram.nn.Conv2d(3, 4, 3)(engram.ones(1, 1, 8, 8))",
    says = "conv2d: input has 1 channels, the layer wants 3: input (1, 1, 8, 8), weight (4, 3, 3, 3)" })
@@ -97,7 +97,7 @@ try("saving to a full disk", { script = "engram.nn.Linear(3, 4):save '/dev/full'
 try("saving beyond the limit of file sizes", { command = "sh -c \"trap '' XFSZ; ulimit -f 1; exec engram run --no-run bad.lua\"",
    script = "engram.nn.Linear(300, 400):save 'w'", says = "w: cannot write: File too large" })
 
--- ---- data sets ----------------------------------------------------------------------------------------------------------
+-- ---- data sets --------------------------------------------------------------------------------------------
 
 -- Two IDX files of four 2x2 images: `images` and `labels`, spoiled by a shell line.
 local function idx(spoil)
@@ -128,7 +128,7 @@ try("an unknown option of a data set", { script = "engram.data.load('glyphs/digi
    says = "unknown option 'tran', did you mean 'train'?" })
 try("fetching what cannot be fetched", { command = "engram data fetch mnsit", code = 2, says = "did you mean 'mnist'?" })
 
--- ---- optimizers -----------------------------------------------------------------------------------------------------------
+-- ---- optimizers -------------------------------------------------------------------------------------------
 
 try("an unknown optimizer", { script = "engram.optim.CLASP(engram.nn.Linear(2, 2))",
    says = "bad.lua:2: optim: no optimizer named 'CLASP', did you mean 'CLASSP'?" })
@@ -136,7 +136,7 @@ try("an unknown hyper-parameter", { script = "engram.optim.SGD(engram.nn.Linear(
    says = "did you mean 'momentum'?" })
 try("a hyper-parameter out of range", { script = "engram.optim.SGD(engram.nn.Linear(2, 2), { lr = -1 })", says = "lr" })
 
--- ---- training ---------------------------------------------------------------------------------------------------------------
+-- ---- training ---------------------------------------------------------------------------------------------
 
 -- A training on a few glyphs; `change` is Lua code that spoils the options first.
 local function train(change)
@@ -165,7 +165,7 @@ try("an unknown option of a method", { script = train "options.method = engram.c
 try("a disk that fills while weights are saved", { script = train "", leaves = true, says = "cannot write: File too large",
    command = "sh -c \"trap '' XFSZ; ulimit -f 8; exec engram run --quiet bad.lua\"" })
 
--- ---- scripts and settings -----------------------------------------------------------------------------------------------
+-- ---- scripts and settings ---------------------------------------------------------------------------------
 
 try("a script that is not there", { command = "touch classp.lua; engram run clasp.lua", code = 2, leaves = true,
    says = "there is no file 'clasp.lua', did you mean 'classp.lua'?" })

@@ -17,7 +17,7 @@ local function expect_command(arguments, code, out, err)
    if err then t.expect(stderr):contains(err) end
 end
 
--- ---- help and usage -------------------------------------------------------------------------------------------------
+-- ---- help and usage ---------------------------------------------------------------------------------------
 
 t.test("version, help, doctor", function()
    expect_command("--version", 0, "engram " .. require "engram.version" .. "\n")
@@ -49,7 +49,7 @@ t.test("wrong usage ends with exit code 2 and a suggestion", function()
    expect_command("run --name", 2, "", "--name: expected NAME after it")
 end)
 
--- ---- scripts ----------------------------------------------------------------------------------------------------------
+-- ---- scripts ----------------------------------------------------------------------------------------------
 
 t.test("a script sees its words and its settings", function()
    script("words.lua", [[
@@ -119,7 +119,7 @@ t.test("runs go below ENGRAM_RUNS, else ./runs; not at all with --no-run", funct
    t.expect(out:match "^elsewhere/quiet/%S+\nruns/quiet/%S+\n1\n$" ~= nil):is_true()
 end)
 
--- ---- the prompt ---------------------------------------------------------------------------------------------------------
+-- ---- the prompt -------------------------------------------------------------------------------------------
 
 t.test("piped input runs as one session, with line numbers and an exit code", function()
    local input = script("input.txt", "x = 2\nfor i = 1, 2 do\n  print(i * x)\nend\nprint(engram.version ~= nil)\n")
@@ -141,7 +141,7 @@ t.test("on a terminal: expressions are printed, errors and Ctrl-C keep the sessi
    for _, text in ipairs{ "> 3\r\n", "oops\r\n", "> 5\r\n", "interrupted\r\n", "\n6\r\n" } do t.expect(out):contains(text) end
 end)
 
--- ---- signals ------------------------------------------------------------------------------------------------------------
+-- ---- signals ----------------------------------------------------------------------------------------------
 
 -- Starts a script that says "ready", sends it the signal and waits.
 local function signalled(name, signal)
@@ -194,7 +194,7 @@ t.test("the second signal tells how to force, the third stops compiled loops too
    t.expect(out):contains "once more stops at once, without saving"
 end)
 
--- ---- installation ---------------------------------------------------------------------------------------------------------
+-- ---- installation -----------------------------------------------------------------------------------------
 
 t.test("make install gives a tree that works from anywhere; uninstall takes all of it away", function()
    local build = t.program:match "^(.*)/"

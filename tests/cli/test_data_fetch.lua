@@ -14,7 +14,7 @@ local function exists(path)
    return file ~= nil
 end
 
--- ---- the server and what it serves ----------------------------------------------------------------------------------
+-- ---- the server and what it serves ------------------------------------------------------------------------
 
 local function start_server()
    shell(("gcc -std=c11 -D_GNU_SOURCE -O1 -o %s/http_server tests/cli/http_server.c"):format(work))
@@ -88,7 +88,7 @@ local function same_as_served(folder)
    end
 end
 
--- ---- fetching -------------------------------------------------------------------------------------------------------
+-- ---- fetching ---------------------------------------------------------------------------------------------
 
 t.test("a good server: four files, checked and named", function()
    requests()
@@ -179,7 +179,7 @@ t.test("a folder that cannot be written is named", function()
    t.expect(function() run("good", "/proc/engram") end):raises "/proc/engram"
 end)
 
--- ---- the command ----------------------------------------------------------------------------------------------------
+-- ---- the command ------------------------------------------------------------------------------------------
 
 -- `engram data WORDS`, with the small data set known to it.
 local script = t.write(work .. "/command.lua", ([[

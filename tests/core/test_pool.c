@@ -101,12 +101,12 @@ static void mean_equals_plain_loops(void **state) {
     }
 }
 
-/* NaN wins, the first of them; among equals the first; padding never wins over minus infinity. */
+/* NaN wins, the last of them (as in PyTorch); among equals the first; padding never wins over minus infinity. */
 static void special_values(void **state) {
   static const struct {
     double in[4], out;
     int index;
-  } cases[] = {{{1, NAN, 5, NAN}, NAN, 1},  {{NAN, 2, 3, 4}, NAN, 0},
+  } cases[] = {{{1, NAN, 5, NAN}, NAN, 3},  {{NAN, 2, 3, 4}, NAN, 0},
                {{1, 2, 3, NAN}, NAN, 3},    {{7, 7, 7, 7}, 7, 0},
                {{-INFINITY, -INFINITY, -INFINITY, -INFINITY}, -INFINITY, 0},
                {{0, -0.0, 0, 0}, 0, 0},     {{1, 2, 2, 1}, 2, 1}};

@@ -4,7 +4,7 @@
 -- may differ in their last digits; `...` stands for anything. An expression alone before `-->` is printed.
 local page = arg[1]
 
--- ---- from the page to a chunk -----------------------------------------------------------------------------------------
+-- ---- from the page to a chunk -----------------------------------------------------------------------------
 
 local code, expected, shells = {}, {}, {}          -- by line number
 local block_start = {}                             -- line of code -> first line of its block
@@ -39,7 +39,7 @@ local function read_page()
    end
 end
 
--- ---- the session ------------------------------------------------------------------------------------------------------
+-- ---- the session ------------------------------------------------------------------------------------------
 
 local printed = {}                                 -- { line =, text = } in order
 
@@ -77,7 +77,7 @@ local function run_session()
    setfenv(chunk, environment)()
 end
 
--- ---- comparison -------------------------------------------------------------------------------------------------------
+-- ---- comparison -------------------------------------------------------------------------------------------
 
 local function close(a, b)
    a, b = tonumber(a), tonumber(b)

@@ -105,7 +105,7 @@ t.test("gradients from a step do not pile up: live tensors are flat", function()
    t.expect(engram.memory().tensors <= before):is_true()
 end)
 
--- ---- errors ---------------------------------------------------------------------------------------------------------------
+-- ---- errors -----------------------------------------------------------------------------------------------
 
 t.test("NaN stops with the step and the optimizer", function()
    t.expect(function() train{ optimizer = function(m) return optim.SGD(m, { lr = 1e30 }) end } end):raises "at step"
@@ -113,7 +113,8 @@ t.test("NaN stops with the step and the optimizer", function()
 end)
 
 t.test("too few outputs are an error before training", function()
-   t.expect(function() train{ stream = cl.stream{ cl.task(tiny(3, 7)) } } end):raises "the model has 3 outputs, but the stream has 7 classes"
+   local wide = cl.stream{ cl.task(tiny(3, 7)) }
+   t.expect(function() train{ stream = wide } end):raises "the model has 3 outputs, but the stream has 7 classes"
 end)
 
 t.test("unknown and missing options", function()

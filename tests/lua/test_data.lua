@@ -16,7 +16,7 @@ local function idx(shape, bytes)
    return text .. bytes
 end
 
--- ---- data sets ------------------------------------------------------------------------------------------------------
+-- ---- data sets --------------------------------------------------------------------------------------------
 
 t.test("a batch is scaled, its labels are int64, its order is the index's", function()
    local set = small{ scale = 0.5, shift = -1 }
@@ -120,7 +120,7 @@ t.test("the content's hash follows every bit that a batch shows", function()
    t.expect(tostring(set)):equals "small: 6 items (6, 1, 2, 2) uint8, 3 classes"
 end)
 
--- ---- batches --------------------------------------------------------------------------------------------------------
+-- ---- batches ----------------------------------------------------------------------------------------------
 
 t.test("a loader hands out every item once, in an order drawn anew each epoch", function()
    local loader = data.loader(small(), { batch_size = 4 })
@@ -192,7 +192,7 @@ t.test("a loader works across scopes", function()
    t.expect(loader:next()):is_nil()
 end)
 
--- ---- glyphs ---------------------------------------------------------------------------------------------------------
+-- ---- glyphs -----------------------------------------------------------------------------------------------
 
 t.test("glyphs: shape, balance, range", function()
    for _, name in ipairs{ "glyphs/digits", "glyphs/garments" } do
@@ -223,7 +223,7 @@ t.test("glyphs: the first items do not depend on how many are asked for; train, 
       :differs_from(few.train:content_hash())
 end)
 
--- ---- IDX files ------------------------------------------------------------------------------------------------------
+-- ---- IDX files --------------------------------------------------------------------------------------------
 
 local function idx_folder()
    local folder = t.temporary_folder()
@@ -267,7 +267,7 @@ t.test("IDX pairs that do not belong together are refused", function()
    t.expect(function() data.load(t.temporary_folder()) end):raises "train-images-idx3-ubyte: cannot open"
 end)
 
--- ---- the registry ---------------------------------------------------------------------------------------------------
+-- ---- the registry -----------------------------------------------------------------------------------------
 
 t.test("data sets have names, and users can add theirs", function()
    data.register("test/small", { doc = "for tests", options = { "shift" }, load = function(options)

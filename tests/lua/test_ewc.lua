@@ -6,7 +6,8 @@ local nn, optim, cl = engram.nn, engram.optim, engram.cl
 local function tiny(seed, n)
    local stream = "ewc" .. seed
    local labels = engram.randint(1, 3, n or 40, { stream = stream })
-   return engram.data.dataset{ name = "tiny" .. seed, images = engram.randn(n or 40, 5, { stream = stream }):keep(), labels = labels:keep(), classes = 3 }
+   local images = engram.randn(n or 40, 5, { stream = stream })
+   return engram.data.dataset{ name = "tiny" .. seed, images = images:keep(), labels = labels:keep(), classes = 3 }
 end
 local first, second = tiny(1), tiny(2)
 local function make_model() return nn.Sequential{ nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 3) } end
@@ -101,7 +102,8 @@ end)
 t.test("sampled labels come from their own stream", function()
    local plain = train{ method = cl.methods.EWC{ lambda = 0, fisher = "sampled" } }
    t.expect(plain.hash):equals(train().hash)
-   local a, b = train{ method = cl.methods.EWC{ lambda = 30, fisher = "sampled" } }, train{ method = cl.methods.EWC{ lambda = 30, fisher = "sampled" } }
+   local function sampled() return train{ method = cl.methods.EWC{ lambda = 30, fisher = "sampled" } } end
+   local a, b = sampled(), sampled()
    t.expect(a.hash):equals(b.hash)
 end)
 
@@ -113,7 +115,7 @@ t.test("convention classp-repository equals the plain loop", function()
       method = cl.methods.EWC{ convention = "classp-repository", lambda = lambda, scout_lr = 0.25 } }
    engram.seed(3)
    local model = make_model()
-   local scout, opt = make_model(), nil
+   local scout = make_model()
    local scout_opt = optim.SGD(scout, { lr = 0.25 })
    local squares = {}
    for i, p in ipairs(scout:parameters()) do squares[i] = engram.zeros_like(p) end
@@ -124,7 +126,7 @@ t.test("convention classp-repository equals the plain loop", function()
       for i, p in ipairs(scout:parameters()) do squares[i]:add_(p.grad:square(), 1 / 40) end
       scout_opt:step()
    end
-   opt = sgd(model)
+   local opt = sgd(model)
    for pass, set in ipairs{ first, first, second } do
       for at = 1, 40, 10 do
          local x, y = set:batch(engram.arange(at, at + 9))

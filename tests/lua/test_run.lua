@@ -19,7 +19,7 @@ local function files_in(folder)
    return list
 end
 
--- ---- JSON -----------------------------------------------------------------------------------------------------------
+-- ---- JSON -------------------------------------------------------------------------------------------------
 
 t.test("json: values, sorted keys, lists, escapes", function()
    t.expect(json.encode{ b = { 1, 2.5, "x" }, a = { y = true, x = false }, d = json.null, e = json.array{} })
@@ -45,7 +45,7 @@ t.test("json: what has no JSON is refused", function()
    t.expect(function() json.decode "{\"a\": 1" end):raises("json: line 1")
 end)
 
--- ---- the directory ----------------------------------------------------------------------------------------------------
+-- ---- the directory ----------------------------------------------------------------------------------------
 
 t.test("a run's directory says what it is", function()
    local words = { "lr=0.1", "seed=3", "optimizer.name=a/b" }
@@ -169,7 +169,7 @@ t.test("weights are saved through the module", function()
    run.finish()
 end)
 
--- ---- progress -----------------------------------------------------------------------------------------------------------
+-- ---- progress ---------------------------------------------------------------------------------------------
 
 t.test("without a terminal: a line at the end of each task, in the log too", function()
    local lines = {}

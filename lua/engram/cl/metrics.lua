@@ -6,7 +6,7 @@ local C, check = core.C, core.check
 
 local metrics = {}
 
--- ---- the accuracy matrix -----------------------------------------------------------------------------------------------------
+-- ---- the accuracy matrix ----------------------------------------------------------------------------------
 
 local Matrix = {}
 Matrix.__index = Matrix
@@ -41,7 +41,7 @@ function Matrix:csv()
    return table.concat(lines, "\n") .. "\n"
 end
 
--- ---- figures from the matrix ---------------------------------------------------------------------------------------------------
+-- ---- figures from the matrix ------------------------------------------------------------------------------
 
 local function mean(list)
    local sum = 0
@@ -95,7 +95,7 @@ function metrics.of(R)
    return found
 end
 
--- ---- which weights moved -----------------------------------------------------------------------------------------------------------
+-- ---- which weights moved ----------------------------------------------------------------------------------
 
 local Tracker = {}
 Tracker.__index = Tracker
@@ -157,7 +157,7 @@ function Tracker:bytes()
    return total
 end
 
--- ---- accuracy of a model ----------------------------------------------------------------------------------------------------------------
+-- ---- accuracy of a model ----------------------------------------------------------------------------------
 
 -- accuracy(model, dataset, {training = false, batch_size = 200, poll = function}): percent of items whose largest output is the
 -- label. training = true leaves dropout on (the published protocol); the stream "dropout" is set back afterwards, so that

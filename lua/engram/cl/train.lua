@@ -12,7 +12,7 @@ local C, raise = core.C, core.raise
 local OPTIONS = { "model", "stream", "optimizer", "method", "batch_size", "seed", "evaluate", "protocol", "shuffle", "loss", "name",
    "on_step", "evaluate_batch_size", "drop_last" }
 
--- ---- options ------------------------------------------------------------------------------------------------------------------
+-- ---- options ----------------------------------------------------------------------------------------------
 
 local function choice(name, value, choices)
    for _, c in ipairs(choices) do
@@ -40,7 +40,7 @@ local function check_options(options)
    return batch_size
 end
 
--- ---- the state of a training ----------------------------------------------------------------------------------------------------
+-- ---- the state of a training ------------------------------------------------------------------------------
 
 local function poll()
    if core.interrupted() then error("interrupted", 0) end
@@ -87,7 +87,7 @@ local function check_outputs(t)
    end)
 end
 
--- ---- one step -----------------------------------------------------------------------------------------------------------------------
+-- ---- one step ---------------------------------------------------------------------------------------------
 
 local function diverged(t, loss)
    raise("cl.train: the loss is %s at step %d (task %d, epoch %d) with %s: try a smaller lr, or look for bad values in the data",
@@ -132,7 +132,7 @@ local function advance(t)
    return more
 end
 
--- ---- epochs, tasks, evaluation -----------------------------------------------------------------------------------------------------------
+-- ---- epochs, tasks, evaluation ----------------------------------------------------------------------------
 
 -- Accuracy on every task of the stream: by protocol "test" in evaluation mode on the test sets, by "published" on the training
 -- sets with dropout on.
@@ -186,7 +186,7 @@ local function task(t, k)
    end
 end
 
--- ---- the result ------------------------------------------------------------------------------------------------------------------------------
+-- ---- the result -------------------------------------------------------------------------------------------
 
 local function bytes_of(t)
    local bytes = { weights = 0, optimizer = (t.optimizer:bytes()), method = 0, data = 0 }

@@ -13,7 +13,7 @@ local command = {
 
 local lua_folder = package.searchpath("engram.core", package.path):match "^(.*)/core%.lua$"
 
--- ---- where the names come from: { name, doc } lists -------------------------------------------------------------------
+-- ---- where the names come from: { name, doc } lists -------------------------------------------------------
 
 -- The functions of a file that its own comments introduce as `-- name(arguments): what it does`, below a headline.
 local function commented(path, headline)
@@ -64,7 +64,7 @@ local kinds = {
    { "experiments", experiments },
 }
 
--- ---- printing -----------------------------------------------------------------------------------------------------------
+-- ---- printing ---------------------------------------------------------------------------------------------
 
 -- Two columns; a name too long for its column has a line of its own.
 local function print_rows(rows, indent)

@@ -26,7 +26,7 @@ local command = {
    },
 }
 
--- ---- the script -----------------------------------------------------------------------------------------------------
+-- ---- the script -------------------------------------------------------------------------------------------
 
 local lua_folder = package.searchpath("engram.core", package.path):match "^(.*)/engram/core%.lua$"
 local experiments = lua_folder .. "/../experiments"
@@ -55,7 +55,7 @@ local function find_script(file)
    usage_error("run: there is no file '%s'%s", file, nearest and (", did you mean '%s'?"):format(nearest) or "")
 end
 
--- ---- errors: the message and the user's own frames ----------------------------------------------------------------------
+-- ---- errors: the message and the user's own frames --------------------------------------------------------
 
 local function is_ours(info)
    local ours = "@" .. lua_folder .. "/engram/"
@@ -86,7 +86,7 @@ local function describe_error(problem)
    return { message = message, text = traceback(message) }
 end
 
--- ---- the run ----------------------------------------------------------------------------------------------------------
+-- ---- the run ----------------------------------------------------------------------------------------------
 
 local function overrides(words)
    local list = {}

@@ -12,7 +12,7 @@ local FIELDS = { "name", "images", "labels", "classes", "class_names", "scale", 
 
 local function lib() return require "engram" end
 
--- ---- making ---------------------------------------------------------------------------------------------------------
+-- ---- making -----------------------------------------------------------------------------------------------
 
 local function check_labels(self)
    local labels, n = self.labels, #self.images
@@ -50,7 +50,7 @@ local function derive(self, changes)
    return setmetatable(copy, Dataset)
 end
 
--- ---- reading --------------------------------------------------------------------------------------------------------
+-- ---- reading ----------------------------------------------------------------------------------------------
 
 function Dataset:size() return #self.labels end
 
@@ -72,7 +72,7 @@ function Dataset:batch(index)
    return x, y
 end
 
--- ---- parts ----------------------------------------------------------------------------------------------------------
+-- ---- parts ------------------------------------------------------------------------------------------------
 
 -- The items at index, in that order.
 function Dataset:subset(index)
@@ -110,7 +110,7 @@ function Dataset:only(classes)
    return self:subset(wanted:index_select(1, self.labels):nonzero())
 end
 
--- ---- changes --------------------------------------------------------------------------------------------------------
+-- ---- changes ----------------------------------------------------------------------------------------------
 
 -- What f makes of each label that occurs (1 for the others), and the largest of that.
 local function map_labels(self, f)
@@ -154,7 +154,7 @@ function Dataset:normalize(mean, deviation)
    return derive(self, { scale = self.scale / deviation, shift = (self.shift - mean) / deviation })
 end
 
--- ---- identity -------------------------------------------------------------------------------------------------------
+-- ---- identity ---------------------------------------------------------------------------------------------
 
 -- SHA-256 over shape, scale and bits of images and labels: two people with one hash train on the same numbers.
 function Dataset:content_hash()

@@ -9,7 +9,7 @@ local fetch = {}
 
 local ATTEMPTS = 3                                     -- at one mirror, as long as each brings the file further
 
--- ---- checking -------------------------------------------------------------------------------------------------------
+-- ---- checking ---------------------------------------------------------------------------------------------
 
 local hex = ffi.new "char[65]"
 
@@ -24,7 +24,7 @@ function fetch.problem(path, file)
       ffi.string(hex, 12), file.sha256:sub(1, 12))
 end
 
--- ---- one transfer ---------------------------------------------------------------------------------------------------
+-- ---- one transfer -----------------------------------------------------------------------------------------
 
 local function size_of(path) return tonumber(C.eg_file_size(path)) end
 
@@ -62,7 +62,7 @@ local function reason(code, answer)
    return reasons[code] or ("curl ended with code %d"):format(code)
 end
 
--- ---- one file -------------------------------------------------------------------------------------------------------
+-- ---- one file ---------------------------------------------------------------------------------------------
 
 -- Brings `part` to its end from one mirror, and checks it. nil when all is well, else the reason; what was received of
 -- a file stays for the next attempt, what is wrong is deleted.
@@ -127,7 +127,7 @@ local function is_here(name, file, folder, elsewhere, say)
    return false
 end
 
--- ---- a data set -----------------------------------------------------------------------------------------------------
+-- ---- a data set -------------------------------------------------------------------------------------------
 
 -- Fetches what is missing of `source` (see sources.lua). Options: folder (default: folders.own()), mirror (one address
 -- with a folder for each data set; default: $ENGRAM_MIRROR, then the source's own), quiet.

@@ -48,7 +48,7 @@ function Module:buffer(name, t)
    table.insert(self._buffers, name)
 end
 
--- ---- walking ----------------------------------------------------------------------------------------------------------------
+-- ---- walking ----------------------------------------------------------------------------------------------
 
 local function walk(module, prefix, found)
    found[#found + 1] = { prefix, module }
@@ -113,7 +113,7 @@ function Module:apply(f)
    return self
 end
 
--- ---- modes ---------------------------------------------------------------------------------------------------------------------
+-- ---- modes ------------------------------------------------------------------------------------------------
 
 -- Training mode (dropout drops, batch norm uses the batch) or, with false, evaluation mode. Returns the module.
 function Module:train(mode)
@@ -147,7 +147,7 @@ function Module:to(dtype)
    return self
 end
 
--- ---- weights -----------------------------------------------------------------------------------------------------------------------
+-- ---- weights ----------------------------------------------------------------------------------------------
 
 -- { name = tensor } of parameters and buffers, and the list of names in order; the tensors are the module's own.
 function Module:state()
@@ -218,7 +218,7 @@ function Module:hash()
    return ffi.string(hex)
 end
 
--- ---- printing -----------------------------------------------------------------------------------------------------------------------
+-- ---- printing ---------------------------------------------------------------------------------------------
 
 -- What stands in the brackets; modules with settings override it.
 function Module:settings_text() return "" end

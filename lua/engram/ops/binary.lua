@@ -9,7 +9,7 @@ local C, check, raise = core.C, core.check, core.raise
 local methods, is_tensor, live = tensor.methods, tensor.is_tensor, tensor.live
 local apply = autograd.apply
 
--- ---- the operations on equal dtypes ------------------------------------------------------------------------------------
+-- ---- the operations on equal dtypes -----------------------------------------------------------------------
 
 local function two(code)
    return function(a, b)
@@ -91,7 +91,7 @@ local scalar = {
 }
 local scalar_order = { "add", "sub", "rsub", "mul", "div", "rdiv", "pow", "rpow", "remainder", "maximum", "minimum" }
 
--- ---- dtypes -----------------------------------------------------------------------------------------------------------------
+-- ---- dtypes -----------------------------------------------------------------------------------------------
 
 local rank = { [3] = 0, [2] = 1, [0] = 2, [1] = 3 }               -- uint8 < int64 < float32 < float64
 
@@ -116,7 +116,7 @@ local function refuse(name, a, b)
    raise("%s: expected a tensor or a number, got %s", name, core.typename(other))
 end
 
--- ---- methods ----------------------------------------------------------------------------------------------------------------
+-- ---- methods ----------------------------------------------------------------------------------------------
 
 local function method(name, op, with, reversed)
    return function(a, b, alpha)

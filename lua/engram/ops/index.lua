@@ -97,12 +97,16 @@ ops.where = {
    end,
 }
 
+local function different_dimensions(a, b)
+   raise("cat: shapes %s and %s have different numbers of dimensions", tensor.shape_text(a), tensor.shape_text(b))
+end
+
 ops.cat = {
    doc = "cat(a, b, dim): a and b one after the other along dim.",
    forward = function(a, b, dim)
       local shape, first, second = a.shape, a:size(dim + 1), b:size(dim + 1)
       local other = b.shape
-      if #shape ~= #other then raise("cat: shapes %s and %s have different numbers of dimensions", tensor.shape_text(a), tensor.shape_text(b)) end
+      if #shape ~= #other then different_dimensions(a, b) end
       for d = 1, #shape do
          if d ~= dim + 1 and shape[d] ~= other[d] then
             raise("cat: shapes %s and %s differ in dimension %d", tensor.shape_text(a), tensor.shape_text(b), d)
@@ -124,7 +128,7 @@ ops.cat = {
    end,
 }
 
--- ---- methods ----------------------------------------------------------------------------------------------------------------
+-- ---- methods ----------------------------------------------------------------------------------------------
 
 -- An index given as a tensor (made int64) or a Lua list.
 local function index_tensor(index, who)
@@ -237,7 +241,7 @@ end
 
 function cat_two(a, b, d)
    if a.tensor.dtype ~= b.tensor.dtype then raise("cat: dtypes differ: %s and %s", a.dtype, b.dtype) end
-   if d >= b.tensor.dims then raise("cat: shapes %s and %s have different numbers of dimensions", tensor.shape_text(a), tensor.shape_text(b)) end
+   if d >= b.tensor.dims then different_dimensions(a, b) end
    return (apply(ops.cat, a, b, d, a:size(d + 1)))
 end
 

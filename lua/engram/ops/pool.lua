@@ -12,6 +12,11 @@ local function plan(...) return ffi.new("eg_pool", ...) end
 
 local maxpool2d, maxpool2d_place, maxpool2d_take, avgpool2d, avgpool2d_spread
 
+local function pooling_samples()
+   return { { randn(2, 3, 4, 6), plan(2, 2, 2, 2, 0, 0), { 2, 3, 4, 6 } },
+      { randn(1, 2, 5, 5), plan(3, 2, 2, 1, 1, 0), { 1, 2, 5, 5 } } }
+end
+
 -- The index of the largest element rides along as the second result; the backward finds it in node.saved.
 maxpool2d = {
    doc = "maxpool2d(x, plan): the largest element of each window.",
@@ -23,9 +28,7 @@ maxpool2d = {
       return out, index
    end,
    backward = function(node, grad) return apply(maxpool2d_place, grad, node.saved, node[3], node[2]) end,
-   samples = function()
-      return { { randn(2, 3, 4, 6), plan(2, 2, 2, 2, 0, 0), { 2, 3, 4, 6 } }, { randn(1, 2, 5, 5), plan(3, 2, 2, 1, 1, 0), { 1, 2, 5, 5 } } }
-   end,
+   samples = pooling_samples,
 }
 
 local function some_index(x, how)
@@ -71,9 +74,7 @@ avgpool2d = {
       return out
    end,
    backward = function(node, grad) return apply(avgpool2d_spread, grad, node[3], node[2]) end,
-   samples = function()
-      return { { randn(2, 3, 4, 6), plan(2, 2, 2, 2, 0, 0), { 2, 3, 4, 6 } }, { randn(1, 2, 5, 5), plan(3, 2, 2, 1, 1, 0), { 1, 2, 5, 5 } } }
-   end,
+   samples = pooling_samples,
 }
 
 avgpool2d_spread = {

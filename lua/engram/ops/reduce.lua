@@ -104,7 +104,7 @@ ops.cumsum = {
    samples = function() return { { randn(3, 4), 1 }, { randn(3, 4), 0 } } end,
 }
 
--- ---- methods --------------------------------------------------------------------------------------------------------------
+-- ---- methods ----------------------------------------------------------------------------------------------
 
 -- One dimension, or several in a table; none: all.
 local function over(name, op, real_only)

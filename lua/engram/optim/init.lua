@@ -24,7 +24,9 @@ function optim.load(path)
    local chunk, problem = loadfile(path)
    if not chunk then core.raise("optim.load: %s", problem) end
    local description = chunk()
-   if type(description) ~= "table" then core.raise("optim.load: %s: expected the file to return a table, got %s", path, type(description)) end
+   if type(description) ~= "table" then
+      core.raise("optim.load: %s: expected the file to return a table, got %s", path, type(description))
+   end
    return optim.register(description)
 end
 

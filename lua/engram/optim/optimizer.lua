@@ -10,7 +10,7 @@ local raise = core.raise
 local Optimizer = {}
 Optimizer.__index = Optimizer
 
--- ---- descriptions -----------------------------------------------------------------------------------------------------------------
+-- ---- descriptions -----------------------------------------------------------------------------------------
 
 local FIELDS = { name = 1, doc = 1, source = 1, hyper = 1, slots = 1, step = 1, task_begin = 1, task_end = 1, statistics = 1,
    check = 1, version = 1 }
@@ -53,7 +53,7 @@ local function sorted_keys(t)
    return keys
 end
 
--- ---- hyper-parameters ---------------------------------------------------------------------------------------------------------------
+-- ---- hyper-parameters -------------------------------------------------------------------------------------
 
 local function check_value(who, key, hyper, value)
    local wanted = hyper.type or type(hyper.default)
@@ -88,7 +88,7 @@ function Optimizer:set(options)
    for key, value in pairs(given) do self.hyper[key] = value end
 end
 
--- ---- making -----------------------------------------------------------------------------------------------------------------------------
+-- ---- making -----------------------------------------------------------------------------------------------
 
 local function named_parameters(target, who)
    local names, list = {}, {}
@@ -126,7 +126,7 @@ local function make(description, target, options)
    return self
 end
 
--- ---- slots ---------------------------------------------------------------------------------------------------------------------------------
+-- ---- slots ------------------------------------------------------------------------------------------------
 
 local function new_slot(slot, p)
    local engram = require "engram"
@@ -185,7 +185,7 @@ function Optimizer:load_named_state(given)
    for name, t in pairs(given) do self.slots[place[name][1]][place[name][2]] = t:detach():clone():keep() end
 end
 
--- ---- steps -----------------------------------------------------------------------------------------------------------------------------------
+-- ---- steps ------------------------------------------------------------------------------------------------
 
 -- Drops all gradients; the next backward makes new ones.
 function Optimizer:zero_grad()
@@ -269,7 +269,7 @@ function Optimizer:step(context)
    return self
 end
 
--- ---- tasks, statistics, bytes ------------------------------------------------------------------------------------------------------------------
+-- ---- tasks, statistics, bytes -----------------------------------------------------------------------------
 
 -- A task begins: per-task schedules move on, slots marked `reset` start anew.
 function Optimizer:task_begin(task)

@@ -11,7 +11,7 @@ local current                           -- the run of this process, or nil
 
 local HEARTBEAT = 10                    -- seconds between two writings of status.json
 
--- ---- writing: what runs and their sub-runs share ----------------------------------------------------------------------
+-- ---- writing: what runs and their sub-runs share ----------------------------------------------------------
 
 local Folder = {}
 Folder.__index = Folder
@@ -64,7 +64,7 @@ function Folder:log(text)
    self.run:append("log.txt", text)
 end
 
--- ---- the run ------------------------------------------------------------------------------------------------------------
+-- ---- the run ----------------------------------------------------------------------------------------------
 
 local Run = setmetatable({}, { __index = Folder })
 Run.__index = Run
@@ -99,7 +99,7 @@ function Run:heartbeat(event)
    self:set_status("running", { task = event.task, epoch = event.epoch, step = event.step })
 end
 
--- ---- begin, current, finish -----------------------------------------------------------------------------------------------
+-- ---- begin, current, finish -------------------------------------------------------------------------------
 
 local function safe(text) return (text:gsub("[^%w_.=+,-]", "_")) end
 

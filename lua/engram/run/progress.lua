@@ -20,7 +20,7 @@ function progress.new(about)
    }, Progress)
 end
 
--- ---- the line ---------------------------------------------------------------------------------------------------------
+-- ---- the line ---------------------------------------------------------------------------------------------
 
 local function count(name, value, total)
    if not value then return nil end
@@ -93,7 +93,7 @@ local function plain(self, text)
    if self.about.log then self.about.log(text) end
 end
 
--- ---- what a training calls ------------------------------------------------------------------------------------------------
+-- ---- what a training calls --------------------------------------------------------------------------------
 
 -- The state now: { step =, task =, epoch =, loss =, accuracy = }; what is missing stays as it was.
 function Progress:update(state)

@@ -119,7 +119,7 @@ function construct.eye(n, m, options)
    return finish(x, options)
 end
 
--- ---- from Lua tables ----------------------------------------------------------------------------------------------------------
+-- ---- from Lua tables --------------------------------------------------------------------------------------
 
 local function measure(value, shape, depth)
    if type(value) ~= "table" then return end
@@ -157,7 +157,7 @@ function construct.tensor(value, options)
    return finish(x, options)
 end
 
--- ---- like another ---------------------------------------------------------------------------------------------------------------
+-- ---- like another -----------------------------------------------------------------------------------------
 
 for _, name in ipairs{ "zeros", "ones", "empty", "rand", "randn" } do
    construct[name .. "_like"] = function(x, options)
@@ -174,7 +174,7 @@ end
 function construct.one_hot(labels, classes, dtype) return labels:one_hot(classes, dtype) end
 construct.cat, construct.stack, construct.where = tensor.cat, tensor.stack, tensor.where
 
--- ---- in-place draws -----------------------------------------------------------------------------------------------------------------
+-- ---- in-place draws ---------------------------------------------------------------------------------------
 
 local methods = tensor.methods
 
@@ -195,7 +195,7 @@ function methods.bernoulli_(x, p, stream)
    return x
 end
 
--- ---- elements ------------------------------------------------------------------------------------------------------------------------
+-- ---- elements ---------------------------------------------------------------------------------------------
 
 local pointers = { [0] = ffi.typeof "float *", ffi.typeof "double *", ffi.typeof "int64_t *", ffi.typeof "uint8_t *" }
 

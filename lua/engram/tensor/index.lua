@@ -68,7 +68,9 @@ function methods.index_assign(x, key, value)
    require "engram.autograd".check_in_place(x, "index assignment")
    if is_tensor(key) and key.dtype == "uint8" then
       check_mask(x, key)
-      if type(value) == "number" then return x:copy_(tensor.where(key, require "engram".full(value, { dtype = x.dtype }), x:detach():clone())) end
+      if type(value) == "number" then
+         return x:copy_(tensor.where(key, require "engram".full(value, { dtype = x.dtype }), x:detach():clone()))
+      end
       key = key:nonzero()
       local flat = x:view(-1)
       for i = 1, #key do flat:select(1, key[i]:item()):copy_(value:dim() > 0 and value[i] or value) end

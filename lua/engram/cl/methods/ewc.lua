@@ -15,7 +15,7 @@ local function copies(parameters)
    return list
 end
 
--- ---- the repository's convention ------------------------------------------------------------------------------------------
+-- ---- the repository's convention --------------------------------------------------------------------------
 
 local function other_model(self, t)
    local engram = require "engram"
@@ -39,7 +39,7 @@ local function other_model(self, t)
    return squares, copies(parameters)
 end
 
--- ---- the method ------------------------------------------------------------------------------------------------------------------
+-- ---- the method -------------------------------------------------------------------------------------------
 
 return {
    name = "EWC",
