@@ -36,12 +36,16 @@ typedef struct draw {
 
 /* Element i takes word i % 4 of block i / 4. */
 static void draw_tile(void *context, int64_t tile) {
+  enum { WORDS = 1024 };
   const draw *d = context;
-  int64_t last = EG_MIN((tile + 1) * EG_TILE, d->count);
-  for (int64_t i = tile * EG_TILE; i < last; i += 4) {
-    uint32_t word[4];
-    eg_rng_block(d->rng, (uint64_t)i / 4, word);
-    for (int64_t j = i; j < EG_MIN(i + 4, last); j++) d->mask[j] = word[j - i] >= d->threshold;
+  uint32_t word[WORDS], last_dropped = (uint32_t)(d->threshold - 1);
+  int64_t end = EG_MIN((tile + 1) * EG_TILE, d->count);
+  for (int64_t first = tile * EG_TILE; first < end; first += WORDS) {
+    int64_t n = EG_MIN(WORDS, end - first);
+    eg_rng_blocks(d->rng, (uint64_t)first / 4, eg_tiles(n, 4), word);
+    if (d->threshold == 0) memset(d->mask + first, 1, (size_t)n);
+    else
+      for (int64_t i = 0; i < n; i++) d->mask[first + i] = word[i] > last_dropped;
   }
 }
 

@@ -88,6 +88,8 @@ static inline void eg_parallel_over(int64_t elements, int64_t tiles, eg_tile_wor
 
 /* Random blocks for kernels (random.c): out[4] for block `index` counted from the stream's present counter. */
 void eg_rng_block(const eg_rng *rng, uint64_t index, uint32_t out[4]);
+/* The same for `count` blocks from `first` on, at the speed of vectors. */
+void eg_rng_blocks(const eg_rng *rng, uint64_t first, int64_t count, uint32_t *out);
 void eg_rng_advance(eg_rng *rng, uint64_t blocks);
 
 #endif

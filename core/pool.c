@@ -96,18 +96,18 @@ static void K(max)(void *context, int64_t tile) {
   const pooling *p = context;
   range planes = planes_of(p, tile);
   const int64_t *stride = p->in->stride + 2;
-  int64_t width = EG_MIN(p->out_width, STRIP), height = STRIP / width;
-  bool pairs = is_pairs(&p->how) && p->small && stride[1] == 1 && width >= K(lanes);
+  int64_t out_width = p->out_width, width = EG_MIN(out_width, STRIP), height = STRIP / width;
+  bool pairs = is_pairs(&p->how) && p->small && stride[1] == 1 && out_width >= K(lanes);
   for (int64_t i = planes.first; i < planes.last; i++) {
     const real *plane = K(plane_of)(p->in, i);
-    int64_t out = i * p->out_height * p->out_width;
-    for (int64_t y = 0; pairs && y < p->out_height; y++)
-      K(max_row_of_pairs)((real *)p->out->data + out + y * width, p->small + out + y * width, plane + 2 * y * stride[0],
-                          plane + (2 * y + 1) * stride[0], p->out_width);
+    int64_t out = i * p->out_height * out_width;
+    for (int64_t y = 0, to = out; pairs && y < p->out_height; y++, to += out_width)
+      K(max_row_of_pairs)((real *)p->out->data + to, p->small + to, plane + 2 * y * stride[0],
+                          plane + (2 * y + 1) * stride[0], out_width);
     for (int64_t y = 0; !pairs && y < p->out_height; y += height)
-      for (int64_t x = 0; x < p->out_width; x += width) {
-        strip s = {y, x, EG_MIN(height, p->out_height - y), EG_MIN(width, p->out_width - x)};
-        K(max_strip)(p, s, plane, out + y * p->out_width + x);
+      for (int64_t x = 0; x < out_width; x += width) {
+        strip s = {y, x, EG_MIN(height, p->out_height - y), EG_MIN(width, out_width - x)};
+        K(max_strip)(p, s, plane, out + y * out_width + x);
       }
   }
 }
@@ -332,6 +332,19 @@ static eg_status take_index(const char *op, pooling *p, const eg_tensor *index) 
   return EG_OK;
 }
 
+/* Whether some small index in a row of windows points outside its window or into the padding. */
+static bool wrong_row(const pooling *p, int64_t y, const uint8_t *index, const uint8_t *row_of, const uint8_t *column_of) {
+  const eg_pool *how = &p->how;
+  range rows = inside(y, how->kernel_h, how->stride_h, how->padding_h, p->height);
+  bool wrong = false;
+  for (int64_t x = 0; x < p->out_width; x++) {
+    range columns = inside(x, how->kernel_w, how->stride_w, how->padding_w, p->width);
+    int64_t row = row_of[index[x]], column = column_of[index[x]];
+    wrong |= row < rows.first || row >= rows.last || column < columns.first || column >= columns.last;
+  }
+  return wrong;
+}
+
 static void check_tile(void *context, int64_t tile) {
   pooling *p = context;
   range planes = planes_of(p, tile);
@@ -345,13 +358,13 @@ static void check_tile(void *context, int64_t tile) {
     for (int64_t i = planes.first * plane; i < planes.last * plane; i++) largest = EG_MAX(largest, p->small[i]);
     wrong = largest >= p->how.kernel_h * p->how.kernel_w;
   } else {
-    for (int64_t i = planes.first * plane; i < planes.last * plane; i++) {
-      int64_t y = i / p->out_width % p->out_height, x = i % p->out_width;
-      range rows = inside(y, p->how.kernel_h, p->how.stride_h, p->how.padding_h, p->height);
-      range columns = inside(x, p->how.kernel_w, p->how.stride_w, p->how.padding_w, p->width);
-      int64_t row = p->small[i] / p->how.kernel_w, column = p->small[i] % p->how.kernel_w;
-      wrong |= row < rows.first || row >= rows.last || column < columns.first || column >= columns.last;
+    uint8_t row_of[SMALL], column_of[SMALL];
+    for (int i = 0; i < SMALL; i++) {
+      row_of[i] = (uint8_t)(i / p->how.kernel_w);
+      column_of[i] = (uint8_t)(i % p->how.kernel_w);
     }
+    for (int64_t i = planes.first * p->out_height; i < planes.last * p->out_height; i++)
+      wrong |= wrong_row(p, i % p->out_height, p->small + i * p->out_width, row_of, column_of);
   }
   if (wrong) atomic_store(&p->wrong, true);
 }

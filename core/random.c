@@ -34,6 +34,25 @@ void eg_rng_block(const eg_rng *rng, uint64_t index, uint32_t out[4]) {
   eg_philox(counter, key, out);
 }
 
+void eg_rng_blocks(const eg_rng *rng, uint64_t first, int64_t count, uint32_t *out) {
+  enum { LANES = 16 };
+  for (int64_t done = 0; done < count; done += LANES, out += 4 * LANES) {
+    uint32_t c[4][LANES] = {0}, k0 = (uint32_t)rng->key, k1 = (uint32_t)(rng->key >> 32);
+    for (int i = 0; i < LANES; i++) {
+      uint64_t at = rng->counter + first + (uint64_t)(done + i);
+      c[0][i] = (uint32_t)at, c[1][i] = (uint32_t)(at >> 32);
+    }
+    for (int round = 0; round < 10; round++, k0 += 0x9E3779B9u, k1 += 0xBB67AE85u)
+      for (int i = 0; i < LANES; i++) {
+        uint32_t lane[4] = {c[0][i], c[1][i], c[2][i], c[3][i]};
+        philox_round(lane, k0, k1);
+        for (int j = 0; j < 4; j++) c[j][i] = lane[j];
+      }
+    for (int i = 0; i < EG_MIN(LANES, count - done); i++)
+      for (int j = 0; j < 4; j++) out[4 * i + j] = c[j][i];
+  }
+}
+
 void eg_rng_advance(eg_rng *rng, uint64_t blocks) { rng->counter += blocks; }
 
 static uint64_t mix(uint64_t x) { /* splitmix64's finaliser */
