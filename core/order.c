@@ -191,9 +191,10 @@ eg_status eg_quantile(const eg_tensor *in, double q, double *value) {
   EG_TRY(eg_count_nonfinite(in, &nan, NULL));
   double position = q * (double)(in->count - 1), rank = floor(position), share = position - rank, low, high;
   select_ranks(in, (int64_t)rank, &low, &high);
+  bool from_low = isinf(high) || (share < 0.5 && !isinf(low)); /* from the nearer end, and from a finite one */
   if (nan > 0) *value = NAN;
   else if (low == high || share == 0) *value = low;
-  else *value = share < 0.5 ? low + (high - low) * share : high - (high - low) * (1 - share);
+  else *value = from_low ? low + (high - low) * share : high - (high - low) * (1 - share);
   return EG_OK;
 }
 #endif
