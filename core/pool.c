@@ -64,29 +64,31 @@ static void K(max_strip)(const pooling *p, strip s, const real *plane, int64_t t
     for (k = 0; k < n; k++) p->wide[to + k] = corner(p, s.y + k / s.width, s.x + k % s.width) + place[k] + 1;
 }
 
-/* Windows of 2 x 2 that tile the plane, the usual case, in vectors of neighbouring outputs; in a row the last overlaps the
- * one before. */
-static inline void K(challenge)(K(vector) *best, K(places) *place, K(vector) v, K(whole) here) {
+static inline void K(every_second)(K(vector) *out, const real *from) {
+#pragma GCC unroll 8
+  for (int i = 0; i < K(lanes); i++) (*out)[i] = from[2 * i];
+}
+
+/* Every second element, from `from` on, against the best so far. */
+static inline void K(challenge)(K(vector) *best, K(places) *place, const real *from, K(whole) here) {
+  K(vector) v;
+  K(every_second)(&v, from);
   K(places) wins = (v > *best) | (v != v);
   *best = (K(vector))((wins & (K(places))v) | (~wins & (K(places))*best));
   *place = (wins & here) | (~wins & *place);
 }
 
-static inline K(vector) K(every_second)(const real *from) {
-  K(vector) out;
-#pragma GCC unroll 8
-  for (int i = 0; i < K(lanes); i++) out[i] = from[2 * i];
-  return out;
-}
-
+/* Windows of 2 x 2 that tile the plane, the usual case, in vectors of neighbouring outputs; the last vector of a row
+ * overlaps the one before. */
 static void K(max_row_of_pairs)(real *out, uint8_t *index, const real *above, const real *below, int64_t width) {
   for (int64_t i = 0; i < width; i += K(lanes)) {
     int64_t x = EG_MIN(i, width - K(lanes));
-    K(vector) best = K(every_second)(above + 2 * x);
+    K(vector) best;
     K(places) place = {0};
-    K(challenge)(&best, &place, K(every_second)(above + 2 * x + 1), 1);
-    K(challenge)(&best, &place, K(every_second)(below + 2 * x), 2);
-    K(challenge)(&best, &place, K(every_second)(below + 2 * x + 1), 3);
+    K(every_second)(&best, above + 2 * x);
+    K(challenge)(&best, &place, above + 2 * x + 1, 1);
+    K(challenge)(&best, &place, below + 2 * x, 2);
+    K(challenge)(&best, &place, below + 2 * x + 1, 3);
     *(K(vector) *)(out + x) = best;
     *(K(bytes) *)(index + x) = __builtin_convertvector(place, K(bytes));
   }

@@ -57,7 +57,7 @@ local skip = {}                                                     -- raised by
 
 local function make_layer(case)
    local name = case.layer
-   if not nn[name] then return nil end
+   if not rawget(nn, name) then return nil end
    local arguments = {}
    for i, v in ipairs(case.args or {}) do arguments[i] = v end
    local options = {}
@@ -76,7 +76,7 @@ function kinds.layer(case, read, path, compare)
    local output, module
    if case.layer == "cross_entropy" then
       output = nn.cross_entropy(input, labels_of(read "labels"), { reduction = case.reduction })
-   elseif nn[case.layer] then
+   elseif rawget(nn, case.layer) then
       module = make_layer(case)
       for name, p in module:named_parameters() do p:detach():copy_(read("param_" .. name)) end
       for name, b in module:named_buffers() do
@@ -220,7 +220,7 @@ end
 local function run_case(name)
    local path = folder .. "/" .. name
    local case = read_json(path .. "/case.json")
-   if case.layer and later[case.layer] and not nn[case.layer] or not kinds[case.kind] then
+   if case.layer and later[case.layer] and not rawget(nn, case.layer) or not kinds[case.kind] then
       return report("skipped", name, ("%s %s is not part of this release"):format(tostring(case.kind), case.layer or ""))
    end
    local tolerance = case.dtype == "float32" and 1e-4 or 1e-9

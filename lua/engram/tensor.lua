@@ -56,8 +56,8 @@ metatable.__eq = function(a, b) return is_tensor(a) and is_tensor(b) and a.tenso
 function tensor.live(x, name)
    if not is_tensor(x) then raise("%s: expected a tensor, got %s", name or "tensor", core.typename(x)) end
    if x.tensor == nil then
-      raise("%s was released: it was made in a scope that has ended; return it from the scope or call :keep()",
-         name or "this tensor")
+      raise("%sthis tensor was released: it was made in a scope that has ended; return it from the scope or call :keep()",
+         name and name .. ": " or "")
    end
    return x.tensor
 end

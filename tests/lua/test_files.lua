@@ -50,7 +50,7 @@ t.test("safetensors: what cannot be saved is refused and nothing is written", fu
    refused("expected { name = tensor }", 3)
    refused("names must be strings, got number", { x })
    refused("b: expected a tensor, got number", { b = 3 })
-   refused("gone was released", { gone = gone })
+   refused("gone: this tensor was released", { gone = gone })
    refused("belongs to the format", { __metadata__ = x })
    refused("the order names 'c'", { a = x }, { order = { "c" } })
    refused("the order has 1 names for 2 tensors", { a = x, b = x }, { order = { "a" } })

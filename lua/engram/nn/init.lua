@@ -7,4 +7,6 @@ for _, family in ipairs{ "linear", "conv", "simple", "sequential", "batchnorm", 
    for name, value in pairs(require("engram.nn." .. family)) do nn[name] = value end
 end
 
-return nn
+return setmetatable(nn, { __index = function(_, key)
+   require "engram.core".raise("nn: there is no '%s'%s", tostring(key), require "engram.suggest".hint(key, nn))
+end })
