@@ -22,12 +22,20 @@ tensor.dtype_names = dtype_names
 local metatable = { __gc = C.eg_handle_drop }
 tensor.metatable = metatable
 
+local function no_such_field(key)
+   local names = {}
+   for _, list in ipairs{ methods, getters } do
+      for name in pairs(list) do names[name] = true end
+   end
+   raise("tensor has no field or method '%s'%s", key, require "engram.suggest".hint(key, names))
+end
+
 function metatable.__index(x, key)
    local method = methods[key]
    if method then return method end
    local getter = getters[key]
    if getter then return getter(x) end
-   if type(key) == "string" then raise("tensor has no field or method '%s'%s", key, require "engram.suggest".hint(key, methods)) end
+   if type(key) == "string" then no_such_field(key) end
    return methods.index(x, key)
 end
 
