@@ -186,7 +186,8 @@ static eg_status open_norm(norm *k, const eg_tensor *x, const eg_tensor *grad) {
 
 /* ---- the interface ---- */
 
-eg_status eg_batchnorm_stats(eg_tensor *mean, eg_tensor *rstd, eg_tensor *variance, const eg_tensor *x, double epsilon) {
+eg_status eg_batchnorm_stats(eg_tensor *mean, eg_tensor *rstd, eg_tensor *variance, const eg_tensor *x,
+                             double epsilon) {
   static const char *op = "batchnorm_stats";
   norm k;
   EG_TRY(check_input(op, "input", x));
@@ -228,9 +229,9 @@ eg_status eg_batchnorm(eg_tensor *out, const eg_tensor *x, const eg_tensor *mean
   return EG_OK;
 }
 
-eg_status eg_batchnorm_backward(eg_tensor *grad_x, eg_tensor *grad_weight, eg_tensor *grad_bias, const eg_tensor *grad_out,
-                                const eg_tensor *x, const eg_tensor *mean, const eg_tensor *rstd, const eg_tensor *weight,
-                                int batch) {
+eg_status eg_batchnorm_backward(eg_tensor *grad_x, eg_tensor *grad_weight, eg_tensor *grad_bias,
+                                const eg_tensor *grad_out, const eg_tensor *x, const eg_tensor *mean,
+                                const eg_tensor *rstd, const eg_tensor *weight, int batch) {
   static const char *op = "batchnorm_backward";
   norm k;
   EG_TRY(check_input(op, "input", x));

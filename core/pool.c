@@ -1,7 +1,7 @@
 /* pool.c - the largest element and the mean of every window of a plane. Each backward stands under its forward.
  *
- * Work goes tap by tap: for each place in the window one loop runs over the outputs whose window has that place inside the
- * plane. For the largest element these loops run over strips of a plane's outputs, long enough for vectors. */
+ * Work goes tap by tap: for each place in the window one loop runs over the outputs whose window has that place inside
+ * the plane. For the largest element these loops run over strips of a plane's outputs, long enough for vectors. */
 
 #ifdef REAL
 
@@ -28,7 +28,8 @@ static void K(under_tap)(const pooling *p, strip s, const real *plane, int64_t i
   range columns = outputs(j, how->stride_w, how->padding_w, p->width, p->out_width);
   columns.first = EG_MIN(EG_MAX(columns.first, s.x), s.x + s.width), columns.last = EG_MIN(columns.last, s.x + s.width);
   for (int64_t y = s.y; y < s.y + s.height; y++, value += s.width) {
-    int64_t row = y * how->stride_h - how->padding_h + i, last = row >= 0 && row < p->height ? columns.last : columns.first;
+    int64_t row = y * how->stride_h - how->padding_h + i;
+    int64_t last = row >= 0 && row < p->height ? columns.last : columns.first;
     const real *from = plane + (row * p->in->stride[2] + (j - how->padding_w) * p->in->stride[3]);
     int64_t step = how->stride_w * p->in->stride[3];
     for (int64_t x = s.x; x < columns.first; x++) value[x - s.x] = -(real)INFINITY;
@@ -45,8 +46,9 @@ static void K(max_strip)(const pooling *p, strip s, const real *plane, int64_t t
   int64_t n = s.height * s.width, k = 0;
   for (int64_t y = s.y; y < s.y + s.height; y++)
     for (int64_t x = s.x; x < s.x + s.width; x++, k++) {
+      int64_t top = how->padding_h - y * how->stride_h, left = how->padding_w - x * how->stride_w;
       best[k] = -(real)INFINITY;
-      place[k] = (K(whole))place_of(p, EG_MAX(0, how->padding_h - y * how->stride_h), EG_MAX(0, how->padding_w - x * how->stride_w));
+      place[k] = (K(whole))place_of(p, EG_MAX(0, top), EG_MAX(0, left)); /* the first place inside the plane */
     }
   for (int64_t i = p->rows.first; i < p->rows.last; i++)
     for (int64_t j = p->columns.first; j < p->columns.last; j++) {
@@ -64,31 +66,22 @@ static void K(max_strip)(const pooling *p, strip s, const real *plane, int64_t t
     for (k = 0; k < n; k++) p->wide[to + k] = corner(p, s.y + k / s.width, s.x + k % s.width) + place[k] + 1;
 }
 
-static inline void K(every_second)(K(vector) *out, const real *from) {
-#pragma GCC unroll 8
-  for (int i = 0; i < K(lanes); i++) (*out)[i] = from[2 * i];
-}
-
-/* Every second element, from `from` on, against the best so far. */
-static inline void K(challenge)(K(vector) *best, K(places) *place, const real *from, K(whole) here) {
-  K(vector) v;
-  K(every_second)(&v, from);
-  K(places) wins = (v > *best) | (v != v);
-  *best = (K(vector))((wins & (K(places))v) | (~wins & (K(places))*best));
-  *place = (wins & here) | (~wins & *place);
-}
-
 /* Windows of 2 x 2 that tile the plane, the usual case, in vectors of neighbouring outputs; the last vector of a row
  * overlaps the one before. */
 static void K(max_row_of_pairs)(real *out, uint8_t *index, const real *above, const real *below, int64_t width) {
+  const real *first[4] = {above, above + 1, below, below + 1};
   for (int64_t i = 0; i < width; i += K(lanes)) {
     int64_t x = EG_MIN(i, width - K(lanes));
-    K(vector) best;
+    K(vector) v, best = (K(vector)){0} - (real)INFINITY;
     K(places) place = {0};
-    K(every_second)(&best, above + 2 * x);
-    K(challenge)(&best, &place, above + 2 * x + 1, 1);
-    K(challenge)(&best, &place, below + 2 * x, 2);
-    K(challenge)(&best, &place, below + 2 * x + 1, 3);
+#pragma GCC unroll 4
+    for (int tap = 0; tap < 4; tap++) {
+#pragma GCC unroll 8
+      for (int j = 0; j < K(lanes); j++) v[j] = first[tap][2 * (x + j)];
+      K(places) wins = (v > best) | (v != v), kept = (K(places))best & ~wins;
+      best = (K(vector))(((K(places))v & wins) | kept);
+      place = (tap & wins) | (place & ~wins);
+    }
     *(K(vector) *)(out + x) = best;
     *(K(bytes) *)(index + x) = __builtin_convertvector(place, K(bytes));
   }
@@ -102,14 +95,15 @@ static void K(max)(void *context, int64_t tile) {
   bool pairs = is_pairs(&p->how) && p->small && stride[1] == 1 && out_width >= K(lanes);
   for (int64_t i = planes.first; i < planes.last; i++) {
     const real *plane = K(plane_of)(p->in, i);
-    int64_t out = i * p->out_height * out_width;
-    for (int64_t y = 0, to = out; pairs && y < p->out_height; y++, to += out_width)
-      K(max_row_of_pairs)((real *)p->out->data + to, p->small + to, plane + 2 * y * stride[0],
-                          plane + (2 * y + 1) * stride[0], out_width);
+    int64_t to = i * p->out_height * out_width;
+    for (int64_t y = 0; pairs && y < p->out_height; y++, to += out_width) {
+      const real *above = plane + 2 * y * stride[0];
+      K(max_row_of_pairs)((real *)p->out->data + to, p->small + to, above, above + stride[0], out_width);
+    }
     for (int64_t y = 0; !pairs && y < p->out_height; y += height)
       for (int64_t x = 0; x < out_width; x += width) {
         strip s = {y, x, EG_MIN(height, p->out_height - y), EG_MIN(width, out_width - x)};
-        K(max_strip)(p, s, plane, out + y * out_width + x);
+        K(max_strip)(p, s, plane, to + y * out_width + x);
       }
   }
 }
@@ -219,9 +213,9 @@ typedef struct pooling {
   int64_t chunk; /* planes in a tile */
   uint8_t *small;
   int64_t *wide;
-  range rows, columns;      /* places of the window that lie inside the plane for some output */
-  int64_t offset[SMALL];    /* of each place of a window from its corner, for a small index */
-  atomic_bool wrong;        /* an index lies outside its plane */
+  range rows, columns;   /* places of the window that lie inside the plane for some output */
+  int64_t offset[SMALL]; /* of each place of a window from its corner, for a small index */
+  atomic_bool wrong;     /* an index lies outside its plane */
 } pooling;
 
 static range planes_of(const pooling *p, int64_t tile) {
@@ -327,15 +321,20 @@ static eg_status take_index(const char *op, pooling *p, const eg_tensor *index) 
   else if (p->how.kernel_h <= SMALL && p->how.kernel_w <= SMALL && p->how.kernel_h * p->how.kernel_w <= SMALL)
     p->small = index->data;
   else
-    return eg_fail(EG_EDTYPE, "%s: a window of %lld x %lld has more than 256 places, too many for a uint8 index; use int64",
-                   op, (long long)p->how.kernel_h, (long long)p->how.kernel_w);
+    return eg_fail(EG_EDTYPE,
+                   "%s: a window of %lld x %lld has more than 256 places, too many for a uint8 index; use int64", op,
+                   (long long)p->how.kernel_h, (long long)p->how.kernel_w);
+  if (p->wide && (p->rows.last - p->rows.first) > INT32_MAX / p->width)
+    return eg_fail(EG_EINVAL, "%s: a window of %lld x %lld spans more than %d elements", op, (long long)p->how.kernel_h,
+                   (long long)p->how.kernel_w, INT32_MAX);
   for (int64_t i = 0; p->small && i < p->how.kernel_h * p->how.kernel_w; i++)
     p->offset[i] = (i / p->how.kernel_w - p->rows.first) * p->width + i % p->how.kernel_w - p->columns.first;
   return EG_OK;
 }
 
 /* Whether some small index in a row of windows points outside its window or into the padding. */
-static bool wrong_row(const pooling *p, int64_t y, const uint8_t *index, const uint8_t *row_of, const uint8_t *column_of) {
+static bool wrong_row(const pooling *p, int64_t y, const uint8_t *index, const uint8_t *row_of,
+                      const uint8_t *column_of) {
   const eg_pool *how = &p->how;
   range rows = inside(y, how->kernel_h, how->stride_h, how->padding_h, p->height);
   bool wrong = false;
@@ -398,7 +397,8 @@ eg_status eg_maxpool2d(eg_tensor *out, eg_tensor *index, const eg_tensor *in, co
   return EG_OK;
 }
 
-eg_status eg_maxpool2d_backward(eg_tensor *grad_in, const eg_tensor *grad_out, const eg_tensor *index, const eg_pool *how) {
+eg_status eg_maxpool2d_backward(eg_tensor *grad_in, const eg_tensor *grad_out, const eg_tensor *index,
+                                const eg_pool *how) {
   pooling p;
   EG_TRY(plan("maxpool2d_backward", &p, grad_in, grad_out, "input gradient", how));
   EG_TRY(take_index("maxpool2d_backward", &p, index));

@@ -15,7 +15,8 @@
 
 #include "engram.h"
 
-#define SIZES(...) (const int64_t[]){__VA_ARGS__}
+#define SIZES(...)                                                                                                     \
+  (const int64_t[]) { __VA_ARGS__ }
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* Fails unless the call returns the status and leaves a message that holds the text. */
@@ -99,7 +100,8 @@ static inline void assert_close(const eg_tensor *t, const double *expected, cons
   for (int64_t i = 0; i < t->count; i++) {
     double bound = 32 * unit * (size ? size[i] : fabs(expected[i])) + 1e-300;
     if (!(fabs(get(t, i) - expected[i]) <= bound))
-      fail_msg("%s: element %lld is %.17g, expected %.17g within %g", what, (long long)i, get(t, i), expected[i], bound);
+      fail_msg("%s: element %lld is %.17g, expected %.17g within %g", what, (long long)i, get(t, i), expected[i],
+               bound);
   }
 }
 

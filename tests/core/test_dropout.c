@@ -29,9 +29,10 @@ static void masks_are_the_streams_words(void **state) {
   static const struct {
     int dims, mask_dims;
     int64_t size[4];
-  } shapes[] = {{1, 1, {1}},           {1, 1, {7}},           {2, 2, {5, 9}},        {3, 3, {2, 3, 4}},
-                {3, 2, {2, 3, 4}},     {4, 2, {3, 5, 2, 7}},  {4, 4, {3, 5, 2, 7}},  {2, 2, {130, 301}},
-                {4, 2, {40, 50, 4, 5}}, {2, 2, {0, 3}},        {3, 2, {2, 3, 0}},     {0, 0, {0}}};
+  } shapes[] = {{1, 1, {1}},          {1, 1, {7}},        {2, 2, {5, 9}},
+                {3, 3, {2, 3, 4}},    {3, 2, {2, 3, 4}},  {4, 2, {3, 5, 2, 7}},
+                {4, 4, {3, 5, 2, 7}}, {2, 2, {130, 301}}, {4, 2, {40, 50, 4, 5}},
+                {2, 2, {0, 3}},       {3, 2, {2, 3, 0}},  {0, 0, {0}}};
   static const double rates[] = {0, 0.25, 0.5, 1.0 / 3, 0.999, 1, 1e-10};
   for (size_t i = 0; i < COUNT(shapes); i++)
     for (int variant = 0; variant < 4; variant++)
@@ -68,7 +69,8 @@ static void dropped_is_zero(void **state) {
 }
 
 static void applies_masks_of_any_strides(void **state) {
-  eg_tensor *in = random_tensor(EG_FLOAT64, 3, SIZES(3, 4, 5)), *out = eg_new_like(in, -1), *mask = fresh(EG_UINT8, 2, SIZES(3, 4));
+  eg_tensor *in = random_tensor(EG_FLOAT64, 3, SIZES(3, 4, 5)), *out = eg_new_like(in, -1),
+            *mask = fresh(EG_UINT8, 2, SIZES(3, 4));
   for (int64_t i = 0; i < 12; i++) put(mask, i, i % 3 != 0);
   mask = scattered(mask);
   assert_int_equal(eg_dropout_apply(out, mask, in, 0.5), EG_OK);
@@ -79,7 +81,8 @@ static void applies_masks_of_any_strides(void **state) {
 }
 
 static void bits_do_not_depend_on_threads(void **state) {
-  eg_tensor *in = random_tensor(EG_FLOAT32, 2, SIZES(300, 501)), *mask = eg_new_like(in, EG_UINT8), *out = eg_new_like(in, -1);
+  eg_tensor *in = random_tensor(EG_FLOAT32, 2, SIZES(300, 501)), *mask = eg_new_like(in, EG_UINT8),
+            *out = eg_new_like(in, -1);
   eg_tensor *first = eg_new_like(in, -1), *first_mask = eg_new_like(mask, -1);
   for (int threads = 1; threads <= 4; threads *= 2) {
     eg_rng rng = {5, 3};
@@ -91,8 +94,10 @@ static void bits_do_not_depend_on_threads(void **state) {
 }
 
 static void messages(void **state) {
-  eg_tensor *in = random_tensor(EG_FLOAT32, 3, SIZES(2, 3, 4)), *mask = fresh(EG_UINT8, 3, SIZES(2, 3, 4)), *out = eg_new_like(in, -1);
-  eg_tensor *other = fresh(EG_UINT8, 2, SIZES(2, 4)), *integers = fresh(EG_INT64, 3, SIZES(2, 3, 4)), *wide = eg_new_like(in, EG_FLOAT64);
+  eg_tensor *in = random_tensor(EG_FLOAT32, 3, SIZES(2, 3, 4)), *mask = fresh(EG_UINT8, 3, SIZES(2, 3, 4)),
+            *out = eg_new_like(in, -1);
+  eg_tensor *other = fresh(EG_UINT8, 2, SIZES(2, 4)), *integers = fresh(EG_INT64, 3, SIZES(2, 3, 4)),
+            *wide = eg_new_like(in, EG_FLOAT64);
   eg_tensor *gaps = scattered(random_tensor(EG_FLOAT32, 3, in->size)), *flat = fresh(EG_FLOAT32, 1, SIZES(24));
   eg_tensor *loose = scattered(fresh(EG_UINT8, 3, SIZES(2, 3, 4)));
   eg_rng rng = {1, 2};
@@ -102,7 +107,8 @@ static void messages(void **state) {
   assert_fails(eg_dropout(out, mask, in, NAN, &rng), EG_EINVAL, "dropout: p is");
   assert_fails(eg_dropout(out, mask, in, 0.5, NULL), EG_EINVAL, "dropout: there is no random stream to draw from");
   assert_fails(eg_dropout(out, mask, integers, 0.5, &rng), EG_EDTYPE, "dropout: input is (2, 3, 4) int64");
-  assert_fails(eg_dropout(wide, mask, in, 0.5, &rng), EG_EDTYPE, "dropout: output is (2, 3, 4) float64, expected float32");
+  assert_fails(eg_dropout(wide, mask, in, 0.5, &rng), EG_EDTYPE,
+               "dropout: output is (2, 3, 4) float64, expected float32");
   assert_fails(eg_dropout(flat, mask, in, 0.5, &rng), EG_ESHAPE, "dropout: output has shape (24), expected (2, 3, 4)");
   assert_fails(eg_dropout(gaps, mask, in, 0.5, &rng), EG_EINVAL, "dropout: output must be contiguous");
   assert_fails(eg_dropout(out, loose, in, 0.5, &rng), EG_EINVAL, "dropout: mask must be contiguous");

@@ -7,11 +7,11 @@ typedef struct shape {
 } shape;
 
 static const shape shapes[] = {
-    {2, 3, 4, 6, {2, 2, 2, 2, 0, 0}},   {2, 3, 5, 7, {2, 2, 2, 2, 0, 0}},    {1, 2, 5, 5, {3, 2, 2, 1, 1, 0}},
-    {3, 1, 9, 8, {3, 3, 1, 1, 1, 1}},   {1, 1, 1, 1, {1, 1, 1, 1, 0, 0}},    {2, 2, 6, 6, {6, 6, 1, 1, 0, 0}},
-    {2, 5, 20, 17, {2, 3, 3, 4, 1, 1}}, {1, 3, 18, 18, {16, 16, 2, 1, 8, 8}}, {2, 3, 40, 64, {2, 2, 2, 2, 0, 0}},
-    {1, 2, 2, 3, {3, 4, 5, 7, 1, 2}},   {2, 2, 6, 24, {2, 2, 2, 2, 0, 0}},   {1, 2, 5, 23, {2, 2, 2, 2, 0, 0}},
-    {1, 1, 3, 1300, {3, 3, 1, 1, 1, 1}}, {1, 1, 2, 1300, {2, 2, 2, 2, 0, 0}}, {1, 1, 60, 25, {2, 3, 1, 1, 1, 0}},
+    {2, 3, 4, 6, {2, 2, 2, 2, 0, 0}},    {2, 3, 5, 7, {2, 2, 2, 2, 0, 0}},     {1, 2, 5, 5, {3, 2, 2, 1, 1, 0}},
+    {3, 1, 9, 8, {3, 3, 1, 1, 1, 1}},    {1, 1, 1, 1, {1, 1, 1, 1, 0, 0}},     {2, 2, 6, 6, {6, 6, 1, 1, 0, 0}},
+    {2, 5, 20, 17, {2, 3, 3, 4, 1, 1}},  {1, 3, 18, 18, {16, 16, 2, 1, 8, 8}}, {2, 3, 40, 64, {2, 2, 2, 2, 0, 0}},
+    {1, 2, 2, 3, {3, 4, 5, 7, 1, 2}},    {2, 2, 6, 24, {2, 2, 2, 2, 0, 0}},    {1, 2, 5, 23, {2, 2, 2, 2, 0, 0}},
+    {1, 1, 3, 1300, {3, 3, 1, 1, 1, 1}}, {1, 1, 2, 1300, {2, 2, 2, 2, 0, 0}},  {1, 1, 60, 25, {2, 3, 1, 1, 1, 0}},
 };
 
 typedef struct pools {
@@ -84,11 +84,11 @@ static void mean_equals_plain_loops(void **state) {
     for (int variant = 0; variant < 4; variant++) {
       const shape *s = &shapes[i];
       pools p = prepare(s, variant & 1 ? EG_FLOAT64 : EG_FLOAT32, EG_UINT8, variant & 2);
-      double *mean = calloc((size_t)p.out->count, sizeof *mean), *mean_size = calloc((size_t)p.out->count, sizeof *mean);
+      double *mean = calloc((size_t)p.out->count, sizeof *mean),
+             *mean_size = calloc((size_t)p.out->count, sizeof *mean);
       double *grad = calloc((size_t)p.in->count, sizeof *grad), *size = calloc((size_t)p.in->count, sizeof *size);
       double share = 1.0 / (double)(s->how.kernel_h * s->how.kernel_w);
-      for (int64_t o = 0; o < p.out->count; o++)
-        FOR_EACH_PLACE(&p, s, o, tap, from) {
+      for (int64_t o = 0; o < p.out->count; o++) FOR_EACH_PLACE(&p, s, o, tap, from) {
           mean[o] += get(p.in, from) * share;
           mean_size[o] += fabs(get(p.in, from)) * share;
           grad[from] += get(p.grad_out, o) * share;
@@ -107,10 +107,13 @@ static void special_values(void **state) {
   static const struct {
     double in[4], out;
     int index;
-  } cases[] = {{{1, NAN, 5, NAN}, NAN, 3},  {{NAN, 2, 3, 4}, NAN, 0},
-               {{1, 2, 3, NAN}, NAN, 3},    {{7, 7, 7, 7}, 7, 0},
+  } cases[] = {{{1, NAN, 5, NAN}, NAN, 3},
+               {{NAN, 2, 3, 4}, NAN, 0},
+               {{1, 2, 3, NAN}, NAN, 3},
+               {{7, 7, 7, 7}, 7, 0},
                {{-INFINITY, -INFINITY, -INFINITY, -INFINITY}, -INFINITY, 0},
-               {{0, -0.0, 0, 0}, 0, 0},     {{1, 2, 2, 1}, 2, 1}};
+               {{0, -0.0, 0, 0}, 0, 0},
+               {{1, 2, 2, 1}, 2, 1}};
   for (size_t i = 0; i < COUNT(cases); i++)
     for (int wide = 0; wide < 2; wide++) { /* width 32: the loop over pairs in vectors; index int64: the general one */
       eg_tensor *in = fresh(EG_FLOAT32, 4, SIZES(1, 1, 2, 64)), *out, *index;
@@ -186,7 +189,8 @@ static void indices_are_distrusted(void **state) {
       mark(p.out);
       assert_fails(eg_maxpool2d_backward(p.grad_in, p.grad_out, p.index, &cases[i].s.how), EG_EINDEX,
                    "maxpool2d_backward: an index lies outside its plane: input (1, 1, 4, 4), window");
-      assert_fails(eg_maxpool2d_take(p.out, p.in, p.index, &cases[i].s.how), EG_EINDEX, "maxpool2d_take: an index lies");
+      assert_fails(eg_maxpool2d_take(p.out, p.in, p.index, &cases[i].s.how), EG_EINDEX,
+                   "maxpool2d_take: an index lies");
       assert_true(is_marked(p.grad_in) && is_marked(p.out));
       drop(&p);
     }
@@ -214,32 +218,40 @@ static void messages(void **state) {
   eg_tensor *out = eg_pool2d_new(in, &two, -1), *index = eg_pool2d_new(in, &two, EG_UINT8);
   eg_tensor *one = eg_pool2d_new(in, &large, -1), *bytes = eg_pool2d_new(in, &large, EG_UINT8);
   eg_tensor *integers = fresh(EG_INT64, 4, SIZES(2, 3, 20, 20)), *wide = eg_new_like(out, EG_FLOAT64);
-  eg_tensor *gaps = scattered(random_tensor(EG_FLOAT32, 4, out->size)), *empty = fresh(EG_FLOAT32, 4, SIZES(1, 1, 0, 4));
+  eg_tensor *gaps = scattered(random_tensor(EG_FLOAT32, 4, out->size)),
+            *empty = fresh(EG_FLOAT32, 4, SIZES(1, 1, 0, 4));
   mark(out), mark(index);
   static const struct {
     eg_pool how;
     eg_status status;
     const char *text;
-  } wrong[] = {
-      {{0, 2, 2, 2, 0, 0}, EG_EINVAL, "maxpool2d: window (0, 2) with stride (2, 2), expected at least 1"},
-      {{2, 2, 2, 0, 0, 0}, EG_EINVAL, "maxpool2d: window (2, 2) with stride (2, 0), expected at least 1"},
-      {{2, 2, 2, 2, 0, 2}, EG_EINVAL, "maxpool2d: padding is (0, 2), expected at least 0 and at most half of the window (2, 2)"},
-      {{2, 2, 2, 2, -1, 0}, EG_EINVAL, "maxpool2d: padding is (-1, 0), expected at least 0"},
-      {{25, 2, 2, 2, 2, 0}, EG_ESHAPE, "maxpool2d: window (25, 2) does not fit into the padded input: input (2, 3, 20, 20), padding (2, 0)"},
-      {{3, 3, 3, 3, 0, 0}, EG_ESHAPE, "maxpool2d: output has shape (2, 3, 10, 10), expected (2, 3, 6, 6)"}};
+  } wrong[] = {{{0, 2, 2, 2, 0, 0}, EG_EINVAL, "maxpool2d: window (0, 2) with stride (2, 2), expected at least 1"},
+               {{2, 2, 2, 0, 0, 0}, EG_EINVAL, "maxpool2d: window (2, 2) with stride (2, 0), expected at least 1"},
+               {{2, 2, 2, 2, 0, 2},
+                EG_EINVAL,
+                "maxpool2d: padding is (0, 2), expected at least 0 and at most half of the window (2, 2)"},
+               {{2, 2, 2, 2, -1, 0}, EG_EINVAL, "maxpool2d: padding is (-1, 0), expected at least 0"},
+               {{25, 2, 2, 2, 2, 0},
+                EG_ESHAPE,
+                "maxpool2d: window (25, 2) does not fit into the padded input: input (2, 3, 20, 20), padding (2, 0)"},
+               {{3, 3, 3, 3, 0, 0}, EG_ESHAPE, "maxpool2d: output has shape (2, 3, 10, 10), expected (2, 3, 6, 6)"}};
   for (size_t i = 0; i < COUNT(wrong); i++)
     assert_fails(eg_maxpool2d(out, index, in, &wrong[i].how), wrong[i].status, wrong[i].text);
   assert_null(eg_pool2d_new(empty, &(eg_pool){2, 2, 2, 2, 1, 1}, -1)); /* a window of nothing but padding */
-  assert_non_null(strstr(eg_error_message(), "pool2d: window (2, 2) does not fit into the padded input: input (1, 1, 0, 4)"));
+  assert_non_null(
+      strstr(eg_error_message(), "pool2d: window (2, 2) does not fit into the padded input: input (1, 1, 0, 4)"));
   assert_null(eg_pool2d_new(flat, &two, -1));
   assert_non_null(strstr(eg_error_message(), "pool2d: input has 2 dimensions, expected 4"));
   assert_fails(eg_maxpool2d(one, bytes, in, &large), EG_EDTYPE,
                "maxpool2d: a window of 20 x 20 has more than 256 places, too many for a uint8 index; use int64");
   assert_fails(eg_maxpool2d(out, index, integers, &two), EG_EDTYPE, "maxpool2d: input is (2, 3, 20, 20) int64");
-  assert_fails(eg_maxpool2d(wide, index, in, &two), EG_EDTYPE, "maxpool2d: output is (2, 3, 10, 10) float64, expected float32");
+  assert_fails(eg_maxpool2d(wide, index, in, &two), EG_EDTYPE,
+               "maxpool2d: output is (2, 3, 10, 10) float64, expected float32");
   assert_fails(eg_maxpool2d(gaps, index, in, &two), EG_EINVAL, "maxpool2d: output must be contiguous");
-  assert_fails(eg_maxpool2d(out, out, in, &two), EG_EDTYPE, "maxpool2d: index is (2, 3, 10, 10) float32, expected uint8 or int64");
-  assert_fails(eg_maxpool2d(out, bytes, in, &two), EG_ESHAPE, "maxpool2d: index has shape (2, 3, 1, 1), expected (2, 3, 10, 10)");
+  assert_fails(eg_maxpool2d(out, out, in, &two), EG_EDTYPE,
+               "maxpool2d: index is (2, 3, 10, 10) float32, expected uint8 or int64");
+  assert_fails(eg_maxpool2d(out, bytes, in, &two), EG_ESHAPE,
+               "maxpool2d: index has shape (2, 3, 1, 1), expected (2, 3, 10, 10)");
   assert_fails(eg_maxpool2d(out, NULL, in, &two), EG_ERELEASED, "maxpool2d: index was released");
   assert_fails(eg_maxpool2d(out, index, NULL, &two), EG_ERELEASED, "maxpool2d: input was released");
   assert_fails(eg_maxpool2d(NULL, index, in, &two), EG_ERELEASED, "maxpool2d: output was released");
