@@ -79,6 +79,15 @@ function core.options(who, given, allowed)
    return given
 end
 
+-- Returns value; raises unless it is a whole number of at least 1. `what` names it: "cl.task: limit".
+function core.whole(what, value)
+   if type(value) ~= "number" or value % 1 ~= 0 or value < 1 then
+      raise("%s must be a whole number of at least 1, got %s", what,
+         type(value) == "number" and tostring(value) or core.typename(value))
+   end
+   return value
+end
+
 -- The type of a value as users know it: "tensor" for tensors, else Lua's.
 function core.typename(value)
    if type(value) == "cdata" and core.Handle and ffi.istype(core.Handle, value) then return "tensor" end

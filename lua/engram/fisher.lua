@@ -109,20 +109,21 @@ end
 
 -- ---- the diagonal -----------------------------------------------------------------------------------------
 
-local function by_walk(model, parameters, x, labels, rule, stream, totals)
+local function by_walk(model, parameters, x, labels, options, totals)
    local logits = model(x)
    if logits:dim() ~= 2 then raise("fisher: the model must give (samples, classes), got %s", tensor.shape_text(logits)) end
-   for _, seed in ipairs(seeds(logits:detach(), labels, rule, stream)) do
+   for _, seed in ipairs(seeds(logits:detach(), labels, options.label, options.stream)) do
+      options.poll()
       for i, s in ipairs(fisher.squared_gradients(logits, seed, parameters)) do totals[i]:add_(s) end
    end
 end
 
 -- One backward a sample and class: any graph, slowly.
-local function by_sample(model, parameters, x, labels, rule, stream, totals)
+local function by_sample(model, parameters, x, labels, options, totals)
    for n = 1, #x do
-      local one = x:narrow(1, n, 1)
-      local logits = model(one)
-      for _, seed in ipairs(seeds(logits:detach(), labels:narrow(1, n, 1), rule, stream)) do
+      options.poll()
+      local logits = model(x:narrow(1, n, 1))
+      for _, seed in ipairs(seeds(logits:detach(), labels:narrow(1, n, 1), options.label, options.stream)) do
          local grads = autograd.grad(logits, parameters, { grad_outputs = seed, retain_graph = true, allow_unused = true })
          for i = 1, #parameters do
             if grads[i] then totals[i]:add_(grads[i]:square()) end
@@ -134,11 +135,11 @@ end
 local function add_batch(model, parameters, x, labels, options, totals)
    local before = autograd.set_enabled(true)
    local mark = options.stream and random.stream(options.stream).counter
-   local ok, message = pcall(by_walk, model, parameters, x, labels, options.label, options.stream, totals.batch)
+   local ok, message = pcall(by_walk, model, parameters, x, labels, options, totals)
    if not ok and tostring(message):find("fisher: ", 1, true) and not tostring(message):find("must give", 1, true) then
       if mark then random.stream(options.stream).counter = mark end
-      for _, t in ipairs(totals.batch) do t:zero_() end
-      ok, message = pcall(by_sample, model, parameters, x, labels, options.label, options.stream, totals.batch)
+      for _, t in ipairs(totals) do t:zero_() end
+      ok, message = pcall(by_sample, model, parameters, x, labels, options, totals)
    end
    autograd.set_enabled(before)
    if not ok then error(message, 0) end
@@ -146,29 +147,30 @@ end
 
 -- diagonal(model, dataset, {label = "exact", samples = all, batch_size = 100, stream = "fisher", poll = function}): the list of mean
 -- squared gradients, one tensor a parameter, in the order of model:parameters(). Taken in evaluation mode; the model's mode and
--- gradients are left as they were. The first `samples` of the data set are used. `poll` is called once a batch and may raise.
+-- gradients are left as they were. The first `samples` of the data set are used. `poll` is called for every walk and may raise.
 function fisher.diagonal(model, dataset, options)
    options = core.options("fisher.diagonal", options, { "label", "samples", "batch_size", "stream", "poll" })
    local rule = options.label or "exact"
    if not fisher.labels[rule] then
       raise("fisher.diagonal: label must be 'exact', 'sampled' or 'empirical', got '%s'", tostring(rule))
    end
+   local have = dataset:size()
+   if have == 0 then raise "fisher.diagonal: the data set has no items" end
+   local count = math.min(core.whole("fisher.diagonal: samples", options.samples or have), have)
+   local size = core.whole("fisher.diagonal: batch_size", options.batch_size or 100)
    local engram = require "engram"
    local parameters, totals = model:parameters(), {}
    for i, p in ipairs(parameters) do totals[i] = engram.zeros_like(p) end
-   local count = math.min(options.samples or dataset:size(), dataset:size())
-   local size = options.batch_size or 100
    local training = model.training
    model:eval()
-   local how = { label = rule, stream = options.stream or "fisher" }
+   local how = { label = rule, stream = options.stream or "fisher", poll = options.poll or function() end }
    local ok, message = pcall(function()
       for first = 1, count, size do
-         if options.poll then options.poll() end
          tensor.scope(function()
             local batch = {}
             for i, p in ipairs(parameters) do batch[i] = engram.zeros_like(p) end
             local x, labels = dataset:batch(engram.arange(first, math.min(first + size - 1, count)))
-            add_batch(model, parameters, x, labels, how, { batch = batch })
+            add_batch(model, parameters, x, labels, how, batch)
             for i = 1, #totals do totals[i]:add_(batch[i]) end
          end)
       end

@@ -142,7 +142,7 @@ try("a hyper-parameter out of range", { script = "engram.optim.SGD(engram.nn.Lin
 local function train(change)
    return ([[
       local model = engram.nn.Sequential{ engram.nn.Flatten(), engram.nn.Linear(784, 10) }
-      local options = { model = model, optimizer = engram.optim.SGD(model, { lr = 0.1 }), batch_size = 20,
+      local options = { model = model, optimizer = function(m) return engram.optim.SGD(m, { lr = 0.1 }) end, batch_size = 20,
          stream = engram.cl.stream{ engram.cl.task("glyphs/digits", { limit = 200, test_limit = 20 }) } }
       %s
       engram.cl.train(options)]]):format(change)
@@ -158,6 +158,13 @@ try("a model with too few outputs", {
    script = train "options.model = engram.nn.Sequential{ engram.nn.Flatten(), engram.nn.Linear(784, 3) }",
    says = "the model has 3 outputs, but the stream has 10 classes" })
 try("a model for other images", { script = train "options.model = engram.nn.Linear(3, 10)", says = "linear: input" })
+try("an optimizer of another model", { script = train "options.optimizer = engram.optim.SGD(engram.nn.Linear(784, 10))",
+   says = "cl.train: the optimizer moves none of the model's parameters" })
+try("an evaluation batch of nothing", { script = train "options.evaluate_batch_size = 0",
+   says = "evaluate_batch_size must be a whole number of at least 1, got 0" })
+try("a task where a stream should be", { script = train "options.stream = options.stream[1]", says = "make it with cl.stream" })
+try("a method that was not made", { script = train "options.method = engram.cl.methods.EWC",
+   says = "method must be a method or a list of methods" })
 try("an unknown method", { script = train "options.method = engram.cl.methods.EWCC()",
    says = "cl.methods: no method named 'EWCC', did you mean 'EWC'?" })
 try("an unknown option of a method", { script = train "options.method = engram.cl.methods.EWC{ lamda = 3 }",

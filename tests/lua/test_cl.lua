@@ -51,6 +51,32 @@ t.test("evaluating more often does not change the weights", function()
    t.expect(train{ evaluate = "never" }.hash):equals(plain)
 end)
 
+t.test("evaluating with training's modes leaves batch norm's running figures alone", function()
+   local function normed() return nn.Sequential{ nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(8, 3) } end
+   local plain = train{ model = normed }.hash
+   t.expect(train{ model = normed, protocol = "published" }.hash):equals(plain)
+   t.expect(train{ model = normed, protocol = "both" }.hash):equals(plain)
+end)
+
+t.test("losses: a mean every 100 steps, and of the rest at the end of a task", function()
+   local list = {}
+   local run = train{ batch_size = 1, on_step = function(s) list[s.step] = s.loss end }
+   local steps = {}
+   for i, note in ipairs(run.losses) do steps[i] = note.step end
+   t.expect(steps):equals{ 100, 120, 180 }
+   local sum = 0
+   for step = 101, 120 do sum = sum + list[step] end
+   t.expect(run.losses[2].loss):close_to(sum / 20, 1e-12)
+end)
+
+t.test("bytes by slot and by a method's state", function()
+   local run = train{ optimizer = function(m) return optim.Adam(m) end, method = cl.methods.EWC{ lambda = 1 } }
+   t.expect(run.bytes.slots.first):equals(run.bytes.weights)
+   t.expect(run.bytes.method_state["EWC.anchor"]):equals(2 * run.bytes.weights)
+   t.expect(run.bytes.state):equals(run.bytes.optimizer + run.bytes.method)
+   t.expect(run.bytes.tracking):equals(2 * run.bytes.weights / 4)              -- a byte a weight and task
+end)
+
 t.test("file order is kept without shuffling", function()
    local seen = {}
    local set = first
@@ -73,6 +99,17 @@ t.test("hooks are called in their order, and a loss term counts", function()
    t.expect(calls):equals{ "begin", "task_begin 1", "gradients", "after_step", "task_end 1", "task_begin 2", "task_end 2" }
    local shrunk = train{ method = { cl.methods.Spy{ weight = 1 } } }
    t.expect(shrunk.model:parameters()[1]:norm():item() < 0.5 * plain.model:parameters()[1]:norm():item()):is_true()
+end)
+
+t.test("declared state is allocated anew for each training", function()
+   local sums = {}
+   cl.methods.register{ name = "Summing", state = { total = "parameters" },
+      gradients = function(self) self.total[1]:add_(1) end,
+      task_end = function(self) sums[#sums + 1] = self.total[1]:max():item() end }
+   local method = cl.methods.Summing{}
+   t.expect(train{ method = method }.bytes.method):equals(train().bytes.weights)
+   train{ method = method }
+   t.expect(sums):equals{ 8, 12, 8, 12 }
 end)
 
 t.test("schedules see task, epoch and step", function()
@@ -105,6 +142,37 @@ t.test("gradients from a step do not pile up: live tensors are flat", function()
    t.expect(engram.memory().tensors <= before):is_true()
 end)
 
+t.test("the summary of a run names optimizer, methods and settings; what is not defined is null", function()
+   local folder = t.temporary_folder()
+   t.write(folder .. "/still.lua", [[
+      local engram = require "engram"
+      local cl, nn, optim = engram.cl, engram.nn, engram.optim
+      local few = { limit = 64, test_limit = 10 }
+      local tasks = { cl.task("glyphs/digits", few), cl.task("glyphs/garments", few) }
+      cl.train{ model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 10) } end, stream = cl.stream(tasks), seed = 7,
+         optimizer = function(model) return optim.SGD(model, { lr = function(s) return s.task - 1 end }) end,
+         method = cl.methods.EWC{ lambda = 3 }, name = "still" }]])
+   local line = "cd %s && engram run --quiet --name it still.lua && mv runs/still/*-it-*/still/* ."
+   local code, _, err = t.command(line:format(t.quote(folder)))
+   if code ~= 0 then error(err, 0) end
+   local summary = engram.json.load(folder .. "/summary.json")
+   t.expect(summary.complete):is_true()
+   t.expect(summary.optimizer.name):equals "SGD"
+   t.expect(summary.optimizer.hyper.nesterov):is_false()
+   t.expect(summary.methods[1].name):equals "EWC"
+   t.expect(summary.methods[1].hyper.lambda):equals(3)
+   t.expect(summary.seed):equals(7)
+   t.expect(summary.metrics.update_density):close_to({ 0, 1 }, 0.01)
+   t.expect(rawequal(summary.metrics.update_overlap[1][1], engram.json.null)):is_true()
+   t.expect(summary.metrics.update_overlap[2][2]):equals(1)
+   local rows = 0
+   for line in io.lines(folder .. "/metrics.jsonl") do
+      engram.json.decode(line)
+      rows = rows + 1
+   end
+   t.expect(rows):equals(4)                                      -- a loss and the accuracies of each task
+end)
+
 -- ---- errors -----------------------------------------------------------------------------------------------
 
 t.test("NaN stops with the step and the optimizer", function()
@@ -115,6 +183,52 @@ end)
 t.test("too few outputs are an error before training", function()
    local wide = cl.stream{ cl.task(tiny(3, 7)) }
    t.expect(function() train{ stream = wide } end):raises "the model has 3 outputs, but the stream has 7 classes"
+end)
+
+t.test("a loss of minus infinity is no progress", function()
+   t.expect(function() train{ loss = function(x) return x:sum() * 0 - math.huge end } end):raises "the loss is infinite at step 1"
+end)
+
+t.test("arguments of the wrong kind", function()
+   t.expect(function() train{ model = 3, optimizer = optim.SGD(make_model()) } end):raises "model must be a module"
+   t.expect(function() train{ optimizer = "SGD" } end):raises "optimizer must be an optimizer"
+   t.expect(function() train{ stream = cl.task(first) } end):raises "make it with cl.stream"
+   t.expect(function() train{ method = cl.methods.EWC } end):raises "method must be a method or a list of methods"
+   t.expect(function() train{ method = { "EWC" } } end):raises "method must be a method or a list of methods"
+   t.expect(function() train{ loss = 3 } end):raises "loss must be a function"
+   t.expect(function() train{ shuffle = "no" } end):raises "shuffle must be a boolean"
+   t.expect(function() train{ evaluate_batch_size = 0 } end):raises "evaluate_batch_size must be a whole number"
+   t.expect(function() train{ drop_last = true, batch_size = 100 } end):raises "drop_last leaves none"
+   t.expect(function() cl.stream(cl.task(first)) end):raises "put it in a table"
+   t.expect(function() cl.task(first, { limit = "3" }) end):raises "limit must be a whole number of at least 1, got string"
+   t.expect(function() cl.task(first, { test_limit = 0 }) end):raises "test_limit must be a whole number"
+   t.expect(function() cl.task{ train = 3 } end):raises "no items"
+end)
+
+t.test("the optimizer of another model would train nothing", function()
+   t.expect(function() train{ model = make_model(), optimizer = optim.SGD(make_model()) } end):raises "moves none of the model's parameters"
+end)
+
+t.test("methods: misspelled hooks and unknown kinds of state", function()
+   t.expect(function() cl.methods.register{ name = "M", taskend = print } end):raises "did you mean 'task_end'?"
+   t.expect(function() cl.methods.register{ name = "M", state = { a = "task" } } end):raises "must be 'parameters' or 'tasks'"
+   t.expect(function() cl.methods.register{ name = "EWC" } end):raises "registered already"
+   t.expect(function() cl.methods.EWC{ lambda = 0 / 0 } end):raises "not a number"
+   t.expect(function() cl.methods.EWC{ samples = 1.5 } end):raises "expected a whole number"
+   t.expect(function() cl.methods.EWC(3) end):raises "options must be a table"
+end)
+
+t.test("outputs are checked before a method begins its work", function()
+   local begun = false
+   cl.methods.register{ name = "Beginner", begin = function() begun = true end }
+   t.expect(function() train{ stream = cl.stream{ cl.task(tiny(8, 7)) }, method = cl.methods.Beginner{} } end):raises "3 outputs"
+   t.expect(begun):is_false()
+end)
+
+t.test("a data set given as itself is normalised too", function()
+   local task = cl.task(first, { mean = 0.5, deviation = 2 })
+   local x, y = (first:batch{ 1, 2 } - 0.5) / 2, task.train:batch{ 1, 2 }
+   t.expect(y):close_to(x, 1e-6)
 end)
 
 t.test("unknown and missing options", function()

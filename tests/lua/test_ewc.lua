@@ -92,6 +92,16 @@ t.test("the Fisher is taken in evaluation mode and leaves training mode and grad
    for i in ipairs(a) do t.expect(a[i]):close_to(b[i], 1e-5) end
 end)
 
+t.test("the Fisher polls at every walk, so that Ctrl-C need not wait for a batch", function()
+   local polls = 0
+   engram.fisher.diagonal(make_model(), first, { poll = function() polls = polls + 1 end })
+   t.expect(polls):equals(3)                                     -- a walk a class
+   t.expect(function() engram.fisher.diagonal(make_model(), first, { poll = function() error("interrupted", 0) end }) end)
+      :raises "interrupted"
+   t.expect(function() engram.fisher.diagonal(make_model(), first, { batch_size = 0 }) end):raises "batch_size must be a whole number"
+   t.expect(function() engram.fisher.diagonal(make_model(), first, { samples = 0.5 }) end):raises "samples must be a whole number"
+end)
+
 t.test("bytes: an anchor and an importance a task, or one of each online", function()
    local separate = train{ method = cl.methods.EWC{ lambda = 1 } }
    local online = train{ method = cl.methods.EWC{ lambda = 1, mode = "online" } }

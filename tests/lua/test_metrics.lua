@@ -84,6 +84,7 @@ t.test("accuracy counts the largest output, in any batch size, and leaves mode a
    metrics.accuracy(model, set, { training = true })
    t.expect(engram.random.stream("dropout").counter == before):is_true()
    t.expect(model.training):is_true()
+   t.expect(function() metrics.accuracy(model, set, { batch_size = 0 }) end):raises "batch_size must be a whole number"
 end)
 
 t.done()

@@ -149,6 +149,7 @@ function Tracker:overlaps()
    return matrix
 end
 
+-- Bytes of what the tracker holds: the masks of all tasks, and during a task the weights that it began with.
 function Tracker:bytes()
    local total = 0
    for _, list in ipairs{ self.before or {}, unpack(self.masks) } do
@@ -159,17 +160,31 @@ end
 
 -- ---- accuracy of a model ----------------------------------------------------------------------------------
 
+-- Copies of the model's buffers, and what puts them back.
+local function copy_buffers(model)
+   local list = {}
+   for _, buffer in model:named_buffers() do list[#list + 1] = { buffer, buffer:clone():keep() } end
+   return list
+end
+
+local function restore_buffers(list)
+   for _, pair in ipairs(list) do
+      pair[1]:copy_(pair[2])
+      pair[2]:release()
+   end
+end
+
 -- accuracy(model, dataset, {training = false, batch_size = 200, poll = function}): percent of items whose largest output is the
--- label. training = true leaves dropout on (the published protocol); the stream "dropout" is set back afterwards, so that
--- evaluating does not change training.
+-- label. training = true leaves dropout on (the published protocol); the stream "dropout" and the buffers (batch norm's running
+-- figures) are set back afterwards, so that evaluating does not change training.
 function metrics.accuracy(model, dataset, options)
    options = core.options("metrics.accuracy", options, { "training", "batch_size", "poll" })
    local engram = require "engram"
-   local batch_size, size = options.batch_size or 200, dataset:size()
+   local batch_size, size = core.whole("metrics.accuracy: batch_size", options.batch_size or 200), dataset:size()
    if size == 0 then return nil, "there are no items" end
    local before, right = model.training, 0
    local dropout = require "engram.random".stream "dropout"
-   local counter = dropout.counter
+   local counter, buffers = dropout.counter, copy_buffers(model)
    model:train(options.training or false)
    local function add(first)
       local x, y = dataset:batch(engram.arange(first, math.min(first + batch_size - 1, size)))
@@ -183,6 +198,7 @@ function metrics.accuracy(model, dataset, options)
    end)
    model:train(before)
    dropout.counter = counter
+   restore_buffers(buffers)
    if not ok then error(message, 0) end
    return 100 * right / size
 end

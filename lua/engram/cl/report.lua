@@ -1,4 +1,6 @@
 -- cl/report.lua: what a training tells while it runs: the progress line, and the files of its run's folder where there is one.
+local json = require "engram.json"
+local random = require "engram.random"
 local progress = require "engram.run.progress"
 local run = require "engram.run"
 local schedule = require "engram.schedule"
@@ -42,21 +44,43 @@ function Report:accuracies(t, row, event)
    end
 end
 
-local function plain(result)
+-- Name and settings of an optimizer or method; schedules in words.
+local function described(object)
    local hyper = {}
-   for key, value in pairs(result.optimizer.hyper) do
-      hyper[key] = type(value) ~= "function" and type(value) ~= "table" and value or schedule.describe(value)
+   for key, value in pairs(object.hyper) do
+      if schedule.is_schedule(value) then value = schedule.describe(value) end
+      hyper[key] = value
    end
-   return { name = result.name, accuracy = { unpack(result.accuracy) }, tasks = result.accuracy.names, published = result.published,
-      metrics = result.metrics, bytes = result.bytes, steps = result.steps, seconds = result.seconds, weights_sha256 = result.hash,
-      stream_sha256 = result.stream_hash, optimizer = { name = result.optimizer.name, hyper = hyper } }
+   return { name = object.description.name, hyper = hyper }
+end
+
+-- A square matrix with what is not defined as null.
+local function grid(matrix)
+   local rows = json.array{}
+   for k = 1, #matrix do
+      rows[k] = json.array{}
+      for l = 1, #matrix do rows[k][l] = matrix[k][l] or json.null end
+   end
+   return rows
+end
+
+-- What summary.json holds.
+local function plain(t, result)
+   local found, methods = {}, json.array{}
+   for key, value in pairs(result.metrics) do found[key] = value end
+   found.update_overlap = grid(found.update_overlap)
+   for i, method in ipairs(t.methods) do methods[i] = described(method) end
+   return { name = result.name, accuracy = json.array{ unpack(result.accuracy) }, tasks = result.accuracy.names,
+      published = result.published, metrics = found, bytes = result.bytes, steps = result.steps, seconds = result.seconds,
+      weights_sha256 = result.hash, stream_sha256 = result.stream_hash, optimizer = described(result.optimizer), methods = methods,
+      batch_size = t.batch_size, seed = random.seed(), shuffle = t.shuffle, protocol = t.protocol }
 end
 
 -- Ends the line; writes the summary and the weights, also of a training that was cut short.
-function Report:finish(result, complete)
+function Report:finish(t, result, complete)
    self.line:finish()
    if not self.folder then return end
-   local summary = plain(result)
+   local summary = plain(t, result)
    summary.complete = complete
    self.folder:write("accuracy.csv", result.accuracy:csv())
    self.folder:write_json("summary.json", summary)

@@ -5,6 +5,10 @@ local C, raise = core.C, core.raise
 
 local stream = {}
 
+local function is_data_set(value)
+   return type(value) == "table" and value.images ~= nil and value.labels ~= nil and type(value.batch) == "function"
+end
+
 -- task(name or set [, {epochs = 1, limit =, test_limit =, name =}]): one experience. `name` is a data set by name, a set
 -- { train =, test = } or a single data set (trained and tested on). limit: the first so many training items.
 function stream.task(source, options)
@@ -14,14 +18,15 @@ function stream.task(source, options)
    if type(source) == "string" then set = data.load(source, { mean = options.mean, deviation = options.deviation }) end
    if type(set) ~= "table" then raise("cl.task: expected the name of a data set or a data set, got %s", core.typename(set)) end
    local train, test = set.train or set, set.test or set
-   if not (train.batch and train.labels and test.batch) then raise "cl.task: the data set has no items to train and test on" end
-   local epochs = options.epochs or 1
-   if type(epochs) ~= "number" or epochs % 1 ~= 0 or epochs < 1 then
-      raise("cl.task: epochs must be a whole number of at least 1, got %s", tostring(epochs))
+   if not (is_data_set(train) and is_data_set(test)) then raise "cl.task: the data set has no items to train and test on" end
+   if set == source and (options.mean or options.deviation) then
+      train, test = train:normalize(options.mean or 0, options.deviation or 1), test:normalize(options.mean or 0, options.deviation or 1)
    end
-   if options.limit then train = train:take(math.min(options.limit, train:size())) end
-   if options.test_limit then test = test:take(math.min(options.test_limit, test:size())) end
+   if options.limit ~= nil then train = train:take(core.whole("cl.task: limit", options.limit)) end
+   if options.test_limit ~= nil then test = test:take(core.whole("cl.task: test_limit", options.test_limit)) end
+   local epochs = core.whole("cl.task: epochs", options.epochs or 1)
    if train:size() == 0 then raise "cl.task: there are no training items" end
+   if test:size() == 0 then raise "cl.task: there are no test items" end
    return { name = options.name or set.name or "task", train = train, test = test, epochs = epochs, classes = train.classes,
       source = set.source }
 end
@@ -39,6 +44,8 @@ end
 
 -- stream{ task, task, ..., scenario = "domain" }: the tasks in order. In the domain scenario all share one head.
 function stream.new(list)
+   if type(list) ~= "table" then raise("cl.stream: expected a table of tasks, got %s", core.typename(list)) end
+   if is_data_set(list.train) then raise "cl.stream: this is one task; put it in a table: cl.stream{ task }" end
    local self = setmetatable({ scenario = list.scenario or "domain" }, Stream)
    for key in pairs(list) do
       if type(key) ~= "number" and key ~= "scenario" then
@@ -51,9 +58,11 @@ function stream.new(list)
    if #list == 0 then raise "cl.stream: expected at least one task" end
    for i, task in ipairs(list) do
       if type(task) ~= "table" or not task.train then raise("cl.stream: item %d is no task; make it with cl.task", i) end
-      if item_shape(task.train) ~= item_shape(list[1].train) then
-         raise("cl.stream: items differ in shape: %s in '%s', %s in '%s'", item_shape(list[1].train), list[1].name,
-            item_shape(task.train), task.name)
+      for _, set in ipairs{ task.train, task.test } do
+         if item_shape(set) ~= item_shape(list[1].train) then
+            raise("cl.stream: items differ in shape: %s in '%s', %s in '%s'", item_shape(list[1].train), list[1].name, item_shape(set),
+               task.name)
+         end
       end
       self[i] = { label = i }
       for key, value in pairs(task) do self[i][key] = value end
@@ -62,6 +71,8 @@ function stream.new(list)
    for _, task in ipairs(self) do self.classes = math.max(self.classes, task.classes, task.test.classes or 0) end
    return self
 end
+
+function stream.is_stream(value) return getmetatable(value) == Stream end
 
 -- SHA-256 over the items, labels and settings of every task: equal when two people train on the same bits.
 function Stream:hash()

@@ -6,39 +6,9 @@ local core = require "engram.core"
 local tensor = require "engram.tensor"
 local random = require "engram.random"
 local metrics = require "engram.cl.metrics"
+local options = require "engram.cl.options"
 local report = require "engram.cl.report"
 local C, raise = core.C, core.raise
-
-local OPTIONS = { "model", "stream", "optimizer", "method", "batch_size", "seed", "evaluate", "protocol", "shuffle", "loss", "name",
-   "on_step", "evaluate_batch_size", "drop_last" }
-
--- ---- options ----------------------------------------------------------------------------------------------
-
-local function choice(name, value, choices)
-   for _, c in ipairs(choices) do
-      if value == c then return value end
-   end
-   raise("cl.train: %s = '%s' is not one of %s%s", name, tostring(value), table.concat(choices, ", "),
-      require "engram.suggest".hint(value, choices))
-end
-
-local function list_of_methods(given)
-   if given == nil then return {} end
-   if given.description then return { given } end
-   return given
-end
-
-local function check_options(options)
-   core.options("cl.train", options, OPTIONS)
-   for _, name in ipairs{ "model", "stream", "optimizer" } do
-      if options[name] == nil then raise("cl.train: %s is missing", name) end
-   end
-   local batch_size = options.batch_size or 32
-   if type(batch_size) ~= "number" or batch_size % 1 ~= 0 or batch_size < 1 then
-      raise("cl.train: batch_size must be a whole number of at least 1, got %s", tostring(batch_size))
-   end
-   return batch_size
-end
 
 -- ---- the state of a training ------------------------------------------------------------------------------
 
@@ -46,23 +16,20 @@ local function poll()
    if core.interrupted() then error("interrupted", 0) end
 end
 
--- A model and an optimizer may be given as functions: model() and optimizer(model); methods can then make a model of their own.
-local function begin(options)
-   local batch_size = check_options(options)
-   if options.seed then random.seed(options.seed) end
-   local make_model = type(options.model) == "function" and options.model or nil
-   local model = make_model and make_model() or options.model
-   local optimizer = type(options.optimizer) == "function" and options.optimizer(model) or options.optimizer
-   local t = { model = model, make_model = make_model, parameters = model:parameters(), optimizer = optimizer,
-      stream = options.stream, methods = list_of_methods(options.method), batch_size = batch_size,
-      shuffle = options.shuffle ~= false, loss_function = options.loss or require "engram.nn".cross_entropy,
-      protocol = choice("protocol", options.protocol or "test", { "test", "published", "both" }),
-      evaluate = choice("evaluate", options.evaluate or "task", { "task", "epoch", "never" }),
-      on_step = options.on_step, drop_last = options.drop_last or false, evaluate_batch_size = options.evaluate_batch_size,
-      name = options.name, task = 0, epoch = 0, step = 0, step_in_task = 0, poll = poll, losses = {} }
-   t.total_steps = 0
+local function begin(given)
+   local t = options.check(given)
+   if t.seed then random.seed(t.seed) end
+   t.model, t.optimizer, t.make_model = options.make(given)
+   t.parameters, t.poll, t.losses, t.total_steps = t.model:parameters(), poll, {}, 0
+   t.task, t.epoch, t.step, t.step_in_task, t.loss_sum, t.loss_count = 0, 0, 0, 0, 0, 0
    for _, experience in ipairs(t.stream) do
-      t.total_steps = t.total_steps + experience.epochs * math.ceil(experience.train:size() / batch_size)
+      local steps = experience.train:size() / t.batch_size
+      steps = t.drop_last and math.floor(steps) or math.ceil(steps)
+      if steps == 0 then
+         raise("cl.train: task '%s' has %d items, less than a batch of %d, and drop_last leaves none of them", experience.name,
+            experience.train:size(), t.batch_size)
+      end
+      t.total_steps = t.total_steps + experience.epochs * steps
    end
    return t
 end
@@ -107,7 +74,7 @@ local function one_step(t)
    t.logits = t.model(t.x)
    local loss = t.loss_function(t.logits, t.y)
    t.loss = loss:item()
-   if t.loss ~= t.loss or t.loss == math.huge then diverged(t, t.loss) end
+   if t.loss - t.loss ~= 0 then diverged(t, t.loss) end
    add_terms(t, loss):backward()
    hook(t, "gradients")
    t.optimizer:step(t)
@@ -148,17 +115,21 @@ end
 
 local REPORT_EVERY = 100                              -- steps between two lines of metrics.jsonl
 
+-- Notes the mean loss since the last note.
+local function note_loss(t)
+   if t.loss_count == 0 then return end
+   local loss = t.loss_sum / t.loss_count
+   t.losses[#t.losses + 1] = { step = t.step, loss = loss }
+   t.out:losses(t, loss)
+   t.loss_sum, t.loss_count = 0, 0
+end
+
 local function epoch(t)
    t.epoch = t.epoch + 1
-   local sum, count = 0, 0
    while advance(t) do
-      sum, count = sum + t.loss, count + 1
+      t.loss_sum, t.loss_count = t.loss_sum + t.loss, t.loss_count + 1
       t.out:step(t)
-      if t.step % REPORT_EVERY == 0 then
-         t.losses[#t.losses + 1] = { step = t.step, loss = sum / count }
-         t.out:losses(t, sum / count)
-         sum, count = 0, 0
-      end
+      if t.step % REPORT_EVERY == 0 then note_loss(t) end
       poll()
    end
    if t.evaluate == "epoch" then t.out:accuracies(t, evaluate(t, "test"), "epoch") end
@@ -176,6 +147,7 @@ local function task(t, k)
    t.tracker:task_begin()
    hook(t, "task_begin")
    for _ = 1, t.experience.epochs do epoch(t) end
+   note_loss(t)
    t.tracker:task_end()
    t.step_density[k] = t.weights > 0 and t.moved / t.weights or 0
    hook(t, "task_end")
@@ -188,10 +160,16 @@ end
 
 -- ---- the result -------------------------------------------------------------------------------------------
 
+-- Bytes of every part; slots and method_state tell the optimizer's and the methods' by name.
 local function bytes_of(t)
-   local bytes = { weights = 0, optimizer = (t.optimizer:bytes()), method = 0, data = 0 }
+   local bytes = { weights = 0, method = 0, method_state = {}, data = 0, tracking = t.tracker:bytes() }
+   bytes.optimizer, bytes.slots = t.optimizer:bytes()
    for _, p in ipairs(t.parameters) do bytes.weights = bytes.weights + p:bytes() end
-   for _, method in ipairs(t.methods) do bytes.method = bytes.method + method:bytes() end
+   for _, method in ipairs(t.methods) do
+      local total, by_name = method:bytes()
+      bytes.method = bytes.method + total
+      for name, n in pairs(by_name) do bytes.method_state[method.description.name .. "." .. name] = n end
+   end
    for _, experience in ipairs(t.stream) do
       for _, set in ipairs{ experience.train, experience.test } do bytes.data = bytes.data + set.images:bytes() + set.labels:bytes() end
    end
@@ -209,17 +187,17 @@ local function result_of(t)
 end
 
 local function train_all(t)
-   hook(t, "begin")
    check_outputs(t)
+   for _, method in ipairs(t.methods) do method:allocate(t.parameters) end
+   hook(t, "begin")
    for k = 1, #t.stream do task(t, k) end
    if t.protocol == "both" then t.published = evaluate(t, "published") end
 end
 
 -- train{ model =, stream =, optimizer =, ... } -> { accuracy, metrics, bytes, steps, losses, seconds, hash, stream_hash, model,
 -- optimizer, folder }; options and fields are told in docs/training.md. Raises when the loss is no longer finite.
-return function(options)
-   if type(options) ~= "table" then raise("cl.train: expected a table of options, got %s", core.typename(options)) end
-   local t = begin(options)
+return function(given)
+   local t = begin(given)
    local names = {}
    for i, experience in ipairs(t.stream) do names[i] = experience.name end
    t.accuracy, t.step_density, t.tracker = metrics.matrix(names), {}, metrics.tracker(t.parameters)
@@ -228,7 +206,7 @@ return function(options)
    local ok, message = pcall(train_all, t)
    C.eg_interrupt_trap(0)
    local result = result_of(t)
-   t.out:finish(result, ok)
+   t.out:finish(t, result, ok)
    if not ok then error(message, 0) end
    return result
 end

@@ -48,7 +48,7 @@ return {
    hyper = {
       lambda = { default = 100, min = 0, doc = "weight of the penalty" },
       fisher = { default = "exact", choices = { "exact", "sampled", "empirical" }, doc = "whose label counts" },
-      samples = { default = 0, min = 0, doc = "items of the task to estimate on; 0: all" },
+      samples = { default = 0, min = 0, whole = true, doc = "items of the task to estimate on; 0: all" },
       mode = { default = "separate", choices = { "separate", "online" }, doc = "a penalty a task, or one with summed importances" },
       convention = { default = "sound", choices = { "sound", "classp-repository" }, doc = "whose formula" },
       scout_lr = { default = 0.25, min = 0, doc = "classp-repository: step size of the model of its own" },
@@ -56,7 +56,6 @@ return {
    state = { importance = "tasks", anchor = "tasks" },
 
    begin = function(self, t)
-      self.importance, self.anchor = {}, {}
       if self.hyper.convention == "classp-repository" then
          if not t.make_model then
             core.raise "EWC: convention 'classp-repository' trains a model of its own: give cl.train{ model = function() ... end }"

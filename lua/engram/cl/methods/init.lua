@@ -1,8 +1,9 @@
 -- cl/methods/init.lua: the registry of methods. A method hooks into training; it combines with any optimizer and any other method.
 --
--- A description: { name, doc, source, hyper = as an optimizer's, state = { anchor = "parameters" or "task" }, hooks... }. Hooks are
+-- A description: { name, doc, source, hyper = as an optimizer's, state = { anchor = "parameters" or "tasks" }, hooks... }. Hooks are
 -- called with (self, t): begin, task_begin, loss (returns a term or nil), gradients (edits .grad), after_step, task_end. State lives
--- in self under its declared names: "parameters", a list of one tensor a parameter; "tasks", a list of such lists.
+-- in self under its declared names, made anew when a training begins: "parameters", a list of one tensor of zeros a parameter;
+-- "tasks", an empty list for such lists.
 local core = require "engram.core"
 local tensor = require "engram.tensor"
 local suggest = require "engram.suggest"
@@ -27,9 +28,32 @@ function Method:bytes()
    return total, by_name
 end
 
+-- Makes the declared state anew.
+function Method:allocate(parameters)
+   for name, kind in pairs(self.description.state or {}) do
+      local list = {}
+      for i, p in ipairs(kind == "parameters" and parameters or {}) do list[i] = tensor.like(p):zero_():keep() end
+      self[name] = list
+   end
+end
+
+local FIELDS = { "name", "doc", "source", "hyper", "state", "begin", "task_begin", "loss", "gradients", "after_step", "task_end" }
+
+-- A misspelled hook would never be called, so unknown fields are refused.
+local function check(description)
+   core.options("cl.methods.register", description, FIELDS)
+   if type(description.name) ~= "string" then raise "cl.methods.register: a method needs a name" end
+   for name, kind in pairs(description.state or {}) do
+      if kind ~= "parameters" and kind ~= "tasks" then
+         raise("cl.methods.register: %s: state.%s must be 'parameters' or 'tasks', got '%s'", description.name, name, tostring(kind))
+      end
+   end
+end
+
 local function check_hyper(who, description, options)
    local hyper = {}
    for key, about in pairs(description.hyper or {}) do hyper[key] = about.default end
+   if options ~= nil and type(options) ~= "table" then raise("%s: options must be a table, got %s", who, core.typename(options)) end
    for key, value in pairs(options or {}) do
       local about = (description.hyper or {})[key]
       if not about then raise("%s: unknown option '%s'%s", who, tostring(key), suggest.hint(key, description.hyper or {})) end
@@ -41,6 +65,8 @@ local function check_hyper(who, description, options)
       end
       local wanted = about.type or type(about.default)
       if type(value) ~= wanted then raise("%s: %s must be a %s, got %s", who, key, wanted, core.typename(value)) end
+      if value ~= value then raise("%s: %s is not a number (NaN)", who, key) end
+      if about.whole and value % 1 ~= 0 then raise("%s: %s = %g, expected a whole number", who, key, value) end
       if about.min and value < about.min then raise("%s: %s = %g, expected at least %g", who, key, value, about.min) end
       hyper[key] = value
    end
@@ -49,8 +75,8 @@ end
 
 -- register(description): makes cl.methods.NAME(options).
 function methods.register(description)
+   check(description)
    local name = description.name
-   if type(name) ~= "string" then raise "cl.methods.register: a method needs a name" end
    if registry[name] then raise("cl.methods.register: a method named '%s' is registered already", name) end
    registry[name] = description
    names[#names + 1] = name

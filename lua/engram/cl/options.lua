@@ -1,0 +1,90 @@
+-- cl/options.lua: what cl.train is given, checked before anything is made or trained.
+local core = require "engram.core"
+local suggest = require "engram.suggest"
+local stream = require "engram.cl.stream"
+local raise = core.raise
+
+local NAMES = { "model", "stream", "optimizer", "method", "batch_size", "seed", "evaluate", "protocol", "shuffle", "loss", "name",
+   "on_step", "evaluate_batch_size", "drop_last" }
+
+local function is_module(value) return require "engram.nn".is_module(value) end
+
+local function is_optimizer(value) return getmetatable(value) == require "engram.optim.optimizer".Optimizer end
+
+local function is_method(value) return type(value) == "table" and type(value.description) == "table" end
+
+local function choice(name, value, choices)
+   for _, c in ipairs(choices) do
+      if value == c then return value end
+   end
+   raise("cl.train: %s = '%s' is not one of %s%s", name, tostring(value), table.concat(choices, ", "), suggest.hint(value, choices))
+end
+
+local function of_type(name, value, wanted)
+   if value ~= nil and type(value) ~= wanted then raise("cl.train: %s must be a %s, got %s", name, wanted, core.typename(value)) end
+   return value
+end
+
+local function method_list(given)
+   if given == nil then return {} end
+   local list = is_method(given) and { given } or given
+   local fits = type(list) == "table" and (#list > 0 or next(list) == nil)
+   for _, method in ipairs(fits and list or {}) do fits = fits and is_method(method) end
+   if not fits then raise("cl.train: method must be a method or a list of methods, as cl.methods.EWC{ lambda = 100 } makes them") end
+   return list
+end
+
+local function loss_function(given)
+   if given == nil then return require "engram.nn".cross_entropy end
+   if type(given) ~= "function" and not is_module(given) then
+      raise("cl.train: loss must be a function of logits and labels, got %s", core.typename(given))
+   end
+   return given
+end
+
+-- The optimizer must move the model: one of another model would train nothing, silently.
+local function check_target(model, optimizer)
+   local own = {}
+   for _, p in ipairs(model:parameters()) do own[p] = true end
+   for _, p in ipairs(optimizer.parameters) do
+      if own[p] then return end
+   end
+   raise "cl.train: the optimizer moves none of the model's parameters: make it from this model, or give optimizer = function(model)"
+end
+
+local options = {}
+
+-- check(given): the options with their defaults; raises for one that is unknown, missing or of the wrong kind.
+function options.check(given)
+   if type(given) ~= "table" then raise("cl.train: expected a table of options, got %s", core.typename(given)) end
+   core.options("cl.train", given, NAMES)
+   for _, name in ipairs{ "model", "stream", "optimizer" } do
+      if given[name] == nil then raise("cl.train: %s is missing", name) end
+   end
+   if not stream.is_stream(given.stream) then raise("cl.train: stream is none: make it with cl.stream{ cl.task(...), ... }") end
+   return {
+      stream = given.stream, methods = method_list(given.method), seed = given.seed,
+      batch_size = core.whole("cl.train: batch_size", given.batch_size or 32),
+      evaluate_batch_size = core.whole("cl.train: evaluate_batch_size", given.evaluate_batch_size or 200),
+      shuffle = of_type("shuffle", given.shuffle, "boolean") ~= false, drop_last = of_type("drop_last", given.drop_last, "boolean") or false,
+      loss_function = loss_function(given.loss), on_step = of_type("on_step", given.on_step, "function"),
+      protocol = choice("protocol", given.protocol or "test", { "test", "published", "both" }),
+      evaluate = choice("evaluate", given.evaluate or "task", { "task", "epoch", "never" }), name = of_type("name", given.name, "string"),
+   }
+end
+
+-- make(given): the model and its optimizer, each given as it is or as a function that makes it, and the model's function if any.
+function options.make(given)
+   local make_model = type(given.model) == "function" and given.model or nil
+   local model = make_model and make_model() or given.model
+   if not is_module(model) then raise("cl.train: model must be a module or a function that makes one, got %s", core.typename(model)) end
+   local optimizer = given.optimizer
+   if type(optimizer) == "function" then optimizer = optimizer(model) end
+   if not is_optimizer(optimizer) then
+      raise("cl.train: optimizer must be an optimizer or a function of the model that makes one, got %s", core.typename(optimizer))
+   end
+   check_target(model, optimizer)
+   return model, optimizer, make_model
+end
+
+return options
