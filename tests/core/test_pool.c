@@ -244,6 +244,10 @@ static void messages(void **state) {
   assert_non_null(strstr(eg_error_message(), "pool2d: input has 2 dimensions, expected 4"));
   assert_fails(eg_maxpool2d(one, bytes, in, &large), EG_EDTYPE,
                "maxpool2d: a window of 20 x 20 has more than 256 places, too many for a uint8 index; use int64");
+  eg_tensor *huge = eg_view(in, 4, SIZES(1, 1, 50000, 50000), SIZES(0, 0, 0, 0), 0);
+  eg_tensor *corner = fresh(EG_FLOAT32, 4, SIZES(1, 1, 1, 1)), *where = fresh(EG_INT64, 4, SIZES(1, 1, 1, 1));
+  assert_fails(eg_maxpool2d(corner, where, huge, &(eg_pool){50000, 50000, 1, 1, 0, 0}), EG_EINVAL,
+               "maxpool2d: a window of 50000 x 50000 spans more than 2147483647 elements");
   assert_fails(eg_maxpool2d(out, index, integers, &two), EG_EDTYPE, "maxpool2d: input is (2, 3, 20, 20) int64");
   assert_fails(eg_maxpool2d(wide, index, in, &two), EG_EDTYPE,
                "maxpool2d: output is (2, 3, 10, 10) float64, expected float32");
@@ -259,7 +263,7 @@ static void messages(void **state) {
   assert_fails(eg_avgpool2d_backward(in, one, &two), EG_ESHAPE, "avgpool2d_backward: output has shape (2, 3, 1, 1)");
   assert_fails(eg_avgpool2d_backward(gaps, one, &large), EG_ESHAPE, "avgpool2d_backward: window (20, 20) does not fit");
   assert_true(is_marked(out) && is_marked(index));
-  eg_tensor *all[] = {in, flat, out, index, one, bytes, integers, wide, gaps, empty};
+  eg_tensor *all[] = {in, flat, out, index, one, bytes, integers, wide, gaps, empty, huge, corner, where};
   for (size_t i = 0; i < COUNT(all); i++) eg_free(all[i]);
 }
 
