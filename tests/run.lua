@@ -46,6 +46,7 @@ local function collect()
    local lua = ("%s run --no-run --quiet "):format(quote(program))
    for _, path in ipairs(lines_of "ls tests/cli/test_*.lua tests/lua/test_*.lua 2>/dev/null") do add(path, lua .. path) end
    add("tests/docs/run.lua", lua .. "tests/docs/run.lua")
+   add("tests/docs/symbols.lua", lua .. "tests/docs/symbols.lua")
    for _, path in ipairs(lines_of("ls " .. quote(build) .. "/test/test_*")) do
       if not path:find "%.d$" then add(path, path) end
    end
