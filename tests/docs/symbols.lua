@@ -56,7 +56,7 @@ t.test("every symbol that the documentation names is there", function()
    local gone = {}
    for _, entry in ipairs(dotted) do
       local path, room, name = unpack(entry)
-      local file = name == "lua" or name == "h" or name == "core"                -- engram.h, require "engram.core"
+      local file = ({ lua = 1, md = 1, h = 1, core = 1, NAME = 1 })[name]         -- engram.h, docs/data.md, require "engram.core"
       local ok, value = pcall(function() return rooms[room] and rooms[room][name] end)
       if rooms[room] and not file and not (ok and value ~= nil) then gone[#gone + 1] = ("%s: %s.%s"):format(path, room, name) end
    end
