@@ -10,11 +10,14 @@ static void K(square)(real *out, const real *in, int64_t n) {
 }
 
 /* out (m, n) = beta out + alpha a^T (k, m) b (k, n), row-major */
-static void K(product)(real *out, const real *a, const real *b, int64_t m, int64_t n, int64_t k, real alpha, real beta) {
+static void K(product)(real *out, const real *a, const real *b, int64_t m, int64_t n, int64_t k, real alpha,
+                       real beta) {
 #if REAL_IS_FLOAT
-  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, (int)n, (int)k, alpha, a, (int)m, b, (int)n, beta, out, (int)n);
+  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, (int)n, (int)k, alpha, a, (int)m, b, (int)n, beta, out,
+              (int)n);
 #else
-  cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, (int)n, (int)k, alpha, a, (int)m, b, (int)n, beta, out, (int)n);
+  cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, (int)n, (int)k, alpha, a, (int)m, b, (int)n, beta, out,
+              (int)n);
 #endif
 }
 
@@ -24,8 +27,9 @@ static void K(linear_tile)(void *context, int64_t tile) {
   real *delta = (real *)w->delta + first;
   /* The rows of this tile are columns of delta; the product takes them with delta's row length. */
 #if REAL_IS_FLOAT
-  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)rows, (int)w->inputs, (int)w->samples, (float)w->scale, delta,
-              (int)w->outputs, w->input, (int)w->inputs, 1, (float *)w->weight + first * w->inputs, (int)w->inputs);
+  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)rows, (int)w->inputs, (int)w->samples, (float)w->scale,
+              delta, (int)w->outputs, w->input, (int)w->inputs, 1, (float *)w->weight + first * w->inputs,
+              (int)w->inputs);
 #else
   cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)rows, (int)w->inputs, (int)w->samples, w->scale, delta,
               (int)w->outputs, w->input, (int)w->inputs, 1, (double *)w->weight + first * w->inputs, (int)w->inputs);
@@ -155,7 +159,8 @@ typedef struct {
 
 static eg_status check_fits(const char *op, const int64_t *sizes, int count) {
   for (int i = 0; i < count; i++)
-    if (sizes[i] > INT_MAX) return eg_fail(EG_ESHAPE, "%s: size %lld is more than a product can take", op, (long long)sizes[i]);
+    if (sizes[i] > INT_MAX)
+      return eg_fail(EG_ESHAPE, "%s: size %lld is more than a product can take", op, (long long)sizes[i]);
   return EG_OK;
 }
 
@@ -185,8 +190,14 @@ eg_status eg_fisher_linear(eg_tensor *out_weight, eg_tensor *out_bias, const eg_
   eg_tensor *copies[2] = {eg_new_like(delta, -1), eg_new_like(input, -1)};
   eg_status status = copies[0] && copies[1] ? EG_OK : EG_ENOMEM;
   if (status == EG_OK && delta->count && input->count) {
-    linear_work w = {.samples = all[0], .outputs = all[1], .inputs = all[2], .delta = copies[0]->data, .input = copies[1]->data,
-                     .weight = out_weight->data, .bias = out_bias ? out_bias->data : NULL, .scale = scale};
+    linear_work w = {.samples = all[0],
+                     .outputs = all[1],
+                     .inputs = all[2],
+                     .delta = copies[0]->data,
+                     .input = copies[1]->data,
+                     .weight = out_weight->data,
+                     .bias = out_bias ? out_bias->data : NULL,
+                     .scale = scale};
     eg_copy(copies[0], delta);
     eg_copy(copies[1], input);
     EG_REAL(delta->dtype, square_both)(&w, copies[0]->data, copies[1]->data);
@@ -199,8 +210,8 @@ eg_status eg_fisher_linear(eg_tensor *out_weight, eg_tensor *out_bias, const eg_
 
 /* ---- convolution ---- */
 
-static eg_status check_conv(const eg_tensor *weight, const eg_tensor *bias, const eg_tensor *delta, const eg_tensor *input,
-                            const eg_conv *how) {
+static eg_status check_conv(const eg_tensor *weight, const eg_tensor *bias, const eg_tensor *delta,
+                            const eg_tensor *input, const eg_conv *how) {
   const char *op = "fisher_conv2d";
   EG_TRY(eg_check_real(op, "delta", delta));
   EG_TRY(eg_check_dims(op, "delta", delta, 4));
@@ -215,15 +226,24 @@ static eg_status check_conv(const eg_tensor *weight, const eg_tensor *bias, cons
   int64_t h = (input->size[2] + 2 * how->padding_h - weight->size[2]) / how->stride_h + 1;
   int64_t w = (input->size[3] + 2 * how->padding_w - weight->size[3]) / how->stride_w + 1;
   if (delta->size[0] != input->size[0] || delta->size[2] != h || delta->size[3] != w)
-    return eg_fail(EG_ESHAPE, "%s: delta %s does not belong to input %s and weight %s", op, eg_describe_sizes(4, delta->size),
-                   eg_describe_sizes(4, input->size), eg_describe_sizes(4, weight->size));
+    return eg_fail(EG_ESHAPE, "%s: delta %s does not belong to input %s and weight %s", op,
+                   eg_describe_sizes(4, delta->size), eg_describe_sizes(4, input->size),
+                   eg_describe_sizes(4, weight->size));
   return EG_OK;
 }
 
-static conv_work plan_conv(const eg_tensor *weight, const eg_tensor *delta, const eg_tensor *input, const eg_conv *how) {
-  conv_work w = {.shape = {.samples = input->size[0], .channels = input->size[1], .in_h = input->size[2], .in_w = input->size[3],
-                           .outputs = delta->size[1], .kernel_h = weight->size[2], .kernel_w = weight->size[3],
-                           .out_h = delta->size[2], .out_w = delta->size[3], .how = *how}};
+static conv_work plan_conv(const eg_tensor *weight, const eg_tensor *delta, const eg_tensor *input,
+                           const eg_conv *how) {
+  conv_work w = {.shape = {.samples = input->size[0],
+                           .channels = input->size[1],
+                           .in_h = input->size[2],
+                           .in_w = input->size[3],
+                           .outputs = delta->size[1],
+                           .kernel_h = weight->size[2],
+                           .kernel_w = weight->size[3],
+                           .out_h = delta->size[2],
+                           .out_w = delta->size[3],
+                           .how = *how}};
   int64_t pixels = w.shape.out_h * w.shape.out_w, window = w.shape.channels * w.shape.kernel_h * w.shape.kernel_w;
   w.group = EG_MAX(1, eg_tiles(w.shape.samples, GROUPS));
   w.partial_size = weight->count + w.shape.outputs;
@@ -263,8 +283,8 @@ eg_status eg_fisher_conv2d(eg_tensor *out_weight, eg_tensor *out_bias, const eg_
 static void penalty_f32_tile(void *context, int64_t tile) { penalty_f32(context, tile); }
 static void penalty_f64_tile(void *context, int64_t tile) { penalty_f64(context, tile); }
 
-eg_status eg_quadratic_penalty(eg_tensor *grad, const eg_tensor *p, const eg_tensor *anchor, const eg_tensor *importance,
-                               double factor, double *penalty) {
+eg_status eg_quadratic_penalty(eg_tensor *grad, const eg_tensor *p, const eg_tensor *anchor,
+                               const eg_tensor *importance, double factor, double *penalty) {
   const char *op = "quadratic_penalty";
   EG_TRY(eg_check_real(op, "parameter", p));
   const eg_tensor *others[] = {anchor, importance, grad};
@@ -278,7 +298,8 @@ eg_status eg_quadratic_penalty(eg_tensor *grad, const eg_tensor *p, const eg_ten
   if (!isfinite(factor)) return eg_fail(EG_EINVAL, "%s: the factor %g is not finite", op, factor);
   int64_t tiles = eg_tiles(p->count, EG_TILE);
   size_t bytes = (size_t)EG_MAX(tiles, 1) * sizeof(double);
-  penalty_work w = {.grad = grad, .p = p, .anchor = anchor, .importance = importance, .factor = factor, .sums = eg_block_new(bytes)};
+  penalty_work w = {
+      .grad = grad, .p = p, .anchor = anchor, .importance = importance, .factor = factor, .sums = eg_block_new(bytes)};
   if (!w.sums) return EG_ENOMEM;
   eg_parallel(tiles, p->dtype == EG_FLOAT32 ? penalty_f32_tile : penalty_f64_tile, &w);
   double total = 0;

@@ -119,22 +119,60 @@ typedef struct eg_rng {
 uint64_t eg_rng_key(uint64_t seed, const char *name);
 /* One block: out[4] = Philox4x32-10(counter, key); exposed for the published test vectors. */
 void eg_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
-eg_status eg_uniform(eg_tensor *out, eg_rng *rng, double low, double high);  /* real; [low, high) */
-eg_status eg_normal(eg_tensor *out, eg_rng *rng, double mean, double std);   /* real */
+eg_status eg_uniform(eg_tensor *out, eg_rng *rng, double low, double high);   /* real; [low, high) */
+eg_status eg_normal(eg_tensor *out, eg_rng *rng, double mean, double std);    /* real */
 eg_status eg_randint(eg_tensor *out, eg_rng *rng, int64_t low, int64_t high); /* int64 or uint8; low .. high, both in */
-eg_status eg_bernoulli(eg_tensor *out, eg_rng *rng, double p);               /* any dtype; 1 with probability p */
-eg_status eg_randperm(eg_tensor *out, eg_rng *rng);                          /* int64 (n); 1-based permutation */
-double eg_rng_double(eg_rng *rng);                                           /* [0, 1), 53 bits */
+eg_status eg_bernoulli(eg_tensor *out, eg_rng *rng, double p);                /* any dtype; 1 with probability p */
+eg_status eg_randperm(eg_tensor *out, eg_rng *rng);                           /* int64 (n); 1-based permutation */
+double eg_rng_double(eg_rng *rng);                                            /* [0, 1), 53 bits */
 
 /* ---- element-wise (map.c): any strides; `in` may be `out` itself ------------------------------------------------- */
 typedef enum eg_unary_op {
-  EG_NEG = 0, EG_ABS, EG_SIGN, EG_EXP, EG_EXPM1, EG_LOG, EG_LOG1P, EG_SQRT, EG_RSQRT, EG_SQUARE, EG_RECIPROCAL, EG_SIN,
-  EG_COS, EG_TANH, EG_SIGMOID, EG_SOFTPLUS, EG_RELU, EG_GELU, EG_ERF, EG_FLOOR, EG_CEIL, EG_ROUND, EG_ISNAN, EG_ISFINITE,
-  EG_NOT, EG_UNARY_COUNT
+  EG_NEG = 0,
+  EG_ABS,
+  EG_SIGN,
+  EG_EXP,
+  EG_EXPM1,
+  EG_LOG,
+  EG_LOG1P,
+  EG_SQRT,
+  EG_RSQRT,
+  EG_SQUARE,
+  EG_RECIPROCAL,
+  EG_SIN,
+  EG_COS,
+  EG_TANH,
+  EG_SIGMOID,
+  EG_SOFTPLUS,
+  EG_RELU,
+  EG_GELU,
+  EG_ERF,
+  EG_FLOOR,
+  EG_CEIL,
+  EG_ROUND,
+  EG_ISNAN,
+  EG_ISFINITE,
+  EG_NOT,
+  EG_UNARY_COUNT
 } eg_unary_op;
 typedef enum eg_binary_op {
-  EG_ADD = 0, EG_SUB, EG_MUL, EG_DIV, EG_POW, EG_REMAINDER, EG_MAXIMUM, EG_MINIMUM, EG_EQ, EG_NE, EG_LT, EG_LE, EG_GT,
-  EG_GE, EG_AND, EG_OR, EG_BINARY_COUNT
+  EG_ADD = 0,
+  EG_SUB,
+  EG_MUL,
+  EG_DIV,
+  EG_POW,
+  EG_REMAINDER,
+  EG_MAXIMUM,
+  EG_MINIMUM,
+  EG_EQ,
+  EG_NE,
+  EG_LT,
+  EG_LE,
+  EG_GT,
+  EG_GE,
+  EG_AND,
+  EG_OR,
+  EG_BINARY_COUNT
 } eg_binary_op;
 
 eg_status eg_fill(eg_tensor *out, double value);
@@ -159,7 +197,16 @@ eg_status eg_where(eg_tensor *out, const eg_tensor *condition, const eg_tensor *
 eg_status eg_unary_backward(int op, eg_tensor *grad_in, const eg_tensor *grad_out, const eg_tensor *saved);
 
 /* ---- reductions (reduce.c): dim < 0 reduces all dimensions to a scalar ------------------------------------------- */
-typedef enum eg_reduce_op { EG_SUM = 0, EG_MEAN, EG_PROD, EG_MAX, EG_MIN, EG_SUM_SQUARES, EG_SUM_ABS, EG_REDUCE_COUNT } eg_reduce_op;
+typedef enum eg_reduce_op {
+  EG_SUM = 0,
+  EG_MEAN,
+  EG_PROD,
+  EG_MAX,
+  EG_MIN,
+  EG_SUM_SQUARES,
+  EG_SUM_ABS,
+  EG_REDUCE_COUNT
+} eg_reduce_op;
 /* out has in's shape with `dim` of size 1 or removed. float32 sums run in fixed blocks (pairwise), so they are accurate
  * and independent of threads. SUM, PROD, MAX, MIN take int64 too; SUM of uint8 writes int64. NaN wins MAX and MIN.
  * MEAN, MAX and MIN of nothing are EG_EINVAL. */
@@ -210,7 +257,8 @@ typedef struct eg_conv {
 } eg_conv;
 /* A tensor of the output's shape; the message names both shapes when they do not fit. */
 eg_tensor *eg_conv2d_new(const eg_tensor *in, const eg_tensor *weight, const eg_conv *how);
-eg_status eg_conv2d(eg_tensor *out, const eg_tensor *in, const eg_tensor *weight, const eg_tensor *bias, const eg_conv *how);
+eg_status eg_conv2d(eg_tensor *out, const eg_tensor *in, const eg_tensor *weight, const eg_tensor *bias,
+                    const eg_conv *how);
 /* The two adjoints. Each of the three is linear in each argument, so together they give every order of derivative. */
 eg_status eg_conv2d_input(eg_tensor *grad_in, const eg_tensor *grad_out, const eg_tensor *weight, const eg_conv *how);
 eg_status eg_conv2d_weight(eg_tensor *grad_weight, const eg_tensor *grad_out, const eg_tensor *in, const eg_conv *how);
@@ -223,7 +271,8 @@ eg_tensor *eg_pool2d_new(const eg_tensor *in, const eg_pool *how, int dtype); /*
 /* index: int64 or uint8, out's shape: where in its window (uint8, 0-based, row-major in the window) or in its plane
  * (int64, 1-based) the first largest element lies. NaN wins. Padding never wins. */
 eg_status eg_maxpool2d(eg_tensor *out, eg_tensor *index, const eg_tensor *in, const eg_pool *how);
-eg_status eg_maxpool2d_backward(eg_tensor *grad_in, const eg_tensor *grad_out, const eg_tensor *index, const eg_pool *how);
+eg_status eg_maxpool2d_backward(eg_tensor *grad_in, const eg_tensor *grad_out, const eg_tensor *index,
+                                const eg_pool *how);
 /* out = in at index: the adjoint of the backward */
 eg_status eg_maxpool2d_take(eg_tensor *out, const eg_tensor *in, const eg_tensor *index, const eg_pool *how);
 /* zeros of the padding count in the mean, as PyTorch's default */
@@ -239,9 +288,9 @@ eg_status eg_batchnorm(eg_tensor *out, const eg_tensor *x, const eg_tensor *mean
                        const eg_tensor *weight, const eg_tensor *bias);
 /* First order. batch = 1: mean and rstd came from x (training); 0: constants (evaluation). grad_x, grad_weight and
  * grad_bias may be NULL when not wanted. */
-eg_status eg_batchnorm_backward(eg_tensor *grad_x, eg_tensor *grad_weight, eg_tensor *grad_bias, const eg_tensor *grad_out,
-                                const eg_tensor *x, const eg_tensor *mean, const eg_tensor *rstd, const eg_tensor *weight,
-                                int batch);
+eg_status eg_batchnorm_backward(eg_tensor *grad_x, eg_tensor *grad_weight, eg_tensor *grad_bias,
+                                const eg_tensor *grad_out, const eg_tensor *x, const eg_tensor *mean,
+                                const eg_tensor *rstd, const eg_tensor *weight, int batch);
 
 /* ---- softmax and losses (softmax.c): along the last dimension of a contiguous or strided tensor ------------------------ */
 eg_status eg_softmax(eg_tensor *out, const eg_tensor *in, int dim);
@@ -249,10 +298,11 @@ eg_status eg_log_softmax(eg_tensor *out, const eg_tensor *in, int dim);
 eg_status eg_softmax_backward(eg_tensor *grad_in, const eg_tensor *grad_out, const eg_tensor *out, int dim);
 eg_status eg_log_softmax_backward(eg_tensor *grad_in, const eg_tensor *grad_out, const eg_tensor *out, int dim);
 /* losses (n) = -log softmax(logits (n, c))[label], labels 1-based; log_probabilities (n, c) is kept for the backward */
-eg_status eg_cross_entropy(eg_tensor *losses, eg_tensor *log_probabilities, const eg_tensor *logits, const eg_tensor *labels);
+eg_status eg_cross_entropy(eg_tensor *losses, eg_tensor *log_probabilities, const eg_tensor *logits,
+                           const eg_tensor *labels);
 /* grad_logits[i] = (softmax - one_hot(label)) * grad_losses[i]; grad_losses (n), any stride (0 for a mean) */
-eg_status eg_cross_entropy_backward(eg_tensor *grad_logits, const eg_tensor *grad_losses, const eg_tensor *log_probabilities,
-                                    const eg_tensor *labels);
+eg_status eg_cross_entropy_backward(eg_tensor *grad_logits, const eg_tensor *grad_losses,
+                                    const eg_tensor *log_probabilities, const eg_tensor *labels);
 
 /* ---- dropout (dropout.c) ---------------------------------------------------------------------------------------------- */
 /* out = in * mask / (1 - p), mask (uint8) is 0 with probability p: one draw an element, or, with an (n, c) mask for an
@@ -266,8 +316,10 @@ typedef struct eg_sgd {
   double lr, momentum, dampening, weight_decay;
   int32_t nesterov, first; /* first: the momentum buffer starts as the gradient */
 } eg_sgd;
-eg_status eg_sgd_step(eg_tensor *p, const eg_tensor *g, eg_tensor *momentum, const eg_sgd *h); /* momentum NULL when 0 */
-eg_status eg_adagrad_step(eg_tensor *p, const eg_tensor *g, eg_tensor *sum, double lr, double epsilon, double weight_decay);
+eg_status eg_sgd_step(eg_tensor *p, const eg_tensor *g, eg_tensor *momentum,
+                      const eg_sgd *h); /* momentum NULL when 0 */
+eg_status eg_adagrad_step(eg_tensor *p, const eg_tensor *g, eg_tensor *sum, double lr, double epsilon,
+                          double weight_decay);
 eg_status eg_rmsprop_step(eg_tensor *p, const eg_tensor *g, eg_tensor *square, double lr, double alpha, double epsilon,
                           double weight_decay);
 typedef struct eg_adam {
@@ -293,8 +345,8 @@ eg_status eg_fisher_linear(eg_tensor *out_weight, eg_tensor *out_bias, const eg_
 eg_status eg_fisher_conv2d(eg_tensor *out_weight, eg_tensor *out_bias, const eg_tensor *delta, const eg_tensor *input,
                            const eg_conv *how, double scale);
 /* grad += factor * importance * (p - anchor); *penalty = factor / 2 * sum importance (p - anchor)^2. grad may be NULL. */
-eg_status eg_quadratic_penalty(eg_tensor *grad, const eg_tensor *p, const eg_tensor *anchor, const eg_tensor *importance,
-                               double factor, double *penalty);
+eg_status eg_quadratic_penalty(eg_tensor *grad, const eg_tensor *p, const eg_tensor *anchor,
+                               const eg_tensor *importance, double factor, double *penalty);
 
 /* ---- files: every byte distrusted; written to a temporary name, synced and renamed ------------------------------------------ */
 /* IDX (plain or gzip): the whole file as a uint8, int64 (types 0x09 0x0B 0x0C) or real tensor of its shape. NULL on failure. */
@@ -319,7 +371,8 @@ void eg_sha256_bytes(eg_sha256 *h, const void *bytes, size_t length);
 eg_status eg_sha256_tensor(eg_sha256 *h, const eg_tensor *t); /* its elements in row-major order */
 void eg_sha256_end(eg_sha256 *h, char hex[65]);
 eg_status eg_sha256_file(const char *path, char hex[65]);
-eg_status eg_sha256_unpacked(const char *path, char hex[65]); /* of what a gzip file unpacks to; plain files as they are */
+eg_status eg_sha256_unpacked(const char *path,
+                             char hex[65]); /* of what a gzip file unpacks to; plain files as they are */
 
 /* safetensors. A reader maps nothing: it checks the header, then reads tensors one by one. */
 typedef struct eg_safetensors eg_safetensors;
@@ -327,7 +380,7 @@ eg_safetensors *eg_safetensors_open(const char *path); /* NULL on failure */
 void eg_safetensors_close(eg_safetensors *file);
 int64_t eg_safetensors_count(const eg_safetensors *file);
 const char *eg_safetensors_name(const eg_safetensors *file, int64_t i); /* file order of the data */
-eg_tensor *eg_safetensors_read(eg_safetensors *file, int64_t i);       /* F32 F64 I64 U8 (F16 BF16 I32 are widened) */
+eg_tensor *eg_safetensors_read(eg_safetensors *file, int64_t i);        /* F32 F64 I64 U8 (F16 BF16 I32 are widened) */
 int64_t eg_safetensors_metadata_count(const eg_safetensors *file);
 const char *eg_safetensors_metadata_key(const eg_safetensors *file, int64_t i);
 const char *eg_safetensors_metadata_value(const eg_safetensors *file, int64_t i);
@@ -337,7 +390,15 @@ eg_status eg_safetensors_write(const char *path, int64_t count, const char *cons
 
 /* JSON through jansson: a tree that Lua walks. */
 typedef struct eg_json eg_json;
-typedef enum eg_json_type { EG_JSON_NULL = 0, EG_JSON_FALSE, EG_JSON_TRUE, EG_JSON_NUMBER, EG_JSON_STRING, EG_JSON_ARRAY, EG_JSON_OBJECT } eg_json_type;
+typedef enum eg_json_type {
+  EG_JSON_NULL = 0,
+  EG_JSON_FALSE,
+  EG_JSON_TRUE,
+  EG_JSON_NUMBER,
+  EG_JSON_STRING,
+  EG_JSON_ARRAY,
+  EG_JSON_OBJECT
+} eg_json_type;
 eg_json *eg_json_parse(const char *text, size_t length); /* the root; NULL on failure, with line and column */
 void eg_json_free(eg_json *root);
 int eg_json_kind(const eg_json *value);
@@ -349,11 +410,11 @@ const eg_json *eg_json_item(const eg_json *array, int64_t i);
 const eg_json *eg_json_member(const eg_json *object, int64_t i, const char **key, size_t *length);
 
 /* ---- system (system.c): what Lua's own library lacks ----------------------------------------------------------------------- */
-double eg_clock(void);             /* seconds, monotonic */
-int64_t eg_resident_bytes(void);   /* resident memory of this process; 0 where unknown */
+double eg_clock(void);           /* seconds, monotonic */
+int64_t eg_resident_bytes(void); /* resident memory of this process; 0 where unknown */
 int64_t eg_peak_resident_bytes(void);
 int eg_is_terminal(int descriptor);
-int eg_terminal_width(void);       /* columns of standard error; 0 when not a terminal */
+int eg_terminal_width(void); /* columns of standard error; 0 when not a terminal */
 int eg_process_id(void);
 eg_status eg_make_folders(const char *path); /* mkdir -p */
 int eg_file_kind(const char *path);          /* 0 none, 1 file, 2 folder, 3 other */

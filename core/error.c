@@ -63,8 +63,8 @@ const char *eg_describe(const eg_tensor *t) {
 eg_status eg_check_live(const char *op, const char *name, const eg_tensor *t) {
   if (t) return EG_OK;
   return eg_fail(EG_ERELEASED,
-                 "%s: %s was released: it was made in a scope that has ended; return it from the scope or call :keep()", op,
-                 name);
+                 "%s: %s was released: it was made in a scope that has ended; return it from the scope or call :keep()",
+                 op, name);
 }
 
 eg_status eg_check_real(const char *op, const char *name, const eg_tensor *t) {

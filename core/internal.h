@@ -33,16 +33,18 @@ eg_status eg_check_real(const char *op, const char *name, const eg_tensor *t);
 eg_status eg_check_dtype(const char *op, const char *name, const eg_tensor *t, int dtype);
 eg_status eg_check_dims(const char *op, const char *name, const eg_tensor *t, int dims);
 eg_status eg_check_contiguous(const char *op, const char *name, const eg_tensor *t);
-eg_status eg_check_same_shape(const char *op, const char *a_name, const eg_tensor *a, const char *b_name, const eg_tensor *b);
-eg_status eg_check_same_dtype(const char *op, const char *a_name, const eg_tensor *a, const char *b_name, const eg_tensor *b);
+eg_status eg_check_same_shape(const char *op, const char *a_name, const eg_tensor *a, const char *b_name,
+                              const eg_tensor *b);
+eg_status eg_check_same_dtype(const char *op, const char *a_name, const eg_tensor *a, const char *b_name,
+                              const eg_tensor *b);
 /* An output's shape against the one wanted. */
 eg_status eg_check_shape(const char *op, const char *name, const eg_tensor *t, int dims, const int64_t *size);
 
 /* Returns the status of a failed check from the calling function. */
-#define EG_TRY(expression)                            \
-  do {                                                \
-    eg_status eg_try_status = (expression);           \
-    if (eg_try_status != EG_OK) return eg_try_status; \
+#define EG_TRY(expression)                                                                                             \
+  do {                                                                                                                 \
+    eg_status eg_try_status = (expression);                                                                            \
+    if (eg_try_status != EG_OK) return eg_try_status;                                                                  \
   } while (0)
 
 /* ---- shapes (tensor.c) ---- */

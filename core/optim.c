@@ -9,8 +9,8 @@ typedef struct {
 } K(arrays);
 
 static K(arrays) K(from)(const step *s, int64_t at) {
-  return (K(arrays)){(real *)s->p->data + at, s->a ? (real *)s->a->data + at : NULL, s->b ? (real *)s->b->data + at : NULL,
-                     (const real *)s->g->data + at};
+  return (K(arrays)){(real *)s->p->data + at, s->a ? (real *)s->a->data + at : NULL,
+                     s->b ? (real *)s->b->data + at : NULL, (const real *)s->g->data + at};
 }
 
 /* ---- SGD: g <- g + weight_decay p;  m <- momentum m + (1 - dampening) g;  p <- p - lr (m, or g + momentum m) ---- */
@@ -125,8 +125,8 @@ static void K(classp)(const step *s, int64_t at, int64_t n) {
 }
 
 /* The published code's rule, once its gate for the whole tensor is open: s sums |g| whatever the power. */
-static inline void K(classp_open)(real *restrict p, real *restrict sum, const real *restrict g, int64_t n, const eg_classp *h,
-                                  double power) {
+static inline void K(classp_open)(real *restrict p, real *restrict sum, const real *restrict g, int64_t n,
+                                  const eg_classp *h, double power) {
   const real lr = (real)h->lr, epsilon = (real)h->epsilon;
   const bool decay = h->decay;
   for (int64_t i = 0; i < n; i++) {
@@ -221,7 +221,8 @@ eg_status eg_sgd_step(eg_tensor *p, const eg_tensor *g, eg_tensor *momentum, con
   return EG_OK;
 }
 
-eg_status eg_adagrad_step(eg_tensor *p, const eg_tensor *g, eg_tensor *sum, double lr, double epsilon, double weight_decay) {
+eg_status eg_adagrad_step(eg_tensor *p, const eg_tensor *g, eg_tensor *sum, double lr, double epsilon,
+                          double weight_decay) {
   EG_TRY(check("adagrad", p, g));
   EG_TRY(check_slot("adagrad", "sum", p, sum));
   EG_TRY(check_number("adagrad", "lr", lr, 0, INFINITY));
@@ -276,7 +277,11 @@ eg_status eg_classp_step(eg_tensor *p, const eg_tensor *g, eg_tensor *grad_sum, 
     return EG_OK;
   }
   size_t bytes = (size_t)EG_MAX(tiles, 1) * sizeof(int64_t);
-  step s = {.p = p, .g = g, .a = grad_sum, .hyper = h, .moved = eg_block_new(bytes),
+  step s = {.p = p,
+            .g = g,
+            .a = grad_sum,
+            .hyper = h,
+            .moved = eg_block_new(bytes),
             .kernel = h->published ? EG_REAL(p->dtype, classp_published) : EG_REAL(p->dtype, classp)};
   if (!s.moved) return EG_ENOMEM;
   run(&s);

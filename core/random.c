@@ -142,7 +142,8 @@ static void uniform_f64(const void *context, int64_t at, int64_t count, const ui
 eg_status eg_uniform(eg_tensor *out, eg_rng *rng, double low, double high) {
   EG_TRY(eg_check_real("uniform", "output", out));
   EG_TRY(check("uniform", out, rng));
-  if (!(low <= high) || !isfinite(high - low)) return eg_fail(EG_EINVAL, "uniform: the range %g to %g is empty or infinite", low, high);
+  if (!(low <= high) || !isfinite(high - low))
+    return eg_fail(EG_EINVAL, "uniform: the range %g to %g is empty or infinite", low, high);
   bool single = out->dtype == EG_FLOAT32;
   fill f = {.out = out, .a = low, .b = high, .per_block = single ? 4 : 2, .block = single ? uniform_f32 : uniform_f64};
   return run(&f, rng);
@@ -205,7 +206,11 @@ eg_status eg_randint(eg_tensor *out, eg_rng *rng, int64_t low, int64_t high) {
   if (low > high || (out->dtype == EG_UINT8 && (low < 0 || high > 255)))
     return eg_fail(EG_EINVAL, "randint: the range %lld to %lld is empty or does not fit into %s", (long long)low,
                    (long long)high, eg_dtype_name(out->dtype));
-  fill f = {.out = out, .low = (uint64_t)low, .span = (uint64_t)high - (uint64_t)low + 1, .per_block = 2, .block = randint_block};
+  fill f = {.out = out,
+            .low = (uint64_t)low,
+            .span = (uint64_t)high - (uint64_t)low + 1,
+            .per_block = 2,
+            .block = randint_block};
   return run(&f, rng);
 }
 

@@ -17,7 +17,7 @@
 #define EG_JOIN(a, b) EG_JOIN_(a, b)
 #define K(name) EG_JOIN(name, REAL_SUFFIX)
 /* The two variants have different pointer types, so this works where it is called: both calls are compiled. */
-#define EG_REAL_CALL(dtype, name, ...) \
+#define EG_REAL_CALL(dtype, name, ...)                                                                                 \
   ((dtype) == EG_FLOAT32 ? EG_JOIN(name, _f32)(__VA_ARGS__) : EG_JOIN(name, _f64)(__VA_ARGS__))
 /* Chooses between two kernels of one C type (void pointers for data). */
 #define EG_REAL(dtype, name) ((dtype) == EG_FLOAT32 ? EG_JOIN(name, _f32) : EG_JOIN(name, _f64))

@@ -188,13 +188,13 @@ eg_tensor *eg_view(const eg_tensor *t, int dims, const int64_t *size, const int6
 /* Finds strides for `size` over t's elements in row-major order, merging and splitting dimensions; false when only a
  * copy can do it. Walks both shapes from the left, matching groups of dimensions with equal products. */
 static bool view_strides(const eg_tensor *t, int dims, const int64_t *size, int64_t *stride) {
-  int old = 0, new = 0;
+  int old = 0, next = 0;
   int64_t from[EG_MAX_DIMS], step[EG_MAX_DIMS];
   int kept = 0;
   for (int d = 0; d < t->dims; d++)
     if (t->size[d] != 1) from[kept] = t->size[d], step[kept++] = t->stride[d];
-  while (new < dims && old < kept) {
-    int old_end = old, new_end = new;
+  while (next < dims && old < kept) {
+    int old_end = old, new_end = next;
     int64_t old_product = from[old_end++], new_product = size[new_end++];
     while (old_product != new_product)
       if (new_product < old_product) new_product *= size[new_end++];
@@ -202,14 +202,14 @@ static bool view_strides(const eg_tensor *t, int dims, const int64_t *size, int6
     for (int d = old; d < old_end - 1; d++)
       if (step[d] != from[d + 1] * step[d + 1]) return false;
     int64_t unit = step[old_end - 1];
-    for (int d = new_end - 1; d >= new; d--) {
+    for (int d = new_end - 1; d >= next; d--) {
       stride[d] = unit;
       unit *= size[d];
     }
     old = old_end;
-    new = new_end;
+    next = new_end;
   }
-  for (; new < dims; new++) stride[new] = 1;
+  for (; next < dims; next++) stride[next] = 1;
   return true;
 }
 
