@@ -1,5 +1,6 @@
 -- Bad input gives a clear error: each try is a script (or command) that goes wrong, the words its message must hold, and
 -- the check that nothing crashed, nothing half-written remains and no inside of Engram shows in the message.
+-- ENGRAM_SHOW=1 prints the table of tries, exit codes and messages.
 local t = require "tests.harness"
 
 local CRASH = { [124] = "a timeout", [134] = "an abort", [136] = "SIGFPE", [139] = "SIGSEGV", [137] = "SIGKILL" }
@@ -24,6 +25,7 @@ local function try(name, about)
       local before = files_below(folder)
       local command = about.command or "engram run --no-run --quiet bad.lua"
       local code, out, err = t.command(("cd %s && %s"):format(t.quote(folder), command))
+      if os.getenv "ENGRAM_SHOW" then print(("| %s | %d | `%s` |"):format(name, code, err:gsub("\n+$", ""):gsub("\n", " / "))) end
       if CRASH[code] or code > 139 then error(("ended with %s:\n%s%s"):format(CRASH[code] or code, out, err), 0) end
       t.expect(err):contains(about.says)
       t.expect(code):equals(about.code or 1)
