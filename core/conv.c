@@ -89,7 +89,7 @@ static void K(transpose)(real *to, int64_t to_pitch, const real *from, int64_t f
     for (int64_t x = y < whole_rows ? whole_width : 0; x < width; x++) to[x * to_pitch + y] = from[y * from_pitch + x];
 }
 
-/* Copies a row of count elements, `step` apart in the source. Rows are short: the last vector overlaps the one before. */
+/* Copies a row of elements that lie `step` apart. Rows are short: the last vector overlaps the one before. */
 static inline void K(copy)(real *to, const real *from, int64_t count, int64_t step) {
   if (step == 1 && count >= K(lanes)) {
     int64_t last = count - K(lanes);

@@ -1,4 +1,4 @@
-/* dropout.c - multiplication by a random mask, an element or a channel at a time, and the same with a mask drawn before. */
+/* dropout.c - multiplication by a random mask, an element or a channel at a time, and by a mask drawn before. */
 
 #ifdef REAL
 

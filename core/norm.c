@@ -1,7 +1,7 @@
 /* norm.c - batch normalisation of x (n, c, ...): statistics of every channel, the map, and its backward.
  *
- * x is worked on as (n, c, run), where a run is what lies behind the first two dimensions. Sums over a channel go in a fixed
- * order: lanes over a block of a run, blocks into a double. */
+ * x is worked on as (n, c, run), where a run is what lies behind the first two dimensions. Sums over a channel go in a
+ * fixed order: lanes over a block of a run, blocks into a double. */
 
 #ifdef REAL
 
@@ -63,7 +63,7 @@ static void K(gradient_sums)(void *context, int64_t tile) {
   K(sum_channels)(k, channels, k->second, k->grad, NULL, k->x, k->mean);
 }
 
-/* out = (a - am) scale + (x - mean) slope + shift over some runs; without `grad` a is x, and the middle term is absent. */
+/* Over some runs: out = (x - mean) scale + shift or, with a gradient, grad scale + (x - mean) slope + shift. */
 static void K(map)(void *context, int64_t tile) {
   const norm *k = context;
   range runs = {tile * k->chunk, EG_MIN((tile + 1) * k->chunk, k->n * k->c)};
@@ -80,7 +80,7 @@ static void K(map)(void *context, int64_t tile) {
       i += side_by_side;
     } else {
       real mean = (real)k->mean[c], scale = (real)k->scale[c], shift = (real)k->shift[c], slope = (real)k->slope[c];
-      const real *row = x + i * k->run, *grad = g + (g ? i * k->run : 0);
+      const real *row = x + i * k->run, *grad = g ? g + i * k->run : NULL;
       real *to = out + i * k->run;
       if (g)
         for (int64_t j = 0; j < k->run; j++) to[j] = grad[j] * scale + (row[j] - mean) * slope + shift;

@@ -241,8 +241,8 @@ static bool is_pairs(const eg_pool *how) {
          how->padding_w == 0;
 }
 
-/* How kernels number the places of a window: as a small index does; for a wide one, by the distance in the plane from the
- * corner of what windows reach. */
+/* How kernels number the places of a window: as a small index does; for a wide one, by the distance in the plane from
+ * the corner of what windows reach. */
 static inline int64_t place_of(const pooling *p, int64_t i, int64_t j) {
   return p->small ? i * p->how.kernel_w + j : (i - p->rows.first) * p->width + j - p->columns.first;
 }
