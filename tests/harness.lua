@@ -209,7 +209,7 @@ t.program = arg and arg[-1]                    -- the executable under test
 function t.command(line, timeout)
    local folder = t.temporary_folder()
    local out, err, code = folder .. "/out", folder .. "/err", folder .. "/code"
-   os.execute(("PATH=%s:\"$PATH\" timeout -k 5 %d sh -c %s >%s 2>%s </dev/null; echo $? >%s"):format(
+   os.execute(("unset ENGRAM_RUNS; PATH=%s:\"$PATH\" timeout -k 5 %d sh -c %s >%s 2>%s </dev/null; echo $? >%s"):format(
       t.quote(t.program:match "^(.*)/"), timeout or 60, t.quote(line), out, err, code))
    return tonumber(t.read(code)), t.read(out), t.read(err)
 end
