@@ -224,17 +224,17 @@ eg_status eg_scatter_add(eg_tensor *out, int dim, const eg_tensor *index, const 
 
 typedef struct {
   int64_t count, at; /* true elements, elements seen */
-  int64_t *out;      /* positions go here; NULL: count only */
+  int64_t *out;      /* the next position goes here; NULL: count only */
 } mask_walk;
 
 static void mask_row(int64_t n, char *const *data, const int64_t *stride, const void *argument) {
   mask_walk *walk = *(mask_walk *const *)argument;
   const uint8_t *mask = (const void *)data[0];
-  for (int64_t i = 0; i < n; i++) {
-    bool set = mask[i * stride[0]] != 0;
-    if (set && walk->out) walk->out[walk->count] = walk->at + i + 1;
-    walk->count += set;
-  }
+  int64_t count = 0;
+  for (int64_t i = 0; i < n; i++) count += mask[i * stride[0]] != 0;
+  for (int64_t i = 0; i < n && walk->out; i++)
+    if (mask[i * stride[0]]) *walk->out++ = walk->at + i + 1;
+  walk->count += count;
   walk->at += n;
 }
 

@@ -24,7 +24,7 @@ static void E(unary)(int64_t n, char *const *data, const int64_t *stride, const 
     case EG_SIGMOID: MAP(element, 1 / (1 + eg_exp(-x))); break;
     case EG_SOFTPLUS: MAP(element, (x > 0 ? x : 0) + log1p(eg_exp(-fabs(x)))); break;
     case EG_RELU: MAP(element, x <= 0 ? 0 : x); break;
-    case EG_GELU: MAP(element, x * (element)0.5 * erfc(x * -(element)SQRT_HALF)); break;
+    case EG_GELU: MAP(element, x * (element)0.5 * eg_erfc(x * -(element)SQRT_HALF)); break;
     case EG_ERF: MAP(element, erf(x)); break;
     case EG_FLOOR: MAP(element, floor(x)); break;
     case EG_CEIL: MAP(element, ceil(x)); break;
@@ -63,7 +63,7 @@ static void E(unary_backward)(int64_t n, char *const *data, const int64_t *strid
     case EG_COS: MAP_SLOPE(-g * sin(s)); break;
     case EG_SOFTPLUS: MAP_SLOPE(g / (1 + eg_exp(-s))); break;
     case EG_GELU:
-      MAP_SLOPE(g * ((element)0.5 * erfc(s * -(element)SQRT_HALF) +
+      MAP_SLOPE(g * ((element)0.5 * eg_erfc(s * -(element)SQRT_HALF) +
                      s * (element)NORMAL_PEAK * eg_exp(s * s * (element)-0.5)));
       break;
     case EG_ERF: MAP_SLOPE(g * (element)ERF_SLOPE * eg_exp(-s * s)); break;

@@ -77,19 +77,19 @@ static const char *matrix(const product *p, const operand *x, int64_t item, int6
 
 /* ---- tiles ---- */
 
-/* Pieces of a side: at least `least` long and at most `most` of them, lengths a multiple of 16 (the kernels' width). */
-static int64_t piece(int64_t side, int64_t pieces, int64_t least) {
-  int64_t length = EG_MAX((side + pieces - 1) / EG_MAX(pieces, 1), least);
+/* Length of the pieces of a side; a multiple of 16, the width of the kernels. Each tile packs the other operand anew, so
+ * pieces are not much shorter than the other side is long. */
+static int64_t piece(int64_t side, int64_t other, int64_t pieces) {
+  int64_t least = EG_MAX(64, EG_MIN(other / 2, 256)), length = EG_MAX((side + pieces - 1) / pieces, least);
   return EG_MAX(1, EG_MIN(side, (length + 15) / 16 * 16));
 }
 
 static void cut(product *p) {
-  const double tile_work =
-      4e6; /* multiplications and additions that pay for waking a thread and packing the operands anew */
+  const double tile_work = 4e6; /* multiplications and additions that pay for waking a thread */
   double work = 2.0 * (double)p->m * (double)p->n * (double)p->k;
-  int64_t pieces = work >= 2 * tile_work ? (int64_t)EG_MIN(work / tile_work, 8.0) : 1;
-  p->rows = p->m >= p->n ? piece(p->m, pieces, 64) : EG_MAX(1, p->m);
-  p->columns = p->m >= p->n ? EG_MAX(1, p->n) : piece(p->n, pieces, 64);
+  int64_t pieces = work >= 2 * tile_work ? (int64_t)EG_MIN(work / tile_work, 16.0) : 1;
+  p->rows = p->m >= p->n ? piece(p->m, p->n, pieces) : EG_MAX(1, p->m);
+  p->columns = p->m >= p->n ? EG_MAX(1, p->n) : piece(p->n, p->m, pieces);
   p->across = eg_tiles(p->n, p->columns);
   p->parts = eg_tiles(p->m, p->rows) * p->across;
   p->group = p->parts > 1 ? 1 : EG_MAX(1, (int64_t)EG_MIN(tile_work / EG_MAX(work, 1), 1e9));
@@ -102,18 +102,33 @@ static void spread_bias(const product *p, char *out, int64_t rows, int64_t colum
   for (int64_t i = 1; i < rows; i++) memcpy(out + (size_t)i * pitch, out, (size_t)columns * p->element);
 }
 
+/* y = y + matrix x, for the rows x columns matrix that lies in memory, turned where asked. */
+static void multiply_vector(const product *p, CBLAS_TRANSPOSE turn, int rows, int columns, const operand *by,
+                            const void *a, const void *x, int64_t step, void *y) {
+  int by_x = (int)EG_MAX(step, 1);
+  if (p->dtype == EG_FLOAT32) cblas_sgemv(CblasRowMajor, turn, rows, columns, 1, a, by->leading, x, by_x, 1, y, 1);
+  else cblas_dgemv(CblasRowMajor, turn, rows, columns, 1, a, by->leading, x, by_x, 1, y, 1);
+}
+
 static void multiply(const product *p, int64_t item, int64_t row, int64_t column) {
   int m = (int)EG_MIN(p->rows, p->m - row), n = (int)EG_MIN(p->columns, p->n - column), k = (int)p->k;
-  char *out = p->out + (size_t)((item * p->m + row) * p->n + column) * p->element;
+  void *out = p->out + (size_t)((item * p->m + row) * p->n + column) * p->element;
   const void *a = matrix(p, &p->a, item, row * p->a.row), *b = matrix(p, &p->b, item, column * p->b.column);
-  double beta = p->bias ? 1 : 0;
+  bool a_turned = p->a.transpose == CblasTrans, b_turned = p->b.transpose == CblasTrans;
+  bool vector = k > 0 && (p->n == 1 || p->m == 1) && EG_MAX(p->a.column, p->b.row) <= INT_MAX;
   if (p->bias) spread_bias(p, out, m, column, n);
-  if (p->dtype == EG_FLOAT32)
+  else if (vector) memset(out, 0, (size_t)(m * n) * p->element);
+  if (vector && p->n == 1)
+    multiply_vector(p, p->a.transpose, a_turned ? k : m, a_turned ? m : k, &p->a, a, b, p->b.row, out);
+  else if (vector)
+    multiply_vector(p, b_turned ? CblasNoTrans : CblasTrans, b_turned ? n : k, b_turned ? k : n, &p->b, b, a,
+                    p->a.column, out);
+  else if (p->dtype == EG_FLOAT32)
     cblas_sgemm(CblasRowMajor, p->a.transpose, p->b.transpose, m, n, k, 1, a, p->a.leading, b, p->b.leading,
-                (float)beta, (float *)(void *)out, (int)p->n);
+                p->bias ? 1 : 0, out, (int)p->n);
   else
-    cblas_dgemm(CblasRowMajor, p->a.transpose, p->b.transpose, m, n, k, 1, a, p->a.leading, b, p->b.leading, beta,
-                (double *)(void *)out, (int)p->n);
+    cblas_dgemm(CblasRowMajor, p->a.transpose, p->b.transpose, m, n, k, 1, a, p->a.leading, b, p->b.leading,
+                p->bias ? 1 : 0, out, (int)p->n);
 }
 
 static void run_tile(void *context, int64_t tile) {

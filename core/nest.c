@@ -2,11 +2,13 @@
 #include "nest.h"
 
 typedef struct {
-  int operands, dims; /* dims >= 1 */
+  int operands, dims; /* dims >= 1; the last dimension is a row */
   int64_t size[EG_MAX_DIMS], stride[EG_OPERANDS][EG_MAX_DIMS];
   char *data[EG_OPERANDS];
   size_t element[EG_OPERANDS];
-  int64_t count, tile; /* elements in all, elements of a tile */
+  int64_t count, rows, length;             /* elements in all, rows, elements of a row */
+  int64_t tile_rows, tile_columns, across; /* a tile; tiles beside each other */
+  int64_t strip; /* columns taken at a time: all, or few when an operand is dense across the rows */
   eg_row row;
   const void *argument;
 } nest;
@@ -61,33 +63,68 @@ static void merge_dimensions(nest *n) {
 
 /* ---- the loops ---- */
 
-/* Elements [first, last) in the order of the loops, row by row. */
-static void run_range(const nest *n, int64_t first, int64_t last) {
+enum { STRIP = 16, TURNED_COLUMNS = 64 }; /* measured; short strips, since far strides may share few cache lines */
+
+/* True when an operand steps far along the rows but lies dense in the dimension before: its cache lines serve many rows. */
+static bool is_turned(const nest *n) {
+  bool turned = false;
+  for (int k = 0; k < n->operands && n->dims > 1; k++)
+    turned = turned || (n->stride[k][n->dims - 1] >= 16 && n->stride[k][n->dims - 2] == 1);
+  return turned;
+}
+
+static void cut(nest *n) {
+  bool turned = is_turned(n), small = n->count < 4 * EG_TILE;
+  n->length = n->size[n->dims - 1];
+  n->rows = n->count / n->length;
+  n->strip = turned ? STRIP : n->length;
+  n->tile_columns = small ? n->length : EG_MIN(n->length, turned ? TURNED_COLUMNS : EG_TILE);
+  n->tile_rows = small ? n->rows : EG_MAX(1, EG_TILE / n->tile_columns);
+  n->across = eg_tiles(n->length, n->tile_columns);
+}
+
+/* Neighbouring rows: `rows` of them, each `columns` long, strip by strip. */
+static void run_sheet(const nest *n, char *const *corner, int64_t rows, int64_t columns) {
   int inner = n->dims - 1;
-  int64_t at[EG_MAX_DIMS], stride[EG_OPERANDS], rest = first;
+  int64_t stride[EG_OPERANDS], step[EG_OPERANDS];
   char *data[EG_OPERANDS];
-  for (int d = inner; d >= 0; d--) {
-    at[d] = rest % n->size[d];
-    rest /= n->size[d];
+  for (int k = 0; k < n->operands; k++) {
+    stride[k] = n->stride[k][inner];
+    step[k] = inner > 0 ? n->stride[k][inner - 1] * (int64_t)n->element[k] : 0;
   }
-  for (int k = 0; k < n->operands; k++) stride[k] = n->stride[k][inner];
-  while (first < last) {
-    for (int k = 0; k < n->operands; k++) {
-      int64_t offset = 0;
-      for (int d = 0; d <= inner; d++) offset += at[d] * n->stride[k][d];
-      data[k] = n->data[k] + offset * (int64_t)n->element[k];
+  for (int64_t column = 0; column < columns; column += n->strip) {
+    int64_t length = EG_MIN(n->strip, columns - column);
+    for (int k = 0; k < n->operands; k++) data[k] = corner[k] + column * stride[k] * (int64_t)n->element[k];
+    for (int64_t row = 0; row < rows; row++) {
+      n->row(length, data, stride, n->argument);
+      for (int k = 0; k < n->operands; k++) data[k] += step[k];
     }
-    int64_t length = EG_MIN(n->size[inner] - at[inner], last - first);
-    n->row(length, data, stride, n->argument);
-    first += length;
-    at[inner] = 0;
-    for (int d = inner - 1; d >= 0 && ++at[d] == n->size[d]; d--) at[d] = 0;
+  }
+}
+
+/* The rows [row, last) from `column` on, sheet by sheet: a sheet ends where the dimension before the last one does. */
+static void run_rows(const nest *n, int64_t row, int64_t last, int64_t column, int64_t columns) {
+  int64_t height = n->dims > 1 ? n->size[n->dims - 2] : 1;
+  char *corner[EG_OPERANDS];
+  while (row < last) {
+    int64_t rows = EG_MIN(height - row % height, last - row);
+    for (int k = 0; k < n->operands; k++) {
+      int64_t offset = column * n->stride[k][n->dims - 1], rest = row;
+      for (int d = n->dims - 2; d >= 0; d--) {
+        offset += rest % n->size[d] * n->stride[k][d];
+        rest /= n->size[d];
+      }
+      corner[k] = n->data[k] + offset * (int64_t)n->element[k];
+    }
+    run_sheet(n, corner, rows, columns);
+    row += rows;
   }
 }
 
 static void run_tile(void *context, int64_t tile) {
   const nest *n = context;
-  run_range(n, tile * n->tile, EG_MIN((tile + 1) * n->tile, n->count));
+  int64_t row = tile / n->across * n->tile_rows, column = tile % n->across * n->tile_columns;
+  run_rows(n, row, EG_MIN(row + n->tile_rows, n->rows), column, EG_MIN(n->tile_columns, n->length - column));
 }
 
 /* ---- operands ---- */
@@ -150,8 +187,8 @@ eg_status eg_nest(const char *op, eg_row row, const void *argument, const eg_ten
     open_nest(&n, op, row, argument, operands, operand);
     sort_dimensions(&n);
     merge_dimensions(&n);
-    n.tile = n.count < 4 * EG_TILE ? n.count : EG_TILE;
-    eg_parallel(eg_tiles(n.count, n.tile), run_tile, &n);
+    cut(&n);
+    eg_parallel(eg_tiles(n.rows, n.tile_rows) * n.across, run_tile, &n);
   }
   for (int k = 1; k < operands; k++) eg_free(copy[k]);
   return status;
@@ -166,6 +203,7 @@ eg_status eg_nest_in_order(const char *op, eg_row row, const void *argument, con
   EG_TRY(open_nest(&n, op, row, argument, operands, operand));
   if (n.count == 0) return EG_OK;
   merge_dimensions(&n);
-  run_range(&n, 0, n.count);
+  n.length = n.strip = n.size[n.dims - 1];
+  run_rows(&n, 0, n.count / n.length, 0, n.length);
   return EG_OK;
 }

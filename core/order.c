@@ -65,22 +65,21 @@ static double E(value_of)(uint64_t key) {
   return (double)x;
 }
 
-/* Counts, of the elements whose leading bits are those of `prefix`, each value of the next DIGIT bits. */
-static void E(count_digits)(int64_t n, char *const *data, const int64_t *stride, const void *argument) {
-  radix *r = *(radix *const *)argument;
+/* Counts the elements by the leading DIGIT bits of their keys; two tables, since neighbours often count in one place. */
+static void E(count_leading)(int64_t n, char *const *data, const int64_t *stride, const void *argument) {
+  selection *s = *(selection *const *)argument;
   const element *in = (const void *)data[0];
-  for (int64_t i = 0; i < n; i++) {
-    E(key) key = E(key_of)(in[i * stride[0]]);
-    if (r->known == 0 || key >> (r->bits - r->known) == r->prefix) r->counts[key >> r->shift & r->mask]++;
-  }
+  for (int64_t i = 0; i < n; i++) s->counts[i & 1][E(key_of)(in[i * stride[0]]) >> s->shift]++;
 }
 
-static void E(next_key)(int64_t n, char *const *data, const int64_t *stride, const void *argument) {
-  radix *r = *(radix *const *)argument;
+/* Collects the keys that begin with `leading`, and the least of those beyond them. */
+static void E(collect)(int64_t n, char *const *data, const int64_t *stride, const void *argument) {
+  selection *s = *(selection *const *)argument;
   const element *in = (const void *)data[0];
   for (int64_t i = 0; i < n; i++) {
     E(key) key = E(key_of)(in[i * stride[0]]);
-    if (key > r->prefix && key < r->next) r->next = key;
+    if (key >> s->shift == s->leading) s->keys[s->count++] = key;
+    if ((key >> s->shift > s->leading) & (key < s->next)) s->next = key;
   }
 }
 #endif
@@ -96,13 +95,14 @@ enum { RUN = 16, DIGIT = 11, BINS = 1 << DIGIT };
 typedef uint32_t key_float32;
 typedef uint64_t key_float64;
 
-/* The search for the element of a given rank, DIGIT bits of its key at a time. */
+/* The search for the element of a given rank: only those whose keys share its leading bits are kept. */
 typedef struct {
-  int bits, known, shift; /* of a key; found so far; below the digit looked at */
-  uint64_t prefix, mask;  /* the known leading bits; the digit's bits */
-  uint64_t next;          /* the least key above the one found */
-  int64_t counts[BINS];
-} radix;
+  int shift;              /* bits of a key below the digit looked at */
+  uint64_t leading, next; /* the digit of the element; the least key seen above the kept ones, all ones when none */
+  uint64_t *keys;         /* kept */
+  int64_t count;
+  int64_t counts[2][BINS];
+} selection;
 
 #define EG_ELEMENTS "order.c"
 #include "element.h"
@@ -158,28 +158,52 @@ eg_status eg_sort(eg_tensor *values, eg_tensor *indices, const eg_tensor *in, in
 
 /* ---- quantile ---- */
 
-/* The values of ranks `rank` and rank + 1 (0-based) in rising order, found digit by digit: no sorting, no copy. */
-static void select_ranks(const eg_tensor *in, int64_t rank, double *value, double *next) {
-  bool single = in->dtype == EG_FLOAT32;
-  radix r = {.bits = single ? 32 : 64}, *where = &r;
-  while (r.known < r.bits) {
-    int digit = EG_MIN(DIGIT, r.bits - r.known);
-    r.shift = r.bits - r.known - digit;
-    r.mask = ((uint64_t)1 << digit) - 1;
-    memset(r.counts, 0, sizeof r.counts);
-    eg_nest_in_order("quantile", single ? count_digits_float32 : count_digits_float64, &where, in, NULL, NULL, NULL);
-    uint64_t bin = 0;
-    for (; rank >= r.counts[bin]; bin++) rank -= r.counts[bin];
-    r.prefix = r.prefix << digit | bin;
-    r.known += digit;
-    if (r.known == r.bits && rank + 1 < r.counts[bin]) r.next = r.prefix;
+/* The digit under which rank falls; rank becomes the rank among the elements with this digit. */
+static uint64_t digit_of_rank(const selection *s, int64_t *rank) {
+  uint64_t digit = 0;
+  for (; *rank >= s->counts[0][digit] + s->counts[1][digit]; digit++)
+    *rank -= s->counts[0][digit] + s->counts[1][digit];
+  return digit;
+}
+
+/* Digit by digit, keeps the keys that agree with the one of the rank, until all of its bits are known. */
+static uint64_t select_key(selection *s, int64_t rank) {
+  while (s->shift > 0) {
+    int digit_bits = EG_MIN(DIGIT, s->shift);
+    uint64_t mask = ((uint64_t)1 << digit_bits) - 1;
+    int64_t count = s->count;
+    s->shift -= digit_bits;
+    memset(s->counts, 0, sizeof s->counts);
+    for (int64_t i = 0; i < count; i++) s->counts[i & 1][s->keys[i] >> s->shift & mask]++;
+    s->leading = digit_of_rank(s, &rank);
+    s->count = 0;
+    for (int64_t i = 0; i < count; i++) {
+      uint64_t key = s->keys[i], digit = key >> s->shift & mask;
+      if (digit == s->leading) s->keys[s->count++] = key;
+      if ((digit > s->leading) & (key < s->next)) s->next = key;
+    }
   }
-  *value = single ? value_of_float32(r.prefix) : value_of_float64(r.prefix);
-  *next = *value;
-  if (r.next == r.prefix) return;
-  r.next = UINT64_MAX;
-  eg_nest_in_order("quantile", single ? next_key_float32 : next_key_float64, &where, in, NULL, NULL, NULL);
-  if (r.next != UINT64_MAX) *next = single ? value_of_float32(r.next) : value_of_float64(r.next);
+  if (rank + 1 < s->count) s->next = s->keys[0];
+  return s->keys[0];
+}
+
+/* The elements of ranks `rank` and rank + 1 (0-based) in rising order, without sorting. */
+static eg_status select_ranks(const eg_tensor *in, int64_t rank, double *low, double *high) {
+  bool single = in->dtype == EG_FLOAT32;
+  selection s = {.shift = (single ? 32 : 64) - DIGIT, .next = UINT64_MAX}, *where = &s;
+  eg_row count = single ? count_leading_float32 : count_leading_float64,
+         collect = single ? collect_float32 : collect_float64;
+  EG_TRY(eg_nest_in_order("quantile", count, &where, in, NULL, NULL, NULL));
+  s.leading = digit_of_rank(&s, &rank);
+  size_t bytes = (size_t)(s.counts[0][s.leading] + s.counts[1][s.leading]) * sizeof *s.keys;
+  s.keys = eg_block_new(bytes);
+  if (!s.keys) return EG_ENOMEM;
+  eg_nest_in_order("quantile", collect, &where, in, NULL, NULL, NULL);
+  uint64_t key = select_key(&s, rank), next = s.next == UINT64_MAX ? key : s.next;
+  *low = single ? value_of_float32(key) : value_of_float64(key);
+  *high = single ? value_of_float32(next) : value_of_float64(next);
+  eg_block_free(s.keys, bytes);
+  return EG_OK;
 }
 
 eg_status eg_quantile(const eg_tensor *in, double q, double *value) {
@@ -190,7 +214,7 @@ eg_status eg_quantile(const eg_tensor *in, double q, double *value) {
     return eg_fail(EG_EINVAL, "quantile: the tensor is empty: shape %s", eg_describe_sizes(in->dims, in->size));
   EG_TRY(eg_count_nonfinite(in, &nan, NULL));
   double position = q * (double)(in->count - 1), rank = floor(position), share = position - rank, low, high;
-  select_ranks(in, (int64_t)rank, &low, &high);
+  EG_TRY(select_ranks(in, (int64_t)rank, &low, &high));
   bool from_low = isinf(high) || (share < 0.5 && !isinf(low)); /* from the nearer end, and from a finite one */
   if (nan > 0) *value = NAN;
   else if (low == high || share == 0) *value = low;

@@ -21,42 +21,45 @@ typedef int64_t E(extreme);
 #endif
 
 /* The one list of reductions. DO(type of the result, its start, what an element x adds, how results a and b join). */
-#define OPERATIONS(DO)                                                                  \
-  switch (op) {                                                                         \
-    case EG_SUM:                                                                        \
-    case EG_MEAN: DO(E(total), 0, x, a + b); break;                                     \
-    case EG_PROD: DO(E(total), 1, x, a *b); break;                                      \
-    case EG_MAX: DO(E(extreme), LEAST, x, b > a || ELEMENT_NAN(b) ? b : a); break;      \
-    case EG_MIN: DO(E(extreme), MOST, x, b < a || ELEMENT_NAN(b) ? b : a); break;       \
-    case EG_SUM_SQUARES: DO(E(total), 0, (E(total))x * (E(total))x, a + b); break;      \
-    case EG_SUM_ABS: DO(E(total), 0, MAGNITUDE(x), a + b); break;                       \
+#define OPERATIONS(DO)                                                                                                 \
+  switch (op) {                                                                                                        \
+    case EG_SUM:                                                                                                       \
+    case EG_MEAN: DO(E(total), 0, x, a + b); break;                                                                    \
+    case EG_PROD: DO(E(total), 1, x, a *b); break;                                                                     \
+    case EG_MAX: DO(E(extreme), LEAST, x, b > a || ELEMENT_NAN(b) ? b : a); break;                                     \
+    case EG_MIN: DO(E(extreme), MOST, x, b < a || ELEMENT_NAN(b) ? b : a); break;                                      \
+    case EG_SUM_SQUARES: DO(E(total), 0, (E(total))x *(E(total))x, a + b); break;                                      \
+    case EG_SUM_ABS: DO(E(total), 0, MAGNITUDE(x), a + b); break;                                                      \
   }
 
 /* One line of n elements to one result. */
 static void E(reduce_line)(int op, const void *data, int64_t n, int64_t stride, char *to) {
   const element *line = data;
-#define FOLD(T, start, value, join)                                            \
-  do {                                                                         \
-    T lane[LANES];                                                             \
-    int64_t whole = stride == 1 ? n / LANES * LANES : 0;                       \
-    for (int l = 0; l < LANES; l++) lane[l] = (T)(start);                      \
-    for (int64_t i = 0; i < whole; i += LANES)                                 \
-      for (int l = 0; l < LANES; l++) {                                        \
-        element x = line[i + l];                                               \
-        T a = lane[l], b = (T)(value);                                         \
-        lane[l] = join;                                                        \
-      }                                                                        \
-    for (int64_t i = whole; i < n; i++) {                                      \
-      element x = line[i * stride];                                            \
-      T a = lane[i % LANES], b = (T)(value);                                   \
-      lane[i % LANES] = join;                                                  \
-    }                                                                          \
-    for (int half = LANES / 2; half > 0; half /= 2)                            \
-      for (int l = 0; l < half; l++) {                                         \
-        T a = lane[l], b = lane[l + half];                                     \
-        lane[l] = join;                                                        \
-      }                                                                        \
-    *(T *)(void *)to = lane[0];                                                \
+#define FOLD(T, start, value, join)                                                                                    \
+  do {                                                                                                                 \
+    T lane[LANES] = {(T)(start)};                                                                                      \
+    int64_t whole = stride == 1 ? n / LANES * LANES : 0;                                                               \
+    if (whole > 0) {                                                                                                   \
+      for (int l = 1; l < LANES; l++) lane[l] = (T)(start);                                                            \
+      for (int64_t i = 0; i < whole; i += LANES)                                                                       \
+        for (int l = 0; l < LANES; l++) {                                                                              \
+          element x = line[i + l];                                                                                     \
+          T a = lane[l], b = (T)(value);                                                                               \
+          lane[l] = join;                                                                                              \
+        }                                                                                                              \
+      for (int half = LANES / 2; half > 0; half /= 2)                                                                  \
+        for (int l = 0; l < half; l++) {                                                                               \
+          T a = lane[l], b = lane[l + half];                                                                           \
+          lane[l] = join;                                                                                              \
+        }                                                                                                              \
+    }                                                                                                                  \
+    T a = lane[0];                                                                                                     \
+    for (int64_t i = whole; i < n; i++) {                                                                              \
+      element x = line[i * stride];                                                                                    \
+      T b = (T)(value);                                                                                                \
+      a = join;                                                                                                        \
+    }                                                                                                                  \
+    *(T *)(void *)to = a;                                                                                              \
   } while (0)
   OPERATIONS(FOLD)
 #undef FOLD
@@ -65,17 +68,17 @@ static void E(reduce_line)(int op, const void *data, int64_t n, int64_t stride, 
 /* `width` (<= WIDTH) neighbouring columns of n rows to as many results. */
 static void E(reduce_columns)(int op, const void *data, int64_t n, int64_t stride, int64_t width, char *to) {
   const element *rows = data;
-#define FOLD(T, start, value, join)                                            \
-  do {                                                                         \
-    T lane[WIDTH];                                                             \
-    for (int64_t j = 0; j < width; j++) lane[j] = (T)(start);                  \
-    for (int64_t i = 0; i < n; i++)                                            \
-      for (int64_t j = 0; j < width; j++) {                                    \
-        element x = rows[i * stride + j];                                      \
-        T a = lane[j], b = (T)(value);                                         \
-        lane[j] = join;                                                        \
-      }                                                                        \
-    for (int64_t j = 0; j < width; j++) *(T *)(void *)(to + j * SLOT) = lane[j]; \
+#define FOLD(T, start, value, join)                                                                                    \
+  do {                                                                                                                 \
+    T lane[WIDTH];                                                                                                     \
+    for (int64_t j = 0; j < width; j++) lane[j] = (T)(start);                                                          \
+    for (int64_t i = 0; i < n; i++)                                                                                    \
+      for (int64_t j = 0; j < width; j++) {                                                                            \
+        element x = rows[i * stride + j];                                                                              \
+        T a = lane[j], b = (T)(value);                                                                                 \
+        lane[j] = join;                                                                                                \
+      }                                                                                                                \
+    for (int64_t j = 0; j < width; j++) *(T *)(void *)(to + j * SLOT) = lane[j];                                       \
   } while (0)
   OPERATIONS(FOLD)
 #undef FOLD
@@ -83,18 +86,18 @@ static void E(reduce_columns)(int op, const void *data, int64_t n, int64_t strid
 
 /* Joins the chunks' results in order and writes them out; a mean is divided by n. */
 static void E(finish)(int op, eg_tensor *out, const char *results, int64_t chunks, double n) {
-#define FOLD(T, start, value, join)                                                          \
-  do {                                                                                       \
-    for (int64_t i = 0; i < out->count; i++) {                                               \
-      T a = *(const T *)(const void *)(results + i * SLOT);                                  \
-      for (int64_t chunk = 1; chunk < chunks; chunk++) {                                     \
-        T b = *(const T *)(const void *)(results + (chunk * out->count + i) * SLOT);         \
-        a = join;                                                                            \
-      }                                                                                      \
-      if (op == EG_MEAN) a = (T)((double)a / n);                                             \
-      if (ELEMENT_REAL || out->dtype == EG_UINT8) ((element *)out->data)[i] = (element)a;    \
-      else ((int64_t *)out->data)[i] = (int64_t)a;                                           \
-    }                                                                                        \
+#define FOLD(T, start, value, join)                                                                                    \
+  do {                                                                                                                 \
+    for (int64_t i = 0; i < out->count; i++) {                                                                         \
+      T a = *(const T *)(const void *)(results + i * SLOT);                                                            \
+      for (int64_t chunk = 1; chunk < chunks; chunk++) {                                                               \
+        T b = *(const T *)(const void *)(results + (chunk * out->count + i) * SLOT);                                   \
+        a = join;                                                                                                      \
+      }                                                                                                                \
+      if (op == EG_MEAN) a = (T)((double)a / n);                                                                       \
+      if (ELEMENT_REAL || out->dtype == EG_UINT8) ((element *)out->data)[i] = (element)a;                              \
+      else ((int64_t *)out->data)[i] = (int64_t)a;                                                                     \
+    }                                                                                                                  \
   } while (0)
   OPERATIONS(FOLD)
 #undef FOLD
@@ -109,9 +112,11 @@ static int64_t E(extreme_position)(const void *data, int64_t n, int64_t stride, 
   const element *x = data;
   int64_t best = 0;
   element top = x[0];
-  for (int64_t i = 1; i < n && !ELEMENT_NAN(top); i++) {
+  for (int64_t i = 1; i < n; i++) {
     element next = x[i * stride];
-    if ((largest ? next > top : next < top) || ELEMENT_NAN(next)) top = next, best = i;
+    bool better = (largest ? next > top : next < top) | (ELEMENT_NAN(next) & !ELEMENT_NAN(top));
+    top = better ? next : top;
+    best = better ? i : best;
   }
   return best;
 }
@@ -342,15 +347,18 @@ eg_status eg_count_nonfinite(const eg_tensor *in, int64_t *nan, int64_t *infinit
 #define COMPARE(T)                                                                                                     \
   static void different_##T(int64_t n, char *const *data, const int64_t *stride, const void *argument) {               \
     tally *t = *(tally *const *)argument;                                                                              \
-    const T *a = (const T *)(const void *)data[0], *b = (const T *)(const void *)data[1];                              \
+    const T *a = (const void *)data[0], *b = (const void *)data[1];                                                    \
     int64_t different = 0;                                                                                             \
     for (int64_t i = 0; i < n; i++) different += a[i * stride[0]] != b[i * stride[1]];                                 \
     t->different += different;                                                                                         \
   }                                                                                                                    \
   static void mark_##T(int64_t n, char *const *data, const int64_t *stride, const void *argument) {                    \
     uint8_t *mask = (uint8_t *)data[0];                                                                                \
-    const T *a = (const T *)(const void *)data[1], *b = (const T *)(const void *)data[2];                              \
-    for (int64_t i = 0; i < n; i++) mask[i * stride[0]] |= a[i * stride[1]] != b[i * stride[2]];                       \
+    const T *a = (const void *)data[1], *b = (const void *)data[2];                                                    \
+    if (stride[0] == 1 && stride[1] == 1 && stride[2] == 1) {                                                          \
+      _Pragma("GCC ivdep") for (int64_t i = 0; i < n; i++) mask[i] |= a[i] != b[i];                                    \
+    } else                                                                                                             \
+      for (int64_t i = 0; i < n; i++) mask[i * stride[0]] |= a[i * stride[1]] != b[i * stride[2]];                     \
   }
 COMPARE(uint8_t)
 COMPARE(uint32_t)

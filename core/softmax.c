@@ -2,58 +2,72 @@
 
 #ifdef REAL
 
-static real K(largest)(const real *x, int64_t n, int64_t stride) {
+INLINE real K(largest)(const real *x, int64_t stride, int64_t n) {
   real top = -INFINITY;
   for (int64_t i = 0; i < n; i++) top = x[i * stride] > top || x[i * stride] != x[i * stride] ? x[i * stride] : top;
   return top;
 }
 
-/* out = exp(x - max) / sum of the same */
-static void K(softmax_line)(void *to, int64_t to_stride, const void *from, int64_t stride, int64_t n) {
-  real *out = to;
-  const real *x = from;
-  real top = K(largest)(x, n, stride);
+/* Sum of exp(x - top), in double precision; out, unless NULL, receives the exponentials. They are made in runs, so that
+ * they fill vectors. */
+INLINE double K(exponentials)(real *out, int64_t to, const real *x, int64_t stride, int64_t n, real top) {
   double sum = 0;
-  for (int64_t i = 0; i < n; i++) {
-    real e = exp(x[i * stride] - top);
-    out[i * to_stride] = e;
-    sum += (double)e;
+  real e[RUN];
+  for (int64_t first = 0; first < n; first += RUN) {
+    int64_t count = EG_MIN(n - first, RUN);
+    for (int64_t i = 0; i < count; i++) e[i] = eg_exp(x[(first + i) * stride] - top);
+    for (int64_t i = 0; i < count; i++) sum += (double)e[i];
+    for (int64_t i = 0; i < count && out; i++) out[(first + i) * to] = e[i];
   }
-  real scale = (real)(1 / sum);
-  for (int64_t i = 0; i < n; i++) out[i * to_stride] *= scale;
+  return sum;
+}
+
+/* out = exp(x - max) / sum of the same */
+INLINE void K(softmax)(real *out, int64_t to, const real *x, int64_t stride, int64_t n) {
+  real scale = (real)(1 / K(exponentials)(out, to, x, stride, n, K(largest)(x, stride, n)));
+  for (int64_t i = 0; i < n; i++) out[i * to] *= scale;
 }
 
 /* grad_in = out (grad_out - sum of grad_out out) */
-static void K(softmax_line_backward)(real *grad_in, int64_t to_stride, const real *grad, int64_t grad_stride,
-                                     const real *out, int64_t stride, int64_t n) {
+INLINE void K(softmax_backward)(real *grad_in, int64_t to, const real *grad, int64_t from, const real *out,
+                                int64_t stride, int64_t n) {
   double sum = 0;
-  for (int64_t i = 0; i < n; i++) sum += (double)grad[i * grad_stride] * (double)out[i * stride];
-  for (int64_t i = 0; i < n; i++) grad_in[i * to_stride] = out[i * stride] * (grad[i * grad_stride] - (real)sum);
+  for (int64_t i = 0; i < n; i++) sum += (double)grad[i * from] * (double)out[i * stride];
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; i++) grad_in[i * to] = out[i * stride] * (grad[i * from] - (real)sum);
 }
 
 /* out = x - max - log of the sum of exp(x - max) */
-static void K(log_softmax_line)(void *to, int64_t to_stride, const void *from, int64_t stride, int64_t n) {
-  real *out = to;
-  const real *x = from;
-  real top = K(largest)(x, n, stride);
-  double sum = 0;
-  for (int64_t i = 0; i < n; i++) sum += (double)exp(x[i * stride] - top);
-  real shift = (real)log(sum);
-  for (int64_t i = 0; i < n; i++) out[i * to_stride] = x[i * stride] - top - shift;
+INLINE void K(log_softmax)(real *out, int64_t to, const real *x, int64_t stride, int64_t n) {
+  real top = K(largest)(x, stride, n), shift = (real)log(K(exponentials)(NULL, 0, x, stride, n, top));
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; i++) out[i * to] = x[i * stride] - top - shift;
 }
 
 /* grad_in = grad_out - softmax * sum of grad_out */
-static void K(log_softmax_line_backward)(real *grad_in, int64_t to_stride, const real *grad, int64_t grad_stride,
-                                         const real *out, int64_t stride, int64_t n) {
+INLINE void K(log_softmax_backward)(real *grad_in, int64_t to, const real *grad, int64_t from, const real *out,
+                                    int64_t stride, int64_t n) {
   double sum = 0;
-  for (int64_t i = 0; i < n; i++) sum += (double)grad[i * grad_stride];
-  for (int64_t i = 0; i < n; i++) grad_in[i * to_stride] = grad[i * grad_stride] - exp(out[i * stride]) * (real)sum;
+  for (int64_t i = 0; i < n; i++) sum += (double)grad[i * from];
+#pragma GCC ivdep
+  for (int64_t i = 0; i < n; i++) grad_in[i * to] = grad[i * from] - eg_exp(out[i * stride]) * (real)sum;
 }
 
-static void K(backward_line)(bool logarithm, void *to, int64_t to_stride, const void *grad, int64_t grad_stride,
-                             const void *out, int64_t stride, int64_t n) {
-  if (logarithm) K(log_softmax_line_backward)(to, to_stride, grad, grad_stride, out, stride, n);
-  else K(softmax_line_backward)(to, to_stride, grad, grad_stride, out, stride, n);
+static void K(forward_line)(bool logarithm, void *out, int64_t to, const void *x, int64_t stride, int64_t n) {
+  bool dense = to == 1 && stride == 1;
+  if (logarithm && dense) K(log_softmax)(out, 1, x, 1, n);
+  else if (logarithm) K(log_softmax)(out, to, x, stride, n);
+  else if (dense) K(softmax)(out, 1, x, 1, n);
+  else K(softmax)(out, to, x, stride, n);
+}
+
+static void K(backward_line)(bool logarithm, void *grad_in, int64_t to, const void *grad, int64_t from, const void *out,
+                             int64_t stride, int64_t n) {
+  bool dense = to == 1 && from == 1 && stride == 1;
+  if (logarithm && dense) K(log_softmax_backward)(grad_in, 1, grad, 1, out, 1, n);
+  else if (logarithm) K(log_softmax_backward)(grad_in, to, grad, from, out, stride, n);
+  else if (dense) K(softmax_backward)(grad_in, 1, grad, 1, out, 1, n);
+  else K(softmax_backward)(grad_in, to, grad, from, out, stride, n);
 }
 
 static void K(pick_loss)(void *losses, int64_t at, const void *log_probabilities, int64_t label) {
@@ -65,18 +79,23 @@ static void K(cross_entropy_line_backward)(void *to, const void *log_probabiliti
                                            const void *scales, int64_t at) {
   real *grad = to, scale = ((const real *)scales)[at];
   const real *x = log_probabilities;
-  for (int64_t i = 0; i < n; i++) grad[i] = exp(x[i]) * scale;
-  grad[label - 1] = (exp(x[label - 1]) - 1) * scale;
+  for (int64_t i = 0; i < n; i++) grad[i] = eg_exp(x[i]) * scale;
+  grad[label - 1] = (eg_exp(x[label - 1]) - 1) * scale;
 }
 
 #else
 #include <tgmath.h>
 
+#include "exponential.h"
 #include "lines.h"
+
+enum { RUN = 64, TILE = EG_TILE / 4 /* elements of a tile: an exponential costs more than a sum */ };
+
+/* The kernels of a line are compiled twice: for elements that lie side by side, and for any strides. */
+#define INLINE static inline __attribute__((always_inline))
+
 #define EG_KERNELS "softmax.c"
 #include "real.h"
-
-enum { TILE = EG_TILE / 4 }; /* an exponential costs more than a sum */
 
 typedef struct {
   eg_lines out, in, grad; /* `in` is the saved output in a backward */
@@ -94,18 +113,16 @@ static char *line_of(const eg_lines *lines, int64_t i) {
 static void forward_tile(void *context, int64_t tile) {
   const bundle *b = context;
   int64_t last = EG_MIN((tile + 1) * b->block, b->in.count);
-  for (int64_t i = tile * b->block; i < last; i++)
-    (b->logarithm ? EG_REAL(b->dtype, log_softmax_line) : EG_REAL(b->dtype, softmax_line))(
-        line_of(&b->out, i), b->out.stride, line_of(&b->in, i), b->in.stride, b->in.length);
+  for (int64_t i = tile * b->block; i < last; i++) EG_REAL(b->dtype, forward_line)
+  (b->logarithm, line_of(&b->out, i), b->out.stride, line_of(&b->in, i), b->in.stride, b->in.length);
 }
 
 static void backward_tile(void *context, int64_t tile) {
   const bundle *b = context;
   int64_t last = EG_MIN((tile + 1) * b->block, b->in.count);
-  for (int64_t i = tile * b->block; i < last; i++)
-    EG_REAL(b->dtype, backward_line)
-    (b->logarithm, line_of(&b->out, i), b->out.stride, line_of(&b->grad, i), b->grad.stride, line_of(&b->in, i),
-     b->in.stride, b->in.length);
+  for (int64_t i = tile * b->block; i < last; i++) EG_REAL(b->dtype, backward_line)
+  (b->logarithm, line_of(&b->out, i), b->out.stride, line_of(&b->grad, i), b->grad.stride, line_of(&b->in, i),
+   b->in.stride, b->in.length);
 }
 
 /* Runs work over the lines of out, in and (in a backward) grad. */
@@ -208,9 +225,8 @@ eg_status eg_cross_entropy(eg_tensor *losses, eg_tensor *log_probabilities, cons
   EG_TRY(forward(op, log_probabilities, logits, 1, true));
   const char *line = log_probabilities->data;
   size_t pitch = (size_t)logits->size[1] * eg_element_size(logits->dtype);
-  for (int64_t i = 0; i < losses->count; i++)
-    EG_REAL(logits->dtype, pick_loss)
-    (losses->data, i * losses->stride[0], line + (size_t)i * pitch, label_at(labels, i));
+  for (int64_t i = 0; i < losses->count; i++) EG_REAL(logits->dtype, pick_loss)
+  (losses->data, i * losses->stride[0], line + (size_t)i * pitch, label_at(labels, i));
   return EG_OK;
 }
 
@@ -224,10 +240,9 @@ static void cross_entropy_tile(void *context, int64_t tile) {
   const loss_gradient *g = context;
   int64_t n = g->grad->size[1], last = EG_MIN((tile + 1) * g->block, g->grad->size[0]);
   size_t pitch = (size_t)n * eg_element_size(g->grad->dtype);
-  for (int64_t i = tile * g->block; i < last; i++)
-    EG_REAL(g->grad->dtype, cross_entropy_line_backward)
-    ((char *)g->grad->data + (size_t)i * pitch, (const char *)g->log_probabilities->data + (size_t)i * pitch, n,
-     label_at(g->labels, i), g->scales->data, i * g->scales->stride[0]);
+  for (int64_t i = tile * g->block; i < last; i++) EG_REAL(g->grad->dtype, cross_entropy_line_backward)
+  ((char *)g->grad->data + (size_t)i * pitch, (const char *)g->log_probabilities->data + (size_t)i * pitch, n,
+   label_at(g->labels, i), g->scales->data, i * g->scales->stride[0]);
 }
 
 eg_status eg_cross_entropy_backward(eg_tensor *grad_logits, const eg_tensor *grad_losses,
