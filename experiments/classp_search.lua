@@ -77,7 +77,7 @@ local function try(entry, seed)
    local ok, run = pcall(cl.train, { model = make_model, optimizer = entry.optimizer, method = entry.method and entry.method(),
       stream = stream, batch_size = 32, shuffle = false, seed = seed, name = ("%s-s%d"):format(entry.name, seed) })
    if ok then return run.accuracy, run.metrics end
-   if not tostring(run):find("the loss is", 1, true) then error(run, 0) end
+   if not tostring(run):find("cl.train: diverged:", 1, true) then error(run, 0) end
 end
 
 local lines = { "setting,seed,first_after_task_1,first_at_end,second_at_end,mean_at_end,moved_a_step_task_1,moved_a_step_task_2" }

@@ -66,4 +66,19 @@ function table_of.markdown(results, tasks)
    return table.concat(lines, "\n") .. "\n"
 end
 
+-- The same for programs: a record a run.
+function table_of.summary(results, tasks, stream)
+   local records = {}
+   for i, result in ipairs(results) do
+      local run = result.run
+      records[i] = { method = result.method, seed = result.seed, diverged = run.diverged }
+      if not run.diverged then
+         records[i].accuracy, records[i].published = { unpack(run.accuracy) }, run.published
+         records[i].update_density, records[i].step_density = run.metrics.update_density, run.metrics.step_density
+         records[i].state_bytes, records[i].weights_sha256 = run.bytes.state, run.hash or run.weights_sha256
+      end
+   end
+   return { tasks = tasks, stream_sha256 = stream:hash(), runs = records }
+end
+
 return table_of

@@ -6,6 +6,7 @@
 local engram = require "engram"
 local optim, schedule, cl = engram.optim, engram.schedule, engram.cl
 local common = require "classp_common"
+local finished = require "classp_finished"
 local table_of = require "classp_table"
 
 local settings = engram.settings{
@@ -18,11 +19,12 @@ local settings = engram.settings{
    threshold = { default = 1e-7, min = 0, doc = "CLASSP (paper): the threshold in task 1" },
    threshold_2 = { default = 0, min = 0, doc = "CLASSP (paper): the threshold in task 2" },
    quantile = { default = 0, min = 0, max = 1, doc = "CLASSP (paper): > 0: a quantile of the squared gradients instead, in task 1" },
+   quantile_2 = { default = 0, min = 0, max = 1, doc = "CLASSP (paper): the same in task 2" },
    lambda = { default = 5, min = 0, doc = "EWC (sound): weight of the penalty" },
    ewc_lr = { default = 0.05, min = 0, doc = "EWC (sound): step size of its SGD" },
    repository_lambda = { default = 0, min = 0, doc = "EWC (classp-repository); 0: the published 5000, or 50 in the small form" },
    threads = { default = engram.threads(), min = 1 },
-   continue = { default = "", doc = "a run's folder: what is finished there is not trained again" },
+   continue = { default = "", doc = "a run, or a folder of runs: rows that are finished there are not trained again" },
 }
 engram.threads(settings.threads)
 
@@ -38,18 +40,24 @@ end
 
 local make_model = common.network(settings.small)
 local repository_lambda = settings.repository_lambda > 0 and settings.repository_lambda or settings.small and 50 or 5000
-local paper_threshold = settings.quantile > 0 and schedule.quantile(settings.quantile, { every = 100 }) or settings.threshold
+
+-- A gate of the paper's rule: a quantile where one is given, else the threshold.
+local function gate(quantile, threshold) return quantile > 0 and schedule.quantile(quantile, { every = 100 }) or threshold end
+local paper_gate, paper_gate_2 = gate(settings.quantile, settings.threshold), gate(settings.quantile_2, settings.threshold_2)
 
 local rows = {
    { "sgd", "SGD", optimizer = common.sgd(0.2) },
    { "adagrad", "AdaGrad", optimizer = function(model) return optim.AdaGrad(model, { lr = 0.01 }) end },
    { "adam", "Adam", optimizer = function(model) return optim.Adam(model, { lr = 0.001 }) end },
    { "ewc", ("EWC (sound, lambda %g)"):format(settings.lambda), optimizer = common.sgd(settings.ewc_lr),
+      uses = { "lambda", "ewc_lr" },
       method = function() return cl.methods.EWC{ lambda = settings.lambda } end },
    { "ewc-repository", ("EWC (classp-repository, lambda %d)"):format(repository_lambda), optimizer = common.sgd(0.25),
+      uses = { "repository_lambda" },
       method = function() return cl.methods.EWC{ convention = "classp-repository", lambda = repository_lambda } end },
    { "classp-published", "CLASSP (published)", optimizer = common.classp("published", 0.5, 0) },
-   { "classp-paper", "CLASSP (paper)", optimizer = common.classp("paper", paper_threshold, settings.threshold_2) },
+   { "classp-paper", "CLASSP (paper)", optimizer = common.classp("paper", paper_gate, paper_gate_2),
+      uses = { "threshold", "threshold_2", "quantile", "quantile_2" } },
 }
 
 local function wanted(key)
@@ -61,28 +69,23 @@ end
 
 -- ---- runs -------------------------------------------------------------------------------------------------
 
--- The summary of a finished run of that name in the folder `continue`, or nil.
-local function finished(name)
-   if settings.continue == "" then return nil end
-   local file = io.open(settings.continue .. "/" .. name .. "/summary.json", "rb")
-   if not file then return nil end
-   local summary = engram.json.decode(file:read "*a")
-   file:close()
-   return summary.complete and summary or nil
-end
+local current = engram.run.current()
 
 -- A run that diverges is a row of the table, not the end of the experiment.
 local function train(row, seed, stream)
    local name = ("%s-s%d"):format(row[1], seed)
-   local old = finished(name)
-   if old then return old end
+   local old = finished.find(settings.continue, name, stream, settings, { "small", unpack(row.uses or {}) })
+   if old then
+      if current then current:open(name):write_json("summary.json", old) end
+      return old
+   end
    engram.seed(seed)
    local ok, run = pcall(cl.train, { model = make_model, optimizer = row.optimizer, method = row.method and row.method() or nil,
       stream = stream, batch_size = 32, shuffle = false, protocol = "both", seed = seed, name = name })
    if ok then return run end
-   if not tostring(run):find("the loss is", 1, true) then error(run, 0) end
+   if not finished.diverged(run) then error(run, 0) end
    print(("%s: %s"):format(name, run))
-   return { diverged = tostring(run), seconds = 0 }
+   return { diverged = tostring(run) }
 end
 
 local known = { all = true }
@@ -113,8 +116,8 @@ end
 
 local text = table_of.markdown(results, { first, second })
 print("\n" .. text)
-local current = engram.run.current()
 if current then
+   current:write_json("summary.json", table_of.summary(results, { first, second }, stream))
    current:write("report.md", "# CLASSP on two tasks: " .. first .. ", then " .. second .. "\n\n" .. text)
    print("report: " .. current.path .. "/report.md")
 end

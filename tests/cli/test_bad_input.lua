@@ -151,7 +151,7 @@ local function train(change)
 end
 
 try("training that diverges", { script = train "options.optimizer = engram.optim.SGD(model, { lr = 1e38 })",
-   says = "cl.train: the loss is" })
+   says = "cl.train: diverged: the loss is" })
 try("an unknown option of training", { script = train "options.batchsize = 3",
    says = "cl.train: unknown option 'batchsize', did you mean 'batch_size'?" })
 try("training without an optimizer", { script = train "options.optimizer = nil", says = "cl.train: optimizer is missing" })

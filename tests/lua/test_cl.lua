@@ -166,11 +166,52 @@ t.test("the summary of a run names optimizer, methods and settings; what is not 
    t.expect(rawequal(summary.metrics.update_overlap[1][1], engram.json.null)):is_true()
    t.expect(summary.metrics.update_overlap[2][2]):equals(1)
    local rows = 0
-   for line in io.lines(folder .. "/metrics.jsonl") do
-      engram.json.decode(line)
+   for event in io.lines(folder .. "/metrics.jsonl") do
+      engram.json.decode(event)
       rows = rows + 1
    end
    t.expect(rows):equals(4)                                      -- a loss and the accuracies of each task
+end)
+
+-- A script that trains two small tasks with a hook of `on_step`; its exit code, and a function that reads its files.
+local function run_script(on_step)
+   local folder = t.temporary_folder()
+   t.write(folder .. "/short.lua", ([[
+      local engram = require "engram"
+      local cl, nn, optim = engram.cl, engram.nn, engram.optim
+      local few = { limit = 64, test_limit = 10 }
+      cl.train{ model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 10) } end, name = "short", seed = 7, batch_size = 16,
+         stream = cl.stream{ cl.task("glyphs/digits", few), cl.task("glyphs/garments", few) },
+         optimizer = function(model) return optim.SGD(model, { lr = 0.01 }) end, on_step = function(s) %s end }
+      print "never here"]]):format(on_step))
+   local code, out, err = t.command(("cd %s && engram run --quiet --name it short.lua"):format(t.quote(folder)))
+   t.expect(out):lacks "never here"
+   local pipe = io.popen("ls -d " .. t.quote(folder) .. "/runs/short/*-it-*")
+   local path = pipe:read "*l"
+   pipe:close()
+   return code, err, path
+end
+
+t.test("an interrupt in the second task leaves what was done: metrics, matrix, summary and weights", function()
+   local code, err, path = run_script "if s.task == 2 then require 'engram.core'.C.eg_interrupt_set(2) end"
+   t.expect(code):equals(130)
+   t.expect(err):contains "interrupted; what was done is in"
+   t.expect(engram.json.load(path .. "/status.json").status):equals "interrupted"
+   local summary = engram.json.load(path .. "/short/summary.json")
+   t.expect(summary.complete):is_false()
+   t.expect(summary.steps):equals(5)
+   t.expect(#summary.accuracy):equals(1)
+   t.expect(#engram.safetensors.load(path .. "/short/weights.safetensors")["2.weight"]):equals(10)
+end)
+
+t.test("a loss that is not finite leaves what was done, and says so in the summary", function()
+   local code, err, path = run_script "if s.task == 2 then s.optimizer:set{ lr = 1e38 } end"
+   t.expect(code):equals(1)
+   t.expect(err):contains "at step 7 (task 2, epoch 1)"
+   local summary = engram.json.load(path .. "/short/summary.json")
+   t.expect(summary.complete):is_false()
+   t.expect(summary.error):contains "the loss is not a number"
+   t.expect(#summary.accuracy):equals(1)
 end)
 
 -- ---- errors -----------------------------------------------------------------------------------------------
@@ -183,6 +224,13 @@ end)
 t.test("too few outputs are an error before training", function()
    local wide = cl.stream{ cl.task(tiny(3, 7)) }
    t.expect(function() train{ stream = wide } end):raises "the model has 3 outputs, but the stream has 7 classes"
+end)
+
+t.test("a last step that ruins the weights is noticed", function()
+   local once = cl.stream{ cl.task(first) }
+   local function last(s) return s.step == 4 and 1e39 or 0.1 end
+   t.expect(function() train{ stream = once, optimizer = function(m) return optim.SGD(m, { lr = last }) end } end)
+      :raises "diverged: a weight is not finite at step 4"
 end)
 
 t.test("a loss of minus infinity is no progress", function()

@@ -49,7 +49,7 @@ local function check_target(model, optimizer)
    for _, p in ipairs(optimizer.parameters) do
       if own[p] then return end
    end
-   raise "cl.train: the optimizer moves none of the model's parameters: make it from this model, or give optimizer = function(model)"
+   raise "cl.train: the optimizer moves none of the model's parameters: make it from this one, or give optimizer = function(model)"
 end
 
 local options = {}
@@ -66,7 +66,8 @@ function options.check(given)
       stream = given.stream, methods = method_list(given.method), seed = given.seed,
       batch_size = core.whole("cl.train: batch_size", given.batch_size or 32),
       evaluate_batch_size = core.whole("cl.train: evaluate_batch_size", given.evaluate_batch_size or 200),
-      shuffle = of_type("shuffle", given.shuffle, "boolean") ~= false, drop_last = of_type("drop_last", given.drop_last, "boolean") or false,
+      shuffle = of_type("shuffle", given.shuffle, "boolean") ~= false,
+      drop_last = of_type("drop_last", given.drop_last, "boolean") or false,
       loss_function = loss_function(given.loss), on_step = of_type("on_step", given.on_step, "function"),
       protocol = choice("protocol", given.protocol or "test", { "test", "published", "both" }),
       evaluate = choice("evaluate", given.evaluate or "task", { "task", "epoch", "never" }), name = of_type("name", given.name, "string"),

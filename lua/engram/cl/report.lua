@@ -77,11 +77,11 @@ local function plain(t, result)
 end
 
 -- Ends the line; writes the summary and the weights, also of a training that was cut short.
-function Report:finish(t, result, complete)
+function Report:finish(t, result, complete, message)
    self.line:finish()
    if not self.folder then return end
    local summary = plain(t, result)
-   summary.complete = complete
+   summary.complete, summary.error = complete, message
    self.folder:write("accuracy.csv", result.accuracy:csv())
    self.folder:write_json("summary.json", summary)
    self.folder:save_weights(result.model)

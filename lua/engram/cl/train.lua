@@ -56,9 +56,22 @@ end
 
 -- ---- one step ---------------------------------------------------------------------------------------------
 
-local function diverged(t, loss)
-   raise("cl.train: the loss is %s at step %d (task %d, epoch %d) with %s: try a smaller lr, or look for bad values in the data",
-      loss ~= loss and "not a number" or "infinite", t.step, t.task, t.epoch, tostring(t.optimizer))
+local function diverged(t, how)
+   raise("cl.train: diverged: %s at step %d (task %d, epoch %d) with %s: try a smaller lr, or look for bad values in the data", how,
+      t.step, t.task, t.epoch, tostring(t.optimizer))
+end
+
+local function check_loss(t)
+   if t.loss - t.loss ~= 0 then diverged(t, t.loss ~= t.loss and "the loss is not a number" or "the loss is infinite") end
+end
+
+-- The last step of a task has no loss after it that would tell.
+local function check_weights(t)
+   tensor.scope(function()
+      for _, p in ipairs(t.parameters) do
+         if not p:detach():isfinite():all() then diverged(t, "a weight is not finite") end
+      end
+   end)
 end
 
 local function add_terms(t, loss)
@@ -74,7 +87,7 @@ local function one_step(t)
    t.logits = t.model(t.x)
    local loss = t.loss_function(t.logits, t.y)
    t.loss = loss:item()
-   if t.loss - t.loss ~= 0 then diverged(t, t.loss) end
+   check_loss(t)
    add_terms(t, loss):backward()
    hook(t, "gradients")
    t.optimizer:step(t)
@@ -148,6 +161,7 @@ local function task(t, k)
    hook(t, "task_begin")
    for _ = 1, t.experience.epochs do epoch(t) end
    note_loss(t)
+   check_weights(t)
    t.tracker:task_end()
    t.step_density[k] = t.weights > 0 and t.moved / t.weights or 0
    hook(t, "task_end")
@@ -186,6 +200,13 @@ local function result_of(t)
       optimizer = t.optimizer, folder = t.out.folder and t.out.folder.path }
 end
 
+-- The result of a training that ended or was cut short, after its files are written.
+local function finish(t, complete, message)
+   local result = result_of(t)
+   t.out:finish(t, result, complete, message)
+   return result
+end
+
 local function train_all(t)
    check_outputs(t)
    for _, method in ipairs(t.methods) do method:allocate(t.parameters) end
@@ -202,11 +223,11 @@ return function(given)
    for i, experience in ipairs(t.stream) do names[i] = experience.name end
    t.accuracy, t.step_density, t.tracker = metrics.matrix(names), {}, metrics.tracker(t.parameters)
    t.started, t.out = C.eg_clock(), report.open(t)
-   C.eg_interrupt_trap(1)
+   C.eg_interrupt_trap(1)                              -- we poll; and what is left to do after an interrupt must not fail by it
    local ok, message = pcall(train_all, t)
+   local ended, result = pcall(finish, t, ok, message)
    C.eg_interrupt_trap(0)
-   local result = result_of(t)
-   t.out:finish(t, result, ok)
    if not ok then error(message, 0) end
+   if not ended then error(result, 0) end
    return result
 end

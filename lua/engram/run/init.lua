@@ -163,6 +163,19 @@ local function overwrite_status(self, value)
    file:close()
 end
 
+-- The run directories at a path, oldest first: the path itself, when it is one, or those in it.
+function run.folders(path)
+   local function is_run(folder) return C.eg_file_kind(folder .. "/meta.json") == 1 end
+   if is_run(path) then return { path } end
+   if C.eg_file_kind(path) ~= 2 then core.raise("run.folders: %s: there is no such folder", path) end
+   local list = {}
+   for name in ffi.string(C.eg_list_folder(path)):gmatch "[^\n]+" do
+      if is_run(path .. "/" .. name) then list[#list + 1] = path .. "/" .. name end
+   end
+   table.sort(list)
+   return list
+end
+
 -- Closes the run: "finished", "failed" or "interrupted".
 function run.finish(status, message)
    local self = current

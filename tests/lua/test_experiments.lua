@@ -1,0 +1,81 @@
+-- test_experiments.lua: the experiments in miniature: their files, going on after a stop, and the same bits for any threads.
+local t = require "tests.harness"
+local engram = require "engram"
+
+local folder = t.temporary_folder()
+local VISION = "classp_vision data=glyphs small=true epochs=1 limit=64 seeds=1"
+
+-- Runs an experiment with its output in `folder`: standard output, and the path of its run.
+local function run(words)
+   local code, out, err = t.command(("cd %s && engram run --quiet %s"):format(t.quote(folder), words), 300)
+   if code ~= 0 then error(out .. err, 0) end
+   return out, folder .. "/" .. out:match "report: (%S+)/[^/]+\n"
+end
+
+local function records(path) return engram.json.load(path .. "/summary.json").runs end
+
+local out, first = run(VISION .. " methods=sgd,ewc,ewc-repository,classp-published,classp-paper threads=1")
+
+t.test("the vision experiment tells its data and writes a table, a summary and a folder a row", function()
+   t.expect(out):contains "data: glyphs/digits, then glyphs/garments"
+   t.expect(out):contains "| CLASSP (paper) | 1 |"
+   t.expect(t.read(first .. "/report.md")):contains "| SGD | 1 |"
+   t.expect(#records(first)):equals(5)
+   for _, name in ipairs{ "sgd-s1", "ewc-s1", "ewc-repository-s1", "classp-published-s1", "classp-paper-s1" } do
+      t.expect(#engram.json.load(first .. "/" .. name .. "/summary.json").published):equals(2)
+   end
+end)
+
+t.test("the same bits for 1, 2 and 4 threads, in every row", function()
+   for _, threads in ipairs{ 2, 4 } do
+      local _, path = run(VISION .. " methods=sgd,ewc,ewc-repository,classp-published,classp-paper threads=" .. threads)
+      for i, record in ipairs(records(path)) do
+         t.expect(#record.weights_sha256):equals(64)
+         t.expect(record):equals(records(first)[i])
+      end
+   end
+end)
+
+t.test("continue takes finished rows, trains the others, and leaves a whole run", function()
+   local words = " methods=sgd,ewc continue=" .. t.quote(first)
+   local again, second = run(VISION .. words)
+   t.expect(again):lacks "not taken"
+   t.expect(records(second)):equals{ records(first)[1], records(first)[2] }
+   t.expect(t.read(second .. "/sgd-s1/weights.safetensors")):is_nil()                    -- it was not trained
+   local other, third = run(VISION .. words .. " lambda=7")
+   t.expect(other):contains "ewc-s1: not taken from"
+   t.expect(other):contains "it was made with lambda = 5"
+   t.expect(t.read(third .. "/ewc-s1/weights.safetensors") ~= nil):is_true()
+   t.expect(run(VISION .. " limit=65" .. words)):contains "it was made with other data"
+end)
+
+t.test("a row that diverged is finished too, and the newest of a folder of runs counts", function()
+   local text = run(VISION .. " methods=sgd,ewc ewc_lr=1e25 continue=runs/classp_vision")
+   t.expect(text):contains "| EWC (sound, lambda 5) | 1 | diverged |"
+   local _, path = run(VISION .. " methods=ewc ewc_lr=1e25 continue=runs/classp_vision")
+   t.expect(records(path)[1].diverged):contains "cl.train: diverged: the loss is"
+   t.expect(t.read(path .. "/ewc-s1/weights.safetensors")):is_nil()
+end)
+
+t.test("a folder that is not there, and an unknown row", function()
+   local code, _, err = t.command(("cd %s && engram run --no-run --quiet %s continue=nowhere"):format(t.quote(folder), VISION))
+   t.expect(code):equals(1)
+   t.expect(err):contains "nowhere: there is no such folder"
+   code, _, err = t.command(("cd %s && engram run --no-run --quiet %s methods=sdg"):format(t.quote(folder), VISION))
+   t.expect(code):equals(1)
+   t.expect(err):contains "unknown method 'sdg', did you mean 'sgd'?"
+end)
+
+t.test("the search keeps validation images back, and names the best of its list", function()
+   local text, path = run "classp_search data=glyphs small=true epochs=1 limit=100 validation=100 powers_of_ten=-5 quantiles=0.9 second=0"
+   t.expect(text):contains "100 + 100 items"
+   local best = engram.json.load(path .. "/best.json")
+   t.expect(#best):equals(2)
+   t.expect(best[1].score >= best[2].score):is_true()
+   t.expect(text):contains("best on held-out images: " .. best[1].name)
+   local lines = 0
+   for _ in io.lines(path .. "/search.csv") do lines = lines + 1 end
+   t.expect(lines):equals(3)
+end)
+
+t.done()
