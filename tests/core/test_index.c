@@ -89,8 +89,10 @@ static void test_gathering_and_its_gradient(void **state) {
           for (int smaller = 0; smaller < 2; smaller++) { /* the index may cover a part of the other dimensions */
             eg_tensor *in = operand(dtypes[d], shapes[s].dims, shapes[s].size, layout);
             int64_t size[4];
-            for (int e = 0; e < in->dims; e++) size[e] = e == dim ? 2 + 5 * smaller : in->size[e] - (smaller && in->size[e] > 1);
-            eg_tensor *index = indices(in->dims, size, in->size[dim], layout == TURNED), *out = fresh(dtypes[d], in->dims, size);
+            for (int e = 0; e < in->dims; e++)
+              size[e] = e == dim ? 2 + 5 * smaller : in->size[e] - (smaller && in->size[e] > 1);
+            eg_tensor *index = indices(in->dims, size, in->size[dim], layout == TURNED),
+                      *out = fresh(dtypes[d], in->dims, size);
             eg_tensor *sum = operand(dtypes[d], in->dims, in->size, layout);
             if (layout == SCATTERED) out = scattered(out);
             assert_int_equal(eg_gather(out, in, dim, index), EG_OK);
@@ -147,7 +149,8 @@ static void test_batches(void **state) {
     for (int dtype = 0; dtype < 2; dtype++)
       for (int layout = 0; layout < LAYOUTS; layout++)
         for (int dims = 1; dims <= 4; dims += 3) {
-          eg_tensor *in = operand(stored[d], dims, SIZES(30, 2, 5, 7), layout), *index = indices(1, SIZES(50), 30, layout == TURNED);
+          eg_tensor *in = operand(stored[d], dims, SIZES(30, 2, 5, 7), layout),
+                    *index = indices(1, SIZES(50), 30, layout == TURNED);
           eg_tensor *out = fresh(dtype, dims, SIZES(50, 2, 5, 7));
           float scale = 1 / 255.0f, shift = -0.5f;
           assert_int_equal(eg_batch(out, in, index, scale, shift), EG_OK);
@@ -160,7 +163,8 @@ static void test_batches(void **state) {
 }
 
 static void test_empty_batches(void **state) {
-  eg_tensor *in = fresh(EG_UINT8, 2, SIZES(3, 4)), *index = fresh(EG_INT64, 1, SIZES(0)), *out = fresh(EG_FLOAT32, 2, SIZES(0, 4));
+  eg_tensor *in = fresh(EG_UINT8, 2, SIZES(3, 4)), *index = fresh(EG_INT64, 1, SIZES(0)),
+            *out = fresh(EG_FLOAT32, 2, SIZES(0, 4));
   assert_int_equal(eg_batch(out, in, index, 1, 0), EG_OK);
   assert_int_equal(eg_index_select(out, out, 1, index), EG_ESHAPE);
   eg_free(in), eg_free(index), eg_free(out);
@@ -170,8 +174,14 @@ static void test_empty_batches(void **state) {
 
 static void test_no_index_reaches_outside(void **state) {
   static const double bad[] = {0, 6, -1, 7, 0x1p62, -0x1p63};
-  static const char *const texts[] = {"index 0 at", "index 6 at", "index -1 at", "index 7 at", "index 4611686018427387904 at", "index -9223372036854775808 at"};
-  eg_tensor *in = operand(EG_FLOAT32, 2, SIZES(5, 4), PLAIN), *index = fresh(EG_INT64, 1, SIZES(9)), *rows = fresh(EG_FLOAT32, 2, SIZES(9, 4));
+  static const char *const texts[] = {"index 0 at",
+                                      "index 6 at",
+                                      "index -1 at",
+                                      "index 7 at",
+                                      "index 4611686018427387904 at",
+                                      "index -9223372036854775808 at"};
+  eg_tensor *in = operand(EG_FLOAT32, 2, SIZES(5, 4), PLAIN), *index = fresh(EG_INT64, 1, SIZES(9)),
+            *rows = fresh(EG_FLOAT32, 2, SIZES(9, 4));
   eg_tensor *grid = fresh(EG_INT64, 2, SIZES(9, 4)), *whole = fresh(EG_FLOAT32, 2, SIZES(5, 4));
   for (size_t b = 0; b < COUNT(bad); b++)
     for (int64_t at = 0; at < 9; at += 4) {
@@ -190,26 +200,33 @@ static void test_no_index_reaches_outside(void **state) {
       assert_true(is_marked(rows) && is_marked(whole));
     }
   put(index, 0, 2), put(index, 2, 11), put(index, 4, 1), put(index, 8, 1);
-  assert_fails(eg_index_select(rows, in, 0, index), EG_EINDEX, "index_select: index 11 at position 3 is out of range 1..5");
+  assert_fails(eg_index_select(rows, in, 0, index), EG_EINDEX,
+               "index_select: index 11 at position 3 is out of range 1..5");
   eg_free(in), eg_free(index), eg_free(rows), eg_free(grid), eg_free(whole);
 }
 
 static void test_messages(void **state) {
-  eg_tensor *in = operand(EG_FLOAT32, 2, SIZES(5, 4), PLAIN), *index = indices(1, SIZES(3), 4, false), *rows = fresh(EG_FLOAT32, 2, SIZES(3, 4));
-  eg_tensor *bytes = fresh(EG_UINT8, 1, SIZES(3)), *grid = indices(2, SIZES(3, 4), 4, false), *wide = indices(2, SIZES(3, 9), 4, false);
-  eg_tensor *five = indices(1, SIZES(5), 5, false), *wide_rows = fresh(EG_FLOAT32, 2, SIZES(3, 9)), *scalar = fresh(EG_FLOAT32, 0, NULL), *byte_rows = fresh(EG_UINT8, 2, SIZES(3, 4));
+  eg_tensor *in = operand(EG_FLOAT32, 2, SIZES(5, 4), PLAIN), *index = indices(1, SIZES(3), 4, false),
+            *rows = fresh(EG_FLOAT32, 2, SIZES(3, 4));
+  eg_tensor *bytes = fresh(EG_UINT8, 1, SIZES(3)), *grid = indices(2, SIZES(3, 4), 4, false),
+            *wide = indices(2, SIZES(3, 9), 4, false);
+  eg_tensor *five = indices(1, SIZES(5), 5, false), *wide_rows = fresh(EG_FLOAT32, 2, SIZES(3, 9)),
+            *scalar = fresh(EG_FLOAT32, 0, NULL), *byte_rows = fresh(EG_UINT8, 2, SIZES(3, 4));
   mark(rows);
-  assert_fails(eg_index_select(rows, in, 2, index), EG_EINVAL, "index_select: dimension 3 is out of range for shape (5, 4)");
+  assert_fails(eg_index_select(rows, in, 2, index), EG_EINVAL,
+               "index_select: dimension 3 is out of range for shape (5, 4)");
   assert_fails(eg_index_select(rows, in, -1, index), EG_EINVAL, "index_select: dimension 0 is out of range");
   assert_fails(eg_index_select(rows, in, 1, index), EG_ESHAPE, "index_select: rows has shape (3, 4), expected (5, 3)");
-  assert_fails(eg_index_select(rows, in, 0, bytes), EG_EDTYPE, "index_select: the index is (3) uint8, expected int64; convert it with :to(\"int64\")");
+  assert_fails(eg_index_select(rows, in, 0, bytes), EG_EDTYPE,
+               "index_select: the index is (3) uint8, expected int64; convert it with :to(\"int64\")");
   assert_fails(eg_index_select(rows, in, 0, grid), EG_ESHAPE, "index_select: index has 2 dimensions, expected 1");
   assert_fails(eg_index_select(byte_rows, in, 0, index), EG_EDTYPE, "index_select: dtypes differ");
   assert_fails(eg_index_select(rows, in, 0, NULL), EG_ERELEASED, "index_select: index was released");
   assert_fails(eg_index_select(NULL, in, 0, index), EG_ERELEASED, "index_select: rows was released");
   assert_fails(eg_index_select(in, in, 0, five), EG_EINVAL, "index_select: the output shares memory with an input");
   assert_fails(eg_gather(rows, in, 0, index), EG_ESHAPE, "gather: shapes differ: picked (3, 4), index (3)");
-  assert_fails(eg_gather(wide_rows, in, 0, wide), EG_ESHAPE, "gather: index (3, 9) does not fit into (5, 4) outside dimension 1");
+  assert_fails(eg_gather(wide_rows, in, 0, wide), EG_ESHAPE,
+               "gather: index (3, 9) does not fit into (5, 4) outside dimension 1");
   assert_fails(eg_gather(rows, scalar, 0, grid), EG_EINVAL, "gather: dimension 1 is out of range for shape ()");
   assert_fails(eg_scatter_add(in, 0, grid, NULL), EG_ERELEASED, "scatter_add: picked was released");
   assert_fails(eg_batch(byte_rows, in, index, 1, 0), EG_EDTYPE, "batch: output is (3, 4) uint8");
@@ -221,11 +238,13 @@ static void test_messages(void **state) {
   assert_fails(eg_nonzero(index, grid), EG_EDTYPE, "nonzero: mask is (3, 4) int64, expected uint8");
   assert_fails(eg_count_true(NULL, NULL), EG_ERELEASED, "count_true: mask was released");
   assert_true(is_marked(rows));
-  eg_free(in), eg_free(index), eg_free(rows), eg_free(bytes), eg_free(grid), eg_free(wide), eg_free(wide_rows), eg_free(scalar), eg_free(byte_rows), eg_free(five);
+  eg_free(in), eg_free(index), eg_free(rows), eg_free(bytes), eg_free(grid), eg_free(wide), eg_free(wide_rows),
+      eg_free(scalar), eg_free(byte_rows), eg_free(five);
 }
 
 static void test_threads_change_no_bit(void **state) {
-  eg_tensor *images = operand(EG_UINT8, 4, SIZES(300, 1, 28, 28), PLAIN), *index = indices(1, SIZES(500), 300, false), *first[3], *out;
+  eg_tensor *images = operand(EG_UINT8, 4, SIZES(300, 1, 28, 28), PLAIN), *index = indices(1, SIZES(500), 300, false),
+            *first[3], *out;
   eg_tensor *grid = indices(2, SIZES(500, 700), 300, false), *table = random_tensor(EG_FLOAT32, 2, SIZES(300, 700));
   for (int threads = 1; threads <= 4; threads *= 2) {
     eg_threads_set(threads);

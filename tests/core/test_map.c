@@ -67,10 +67,11 @@ static double binary_of(int op, double x, double y, bool whole) {
 /* Equal, or both NaN, or within a few units in the last place of the dtype. */
 static void assert_number(int dtype, double got, double expected, int op, double x, double y) {
   double bound = dtype == EG_FLOAT32 ? 0x1p-21 * fabs(expected) + 0x1p-148 : 0x1p-50 * fabs(expected) + 0x1p-1073;
-  if (op == EG_GELU) bound *= 2 + x * x; /* its tail multiplies the rounding of x */
+  if (op == EG_GELU) bound *= 2 + x * x;                                /* its tail multiplies the rounding of x */
   if (dtype == EG_UINT8) expected = (double)(uint8_t)(int64_t)expected; /* wraps around */
   if (dtype == EG_FLOAT32 && fabs(expected) > 3.4028235e38) expected = expected > 0 ? INFINITY : -INFINITY;
-  if (got == expected || (got != got && expected != expected) || (is_real(dtype) && fabs(got - expected) <= bound)) return;
+  if (got == expected || (got != got && expected != expected) || (is_real(dtype) && fabs(got - expected) <= bound))
+    return;
   fail_msg("operation %d on dtype %d of %.9g and %.9g is %.17g, expected %.17g", op, dtype, x, y, got, expected);
 }
 
@@ -108,7 +109,9 @@ static eg_tensor *numbers(int dtype, int dims, const int64_t *size, bool positiv
 
 /* ---- one tensor ---- */
 
-static bool takes_whole(int op) { return op == EG_NEG || op == EG_ABS || op == EG_SIGN || op == EG_SQUARE || op == EG_NOT; }
+static bool takes_whole(int op) {
+  return op == EG_NEG || op == EG_ABS || op == EG_SIGN || op == EG_SQUARE || op == EG_NOT;
+}
 static bool gives_mask(int op) { return op == EG_ISNAN || op == EG_ISFINITE || op == EG_NOT; }
 
 static void test_every_function_of_one_tensor(void **state) {
@@ -127,8 +130,9 @@ static void test_every_function_of_one_tensor(void **state) {
 }
 
 static void test_functions_at_the_edges(void **state) {
-  static const double edges[] = {0, -0.0, 1, -1, 0.5, -0.5, 1.5, 2.5, -2.5, 88, 89, -87, -88, -100, -103.5, -105, 700, -700, 710, 1e-30,
-                                 -1e-30, 1e30, 3e38, 1e-40, INFINITY, -INFINITY, NAN, 1e-4, 0.6, 0.63, 9, 10, 20, 40};
+  static const double edges[] = {0,        -0.0,      1,      -1,   0.5, -0.5, 1.5, 2.5,   -2.5,   88,   89,   -87,
+                                 -88,      -100,      -103.5, -105, 700, -700, 710, 1e-30, -1e-30, 1e30, 3e38, 1e-40,
+                                 INFINITY, -INFINITY, NAN,    1e-4, 0.6, 0.63, 9,   10,    20,     40};
   for (int dtype = 0; dtype < 2; dtype++) {
     eg_tensor *in = fresh(dtype, 1, SIZES(COUNT(edges)));
     for (size_t i = 0; i < COUNT(edges); i++) put(in, (int64_t)i, edges[i]);
@@ -176,7 +180,8 @@ static void test_every_gradient(void **state) {
   for (int op = 0; op < EG_ISNAN; op++)
     for (int dtype = 0; dtype < 2; dtype++)
       for (int layout = 0; layout < LAYOUTS; layout++) {
-        bool of_output = op == EG_RELU || op == EG_TANH || op == EG_SIGMOID || op == EG_EXP || op == EG_SQRT || op == EG_RSQRT;
+        bool of_output =
+            op == EG_RELU || op == EG_TANH || op == EG_SIGMOID || op == EG_EXP || op == EG_SQRT || op == EG_RSQRT;
         bool positive = op == EG_LOG || op == EG_LOG1P || op == EG_SQRT || op == EG_RSQRT || op == EG_RECIPROCAL;
         eg_tensor *in = numbers(dtype, 2, SIZES(9, 11), positive), *saved = eg_new_like(in, -1);
         eg_tensor *grad = numbers(dtype, 2, in->size, false), *out = arranged(eg_new_like(in, -1), layout);
@@ -185,7 +190,8 @@ static void test_every_gradient(void **state) {
         grad = arranged(grad, layout);
         assert_int_equal(eg_unary_backward(op, out, grad, saved), EG_OK);
         for (int64_t i = 0; i < in->count; i++) {
-          double x = get(in, i), h = 1e-5, expected = get(grad, i) * (unary_of(op, x + h) - unary_of(op, x - h)) / (2 * h);
+          double x = get(in, i), h = 1e-5,
+                 expected = get(grad, i) * (unary_of(op, x + h) - unary_of(op, x - h)) / (2 * h);
           bool step = op == EG_SIGN || op == EG_FLOOR || op == EG_CEIL || op == EG_ROUND;
           if (step) expected = 0;
           double bound = (fabs(expected) + fabs(get(grad, i))) * (dtype == EG_FLOAT32 ? 1e-5 : 1e-8);
@@ -201,9 +207,11 @@ static void test_every_gradient(void **state) {
 static const struct {
   int a_dims, b_dims;
   int64_t a[4], b[4];
-} broadcasts[] = {{2, 2, {3, 4}, {3, 4}}, {2, 1, {5, 17}, {17}},         {3, 2, {2, 1, 4}, {3, 1}}, {0, 2, {0}, {3, 4}},
-                  {2, 2, {6, 1}, {1, 7}}, {4, 4, {2, 3, 4, 5}, {1, 3, 1, 1}}, {2, 1, {0, 3}, {3}},   {0, 0, {0}, {0}},
-                  {1, 1, {33}, {1}},      {4, 3, {2, 1, 3, 1}, {4, 1, 5}}};
+} broadcasts[] = {{2, 2, {3, 4}, {3, 4}},    {2, 1, {5, 17}, {17}},
+                  {3, 2, {2, 1, 4}, {3, 1}}, {0, 2, {0}, {3, 4}},
+                  {2, 2, {6, 1}, {1, 7}},    {4, 4, {2, 3, 4, 5}, {1, 3, 1, 1}},
+                  {2, 1, {0, 3}, {3}},       {0, 0, {0}, {0}},
+                  {1, 1, {33}, {1}},         {4, 3, {2, 1, 3, 1}, {4, 1, 5}}};
 
 /* The element of t that broadcasting puts at element i of out. */
 static double spread(const eg_tensor *t, const eg_tensor *out, int64_t i) {
@@ -217,11 +225,13 @@ static double spread(const eg_tensor *t, const eg_tensor *out, int64_t i) {
 }
 
 static void check_binary(int op, int dtype, size_t which, int layout) {
-  eg_tensor *a = arranged(numbers(dtype, broadcasts[which].a_dims, broadcasts[which].a, op == EG_POW), layout % LAYOUTS);
+  eg_tensor *a =
+      arranged(numbers(dtype, broadcasts[which].a_dims, broadcasts[which].a, op == EG_POW), layout % LAYOUTS);
   eg_tensor *b = numbers(dtype, broadcasts[which].b_dims, broadcasts[which].b, false);
   for (int64_t i = 0; i < b->count; i++)
     if (get(b, i) == 0) put(b, i, 2);
-  for (int64_t i = 0; i < (a->count < b->count ? a->count : b->count); i += 3) put(b, i, get(a, i) == 0 ? 1 : get(a, i)); /* some are equal */
+  for (int64_t i = 0; i < (a->count < b->count ? a->count : b->count); i += 3)
+    put(b, i, get(a, i) == 0 ? 1 : get(a, i)); /* some are equal */
   b = arranged(b, layout / LAYOUTS % LAYOUTS);
   eg_tensor *out = arranged(eg_new_broadcast(a, b, op >= EG_EQ ? EG_UINT8 : -1), layout / LAYOUTS / LAYOUTS);
   assert_int_equal(eg_binary(op, out, a, b), EG_OK);
@@ -333,8 +343,9 @@ static double converted(int to, double x) {
 }
 
 static void test_copies_convert_every_pair_of_dtypes(void **state) {
-  static const double edges[] = {0,   -0.0,  1,    -1,   0.5, -0.5, 1.99, -1.99, 254.9, 255, 255.5, 256, 300,      -300,
-                                 1e9, -1e9, 1e18, -1e18, 1e19, -1e19, 1e30, -1e30, 3e38, INFINITY, -INFINITY, NAN};
+  static const double edges[] = {0,    -0.0,  1,    -1,    0.5,  -0.5,     1.99,      -1.99, 254.9,
+                                 255,  255.5, 256,  300,   -300, 1e9,      -1e9,      1e18,  -1e18,
+                                 1e19, -1e19, 1e30, -1e30, 3e38, INFINITY, -INFINITY, NAN};
   for (size_t from = 0; from < COUNT(dtypes); from++)
     for (size_t to = 0; to < COUNT(dtypes); to++)
       for (int layout = 0; layout < LAYOUTS * LAYOUTS; layout++) {
@@ -372,7 +383,8 @@ static void test_clamp(void **state) {
   for (size_t d = 0; d < COUNT(dtypes); d++)
     for (int layout = 0; layout < LAYOUTS; layout++) {
       eg_tensor *in = arranged(numbers(dtypes[d], 2, SIZES(6, 7), false), layout), *out = eg_new_like(in, -1);
-      static const double ends[][2] = {{-1.5, 1.5}, {-INFINITY, 2}, {0.5, INFINITY}, {-INFINITY, INFINITY}, {2, 2}, {-1e30, 1e30}};
+      static const double ends[][2] = {{-1.5, 1.5},           {-INFINITY, 2}, {0.5, INFINITY},
+                                       {-INFINITY, INFINITY}, {2, 2},         {-1e30, 1e30}};
       for (size_t e = 0; e < COUNT(ends); e++) {
         bool whole = !is_real(dtypes[d]);
         double low = whole ? ceil(ends[e][0]) : ends[e][0], high = whole ? floor(ends[e][1]) : ends[e][1];
@@ -398,8 +410,10 @@ static void test_where(void **state) {
   for (size_t d = 0; d < COUNT(dtypes); d++)
     for (size_t which = 0; which < COUNT(broadcasts); which++)
       for (int layout = 0; layout < LAYOUTS * LAYOUTS; layout++) {
-        eg_tensor *a = arranged(numbers(dtypes[d], broadcasts[which].a_dims, broadcasts[which].a, false), layout % LAYOUTS);
-        eg_tensor *b = arranged(numbers(dtypes[d], broadcasts[which].b_dims, broadcasts[which].b, false), layout / LAYOUTS);
+        eg_tensor *a =
+            arranged(numbers(dtypes[d], broadcasts[which].a_dims, broadcasts[which].a, false), layout % LAYOUTS);
+        eg_tensor *b =
+            arranged(numbers(dtypes[d], broadcasts[which].b_dims, broadcasts[which].b, false), layout / LAYOUTS);
         eg_tensor *out = eg_new_broadcast(a, b, -1), *mask = eg_new_like(out, EG_UINT8);
         for (int64_t i = 0; i < mask->count; i++) put(mask, i, next_number() > 0 ? 3 : 0);
         mask = arranged(mask, layout % LAYOUTS);
@@ -430,7 +444,8 @@ static void test_overlapping_operands_are_read_before_they_are_written(void **st
   assert_int_equal(eg_copy(before, whole), EG_OK);
   assert_int_equal(eg_binary(EG_ADD, whole, whole, turned), EG_OK);
   for (int64_t i = 0; i < 300; i++)
-    for (int64_t j = 0; j < 300; j++) assert_true(get(whole, i * 300 + j) == get(before, i * 300 + j) + get(before, j * 300 + i));
+    for (int64_t j = 0; j < 300; j++)
+      assert_true(get(whole, i * 300 + j) == get(before, i * 300 + j) + get(before, j * 300 + i));
   eg_tensor *late = eg_view(whole, 1, SIZES(80000), SIZES(1), 5), *early = eg_view(whole, 1, SIZES(80000), SIZES(1), 0);
   assert_int_equal(eg_copy(before, whole), EG_OK);
   assert_int_equal(eg_copy(late, early), EG_OK);
@@ -482,7 +497,8 @@ static void test_threads_change_no_bit(void **state) {
 
 /* A vector's end, which is computed element by element, must not differ from its middle. */
 static void test_a_value_does_not_depend_on_its_place(void **state) {
-  eg_tensor *in = random_tensor(EG_FLOAT32, 1, SIZES(100)), *out = eg_new_like(in, -1), *one = fresh(EG_FLOAT32, 1, SIZES(1));
+  eg_tensor *in = random_tensor(EG_FLOAT32, 1, SIZES(100)), *out = eg_new_like(in, -1),
+            *one = fresh(EG_FLOAT32, 1, SIZES(1));
   for (int op = 0; op < EG_ISNAN; op++) {
     assert_int_equal(eg_unary(op, out, in), EG_OK);
     for (int64_t i = 0; i < 100; i++) {
@@ -495,7 +511,8 @@ static void test_a_value_does_not_depend_on_its_place(void **state) {
 }
 
 static void test_messages(void **state) {
-  eg_tensor *a = fresh(EG_FLOAT32, 2, SIZES(2, 3)), *b = fresh(EG_FLOAT32, 1, SIZES(4)), *whole = fresh(EG_INT64, 2, SIZES(2, 3));
+  eg_tensor *a = fresh(EG_FLOAT32, 2, SIZES(2, 3)), *b = fresh(EG_FLOAT32, 1, SIZES(4)),
+            *whole = fresh(EG_INT64, 2, SIZES(2, 3));
   eg_tensor *byte = fresh(EG_UINT8, 2, SIZES(2, 3)), *twice = fresh(EG_FLOAT64, 2, SIZES(2, 3));
   mark(a), mark(byte);
   assert_int_equal(eg_fill(whole, 0), EG_OK);
@@ -510,7 +527,8 @@ static void test_messages(void **state) {
   assert_fails(eg_unary_backward(EG_EXP, a, twice, a), EG_EDTYPE, "exp backward: dtypes differ: saved");
   assert_fails(eg_unary_backward(EG_EXP, a, a, NULL), EG_ERELEASED, "exp backward: saved was released");
   assert_fails(eg_binary(EG_ADD, a, a, b), EG_ESHAPE, "add: shape (4) does not broadcast to (2, 3)");
-  assert_fails(eg_binary(EG_MUL, a, a, whole), EG_EDTYPE, "mul: dtypes differ: first operand (2, 3) float32, second operand");
+  assert_fails(eg_binary(EG_MUL, a, a, whole), EG_EDTYPE,
+               "mul: dtypes differ: first operand (2, 3) float32, second operand");
   assert_fails(eg_binary(EG_LT, a, a, a), EG_EDTYPE, "lt: output is (2, 3) float32, expected uint8");
   assert_fails(eg_binary(EG_POW, whole, whole, whole), EG_EDTYPE, "pow: first operand is (2, 3) int64");
   assert_fails(eg_binary(EG_DIV, whole, whole, whole), EG_EINVAL, "div: division by zero: (2, 3) int64");

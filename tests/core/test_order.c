@@ -28,7 +28,8 @@ static int compare(double a, double b) {
   return (a > b) - (a < b);
 }
 
-static void assert_sorted(const eg_tensor *values, const eg_tensor *positions, const eg_tensor *in, int dim, bool descending) {
+static void assert_sorted(const eg_tensor *values, const eg_tensor *positions, const eg_tensor *in, int dim,
+                          bool descending) {
   int64_t n = in->size[dim];
   for (int64_t line = 0; n > 0 && line < in->count / n; line++) {
     bool *seen = calloc((size_t)n, sizeof *seen);
@@ -50,7 +51,8 @@ static void test_sorting(void **state) {
   static const struct {
     int dims;
     int64_t size[3];
-  } shapes[] = {{1, {1}}, {1, {1000}}, {2, {5, 17}}, {2, {40, 3}}, {3, {4, 33, 6}}, {2, {0, 3}}, {2, {3, 0}}, {1, {4097}}};
+  } shapes[] = {{1, {1}},        {1, {1000}}, {2, {5, 17}}, {2, {40, 3}},
+                {3, {4, 33, 6}}, {2, {0, 3}}, {2, {3, 0}},  {1, {4097}}};
   for (size_t s = 0; s < COUNT(shapes); s++)
     for (size_t d = 0; d < COUNT(dtypes); d++)
       for (int gaps = 0; gaps < 2; gaps++)
@@ -130,7 +132,8 @@ static void test_threads_change_no_bit(void **state) {
 }
 
 static void test_failed_allocations_are_reported(void **state) {
-  eg_tensor *in = operand(EG_FLOAT32, 3, SIZES(4, 5, 6), true), *values = eg_new_like(in, -1), *positions = eg_new_like(in, EG_INT64);
+  eg_tensor *in = operand(EG_FLOAT32, 3, SIZES(4, 5, 6), true), *values = eg_new_like(in, -1),
+            *positions = eg_new_like(in, EG_INT64);
   int64_t live = eg_live_bytes();
   mark(values), mark(positions);
   for (int64_t after = 0; after < 4; after++) { /* a copy of the scattered lines, then scratch */
@@ -144,7 +147,8 @@ static void test_failed_allocations_are_reported(void **state) {
 }
 
 static void test_messages(void **state) {
-  eg_tensor *in = operand(EG_FLOAT32, 2, SIZES(3, 4), false), *values = eg_new_like(in, -1), *positions = eg_new_like(in, EG_INT64);
+  eg_tensor *in = operand(EG_FLOAT32, 2, SIZES(3, 4), false), *values = eg_new_like(in, -1),
+            *positions = eg_new_like(in, EG_INT64);
   eg_tensor *whole = fresh(EG_INT64, 1, SIZES(3)), *none = fresh(EG_FLOAT32, 1, SIZES(0));
   double got = 5;
   mark(values), mark(positions);

@@ -7,9 +7,10 @@ static bool is_real(int dtype) { return dtype == EG_FLOAT32 || dtype == EG_FLOAT
 static const struct {
   int dims;
   int64_t size[4];
-} shapes[] = {{0, {0}},          {1, {1}},          {1, {7}},        {1, {5000}},         {2, {3, 4}},        {2, {1, 9}},    {2, {300, 10}},
-              {2, {10, 300}},    {2, {2, 2500}},    {2, {2500, 2}},  {3, {4, 5, 6}},      {3, {3, 70, 300}},  {3, {65, 1, 3}}, {4, {2, 3, 4, 5}},
-              {4, {1, 1, 1, 1}}, {4, {5, 1, 66, 2}}, {2, {90, 1000}}, {3, {20, 80, 50}}};
+} shapes[] = {{0, {0}},           {1, {1}},          {1, {7}},         {1, {5000}},       {2, {3, 4}},
+              {2, {1, 9}},        {2, {300, 10}},    {2, {10, 300}},   {2, {2, 2500}},    {2, {2500, 2}},
+              {3, {4, 5, 6}},     {3, {3, 70, 300}}, {3, {65, 1, 3}},  {4, {2, 3, 4, 5}}, {4, {1, 1, 1, 1}},
+              {4, {5, 1, 66, 2}}, {2, {90, 1000}},   {3, {20, 80, 50}}};
 
 enum { PLAIN, SCATTERED, TURNED, EXPANDED, LAYOUTS };
 
@@ -21,7 +22,10 @@ static eg_tensor *operand(int dtype, int dims, const int64_t *size, int layout) 
   if (layout == EXPANDED && dims > 0) from[0] = size[0] > 0;
   eg_tensor *t = fresh(dtype, dims, from);
   for (int64_t i = 0; i < t->count; i++)
-    put(t, i, dtype == EG_UINT8 ? floor(next_number() * 128 + 128) : is_real(dtype) ? next_number() : floor(next_number() * 9));
+    put(t, i,
+        dtype == EG_UINT8 ? floor(next_number() * 128 + 128)
+        : is_real(dtype)  ? next_number()
+                          : floor(next_number() * 9));
   if (layout == SCATTERED) return scattered(t);
   if (layout == PLAIN || dims == 0) return t;
   memcpy(stride, t->stride, sizeof stride);
@@ -85,9 +89,12 @@ static void check_reduction(int op, const eg_tensor *in, int dim, int keep) {
     double expected = (double)expected_of(&all[o], op), bound = 0, got = get(out, o);
     if (op == EG_PROD && in->dtype == EG_INT64) continue; /* wraps around; see below */
     if (op == EG_PROD) bound = (double)all[o].count * 0x1p-52 * fabs(expected) + unit * fabs(expected) + 1e-45;
-    else if (op != EG_MAX && op != EG_MIN && is_real(in->dtype)) bound = (in->dtype == EG_FLOAT32 ? 2 : 2 + (double)all[o].count) * unit * (double)all[o].size / (op == EG_MEAN ? (double)all[o].count : 1);
+    else if (op != EG_MAX && op != EG_MIN && is_real(in->dtype))
+      bound = (in->dtype == EG_FLOAT32 ? 2 : 2 + (double)all[o].count) * unit * (double)all[o].size /
+              (op == EG_MEAN ? (double)all[o].count : 1);
     if (!(fabs(got - expected) <= bound))
-      fail_msg("reduction %d of dtype %d along %d, output %lld: %.17g, expected %.17g within %g", op, in->dtype, dim, (long long)o, got, expected, bound);
+      fail_msg("reduction %d of dtype %d along %d, output %lld: %.17g, expected %.17g within %g", op, in->dtype, dim,
+               (long long)o, got, expected, bound);
   }
   eg_free(out), free(all);
 }
@@ -100,7 +107,8 @@ static void test_every_reduction(void **state) {
         bool heavy = in->count > 20000;
         for (int op = 0; op < EG_REDUCE_COUNT; op++)
           for (int dim = -1; dim < in->dims; dim++)
-            if (takes(op, dtypes[d]) && !(heavy && (op > EG_MEAN || layout == EXPANDED))) check_reduction(op, in, dim, (op + dim) % 2);
+            if (takes(op, dtypes[d]) && !(heavy && (op > EG_MEAN || layout == EXPANDED)))
+              check_reduction(op, in, dim, (op + dim) % 2);
         eg_free(in);
       }
 }
@@ -135,7 +143,8 @@ static void test_nan_wins_extremes(void **state) {
   for (int64_t n = 1; n < 200; n += 13)
     for (int64_t at = 0; at < n; at += 5)
       for (int dtype = 0; dtype < 2; dtype++) {
-        eg_tensor *in = random_tensor(dtype, 2, SIZES(n, 3)), *out = fresh(dtype, 1, SIZES(3)), *index = fresh(EG_INT64, 1, SIZES(3));
+        eg_tensor *in = random_tensor(dtype, 2, SIZES(n, 3)), *out = fresh(dtype, 1, SIZES(3)),
+                  *index = fresh(EG_INT64, 1, SIZES(3));
         put(in, at * 3 + 1, NAN);
         for (int op = EG_MAX; op <= EG_MIN; op++) {
           assert_int_equal(eg_reduce(op, out, in, 0), EG_OK);
@@ -161,7 +170,8 @@ static void test_infinities(void **state) {
 }
 
 static void test_nothing_to_reduce(void **state) {
-  eg_tensor *in = fresh(EG_FLOAT32, 2, SIZES(0, 3)), *out = fresh(EG_FLOAT32, 1, SIZES(3)), *all = fresh(EG_FLOAT32, 0, NULL);
+  eg_tensor *in = fresh(EG_FLOAT32, 2, SIZES(0, 3)), *out = fresh(EG_FLOAT32, 1, SIZES(3)),
+            *all = fresh(EG_FLOAT32, 0, NULL);
   eg_tensor *none = fresh(EG_FLOAT32, 1, SIZES(0)), *index = fresh(EG_INT64, 1, SIZES(3));
   assert_int_equal(eg_reduce(EG_SUM, out, in, 0), EG_OK);
   assert_true(get(out, 0) == 0 && get(out, 2) == 0);
@@ -169,7 +179,8 @@ static void test_nothing_to_reduce(void **state) {
   assert_true(get(all, 0) == 1);
   assert_int_equal(eg_reduce(EG_MAX, none, in, 1), EG_OK); /* no output: nothing is asked */
   mark(out), mark(index);
-  assert_fails(eg_reduce(EG_MAX, out, in, 0), EG_EINVAL, "max: nothing to reduce: shape (0, 3), the dimension is empty");
+  assert_fails(eg_reduce(EG_MAX, out, in, 0), EG_EINVAL,
+               "max: nothing to reduce: shape (0, 3), the dimension is empty");
   assert_fails(eg_reduce(EG_MEAN, all, in, -1), EG_EINVAL, "mean: nothing to reduce: shape (0, 3)");
   assert_fails(eg_argmin(index, in, 0), EG_EINVAL, "argmin: nothing to choose from: shape (0, 3)");
   assert_true(is_marked(out) && is_marked(index));
@@ -210,7 +221,8 @@ static void test_running_sums(void **state) {
               int64_t at = line / inner * inner * length + i * inner + line % inner;
               sum += get(in, at);
               double expected = dtypes[d] == EG_UINT8 ? (double)(uint8_t)(int64_t)sum : sum;
-              assert_true(fabs(get(out, at) - expected) <= fabs(expected) * (dtypes[d] == EG_FLOAT32 ? 0x1p-23 : 0x1p-50));
+              assert_true(fabs(get(out, at) - expected) <=
+                          fabs(expected) * (dtypes[d] == EG_FLOAT32 ? 0x1p-23 : 0x1p-50));
             }
           }
         }
@@ -241,7 +253,8 @@ static void test_nonfinite_elements_are_counted(void **state) {
 static void test_bits_are_compared(void **state) {
   for (size_t d = 0; d < COUNT(dtypes); d++)
     for (int layout = 0; layout < 2; layout++) {
-      eg_tensor *a = operand(dtypes[d], 2, SIZES(50, 60), PLAIN), *b = eg_new_like(a, -1), *mask = fresh(EG_UINT8, 2, SIZES(50, 60));
+      eg_tensor *a = operand(dtypes[d], 2, SIZES(50, 60), PLAIN), *b = eg_new_like(a, -1),
+                *mask = fresh(EG_UINT8, 2, SIZES(50, 60));
       int64_t different = -1;
       int equal = -1;
       assert_int_equal(eg_copy(b, a), EG_OK);
@@ -261,7 +274,8 @@ static void test_bits_are_compared(void **state) {
 }
 
 static void test_bits_tell_zeros_and_nans_apart(void **state) {
-  eg_tensor *a = fresh(EG_FLOAT32, 1, SIZES(2)), *b = eg_new_like(a, -1), *c = fresh(EG_FLOAT32, 1, SIZES(3)), *d = fresh(EG_UINT8, 1, SIZES(2));
+  eg_tensor *a = fresh(EG_FLOAT32, 1, SIZES(2)), *b = eg_new_like(a, -1), *c = fresh(EG_FLOAT32, 1, SIZES(3)),
+            *d = fresh(EG_UINT8, 1, SIZES(2));
   int equal;
   put(a, 0, NAN), put(a, 1, 0), put(b, 0, NAN), put(b, 1, 0);
   assert_int_equal(eg_bits_equal(a, b, &equal), EG_OK);
@@ -287,7 +301,8 @@ static void test_threads_change_no_bit(void **state) {
   static const struct {
     int64_t size[3];
     int dim;
-  } cases[] = {{{1, 1, 1000003}, -1}, {{1, 100000, 10}, 1}, {{1, 1000, 300}, 1}, {{7, 50000, 1}, 1}, {{40, 50, 130}, 1}, {{1, 20, 30000}, 1}, {{300, 1, 999}, 2}};
+  } cases[] = {{{1, 1, 1000003}, -1}, {{1, 100000, 10}, 1}, {{1, 1000, 300}, 1}, {{7, 50000, 1}, 1},
+               {{40, 50, 130}, 1},    {{1, 20, 30000}, 1},  {{300, 1, 999}, 2}};
   for (size_t c = 0; c < COUNT(cases); c++) {
     eg_tensor *in = random_tensor(EG_FLOAT32, 3, cases[c].size), *first[EG_REDUCE_COUNT];
     for (int threads = 1; threads <= 4; threads *= 2) {
@@ -305,7 +320,8 @@ static void test_threads_change_no_bit(void **state) {
 }
 
 static void test_failed_allocations_are_reported(void **state) {
-  eg_tensor *in = operand(EG_FLOAT32, 4, SIZES(4, 5, 6, 2), TURNED), *out = eg_new_reduced(in, 3, 0, -1), *sums = eg_new_like(in, -1);
+  eg_tensor *in = operand(EG_FLOAT32, 4, SIZES(4, 5, 6, 2), TURNED), *out = eg_new_reduced(in, 3, 0, -1),
+            *sums = eg_new_like(in, -1);
   int64_t live = eg_live_bytes();
   mark(out), mark(sums);
   for (int64_t after = 0; after < 4; after++) {
@@ -323,12 +339,14 @@ static void test_failed_allocations_are_reported(void **state) {
 }
 
 static void test_messages(void **state) {
-  eg_tensor *in = fresh(EG_FLOAT32, 2, SIZES(2, 3)), *out = fresh(EG_FLOAT32, 1, SIZES(3)), *whole = fresh(EG_INT64, 2, SIZES(2, 3));
+  eg_tensor *in = fresh(EG_FLOAT32, 2, SIZES(2, 3)), *out = fresh(EG_FLOAT32, 1, SIZES(3)),
+            *whole = fresh(EG_INT64, 2, SIZES(2, 3));
   eg_tensor *gaps = eg_view(in, 1, SIZES(3), SIZES(2), 0);
   mark(out);
   assert_fails(eg_reduce(EG_SUM, out, in, 1), EG_ESHAPE, "sum: output has shape (3), expected (2)");
   assert_fails(eg_reduce(EG_SUM, out, in, 2), EG_EINVAL, "sum: dimension 3 is out of range for shape (2, 3)");
-  assert_fails(eg_reduce(EG_MEAN, out, whole, 0), EG_EDTYPE, "mean: input is (2, 3) int64, expected float32 or float64");
+  assert_fails(eg_reduce(EG_MEAN, out, whole, 0), EG_EDTYPE,
+               "mean: input is (2, 3) int64, expected float32 or float64");
   assert_fails(eg_reduce(EG_SUM, out, whole, 0), EG_EDTYPE, "sum: output is (3) float32, expected int64");
   assert_fails(eg_reduce(EG_SUM, out, NULL, 0), EG_ERELEASED, "sum: input was released");
   assert_fails(eg_reduce(EG_SUM, NULL, in, 0), EG_ERELEASED, "sum: output was released");

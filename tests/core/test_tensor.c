@@ -51,7 +51,7 @@ static void test_shapes_like_others(void **state) {
   static const struct {
     int dim, keep, dims;
     int64_t size[3];
-  } cases[] = {{0, 0, 2, {3, 4}},    {1, 0, 2, {2, 4}},    {2, 0, 2, {2, 3}},  {1, 1, 3, {2, 1, 4}},
+  } cases[] = {{0, 0, 2, {3, 4}},     {1, 0, 2, {2, 4}},     {2, 0, 2, {2, 3}},   {1, 1, 3, {2, 1, 4}},
                {-1, 0, 0, {0, 0, 0}}, {-1, 1, 3, {1, 1, 1}}, {0, 1, 3, {1, 3, 4}}};
   for (size_t i = 0; i < COUNT(cases); i++) {
     u = eg_new_reduced(t, cases[i].dim, cases[i].keep, -1);
@@ -69,9 +69,10 @@ static void test_broadcast_shapes(void **state) {
   static const struct {
     int a_dims, b_dims, dims; /* dims < 0: they do not fit */
     int64_t a[3], b[3], size[3];
-  } cases[] = {{2, 2, 2, {3, 4}, {3, 4}, {3, 4}}, {2, 1, 2, {3, 4}, {4}, {3, 4}},       {3, 2, 3, {2, 1, 4}, {3, 1}, {2, 3, 4}},
-               {0, 2, 2, {0}, {3, 4}, {3, 4}},    {2, 1, 2, {0, 4}, {1}, {0, 4}},       {1, 2, 2, {1}, {1, 0}, {1, 0}},
-               {2, 1, -1, {3, 4}, {3}, {0}},      {2, 2, -1, {2, 3}, {3, 3}, {0}},      {1, 1, -1, {0}, {2}, {0}}};
+  } cases[] = {
+      {2, 2, 2, {3, 4}, {3, 4}, {3, 4}}, {2, 1, 2, {3, 4}, {4}, {3, 4}},  {3, 2, 3, {2, 1, 4}, {3, 1}, {2, 3, 4}},
+      {0, 2, 2, {0}, {3, 4}, {3, 4}},    {2, 1, 2, {0, 4}, {1}, {0, 4}},  {1, 2, 2, {1}, {1, 0}, {1, 0}},
+      {2, 1, -1, {3, 4}, {3}, {0}},      {2, 2, -1, {2, 3}, {3, 3}, {0}}, {1, 1, -1, {0}, {2}, {0}}};
   for (size_t i = 0; i < COUNT(cases); i++) {
     eg_tensor *a = fresh(EG_FLOAT32, cases[i].a_dims, cases[i].a), *b = fresh(EG_FLOAT32, cases[i].b_dims, cases[i].b);
     for (int swap = 0; swap < 2; swap++) {
@@ -126,11 +127,20 @@ static void test_views_outside_the_storage_are_refused(void **state) {
   eg_tensor *t = fresh(EG_FLOAT32, 2, SIZES(3, 4)), *tail = eg_view(t, 1, SIZES(2), SIZES(1), 10), *view;
   static const struct {
     int64_t size[2], stride[2], offset;
-  } bad[] = {{{3, 5}, {4, 1}, 0},         {{4, 4}, {4, 1}, 0},  {{3, 4}, {4, 1}, 1},          {{1, 1}, {1, 1}, -1},
-             {{2, 2}, {-1, 1}, 5},        {{1, 1}, {1, 1}, 12}, {{2, 1}, {INT64_MAX, 1}, 1},  {{3, 1}, {INT64_MAX, 1}, 0},
-             {{1, 1}, {1, 1}, INT64_MAX}, {{1, 1}, {1, 1}, INT64_MIN}, {{2, 2}, {INT64_MAX / 2 + 1, INT64_MAX / 2 + 1}, 0}};
+  } bad[] = {{{3, 5}, {4, 1}, 0},
+             {{4, 4}, {4, 1}, 0},
+             {{3, 4}, {4, 1}, 1},
+             {{1, 1}, {1, 1}, -1},
+             {{2, 2}, {-1, 1}, 5},
+             {{1, 1}, {1, 1}, 12},
+             {{2, 1}, {INT64_MAX, 1}, 1},
+             {{3, 1}, {INT64_MAX, 1}, 0},
+             {{1, 1}, {1, 1}, INT64_MAX},
+             {{1, 1}, {1, 1}, INT64_MIN},
+             {{2, 2}, {INT64_MAX / 2 + 1, INT64_MAX / 2 + 1}, 0}};
   for (size_t i = 0; i < COUNT(bad); i++)
-    assert_null_with(eg_view(t, 2, bad[i].size, bad[i].stride, bad[i].offset), "reaches outside the tensor (3, 4) float32");
+    assert_null_with(eg_view(t, 2, bad[i].size, bad[i].stride, bad[i].offset),
+                     "reaches outside the tensor (3, 4) float32");
   assert_null_with(eg_view(tail, 1, SIZES(1), SIZES(1), INT64_MAX), "reaches outside");
   assert_null_with(eg_view(tail, 1, SIZES(1), SIZES(1), 2), "reaches outside");
   assert_null_with(eg_view(tail, 1, SIZES(1), SIZES(1), -11), "reaches outside");
@@ -184,8 +194,9 @@ static bool strides_exist(const eg_tensor *t, int dims, const int64_t *size) {
 }
 
 static void test_shapes_split_and_merge_wherever_strides_allow(void **state) {
-  static const int64_t shapes[][4] = {{24, 1, 1, 1}, {2, 12, 1, 1}, {12, 2, 1, 1}, {2, 3, 4, 1}, {4, 3, 2, 1}, {1, 2, 3, 4}, {2, 1, 12, 1},
-                                      {6, 4, 1, 1},  {4, 6, 1, 1},  {3, 8, 1, 1},  {8, 3, 1, 1}, {2, 2, 2, 3}, {1, 1, 24, 1}, {3, 2, 2, 2}};
+  static const int64_t shapes[][4] = {{24, 1, 1, 1}, {2, 12, 1, 1}, {12, 2, 1, 1}, {2, 3, 4, 1}, {4, 3, 2, 1},
+                                      {1, 2, 3, 4},  {2, 1, 12, 1}, {6, 4, 1, 1},  {4, 6, 1, 1}, {3, 8, 1, 1},
+                                      {8, 3, 1, 1},  {2, 2, 2, 3},  {1, 1, 24, 1}, {3, 2, 2, 2}};
   static const int orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 0, 2, 3}, {2, 0, 1, 3}, {0, 2, 1, 3}, {0, 1, 3, 2}};
   int seen = 0, refused = 0;
   for (size_t s = 0; s < COUNT(shapes); s++)
@@ -338,7 +349,8 @@ static void test_messages_describe_tensors(void **state) {
   assert_fails(eg_check_dtype("op", "x", b, EG_UINT8), EG_EDTYPE, "op: x is (3, 4) float32, expected uint8");
   assert_fails(eg_check_dims("op", "x", a, 2), EG_ESHAPE, "op: x has 1 dimensions, expected 2: (3) int64");
   assert_fails(eg_check_same_shape("op", "x", a, "y", b), EG_ESHAPE, "op: shapes differ: x (3), y (3, 4)");
-  assert_fails(eg_check_same_dtype("op", "x", a, "y", b), EG_EDTYPE, "op: dtypes differ: x (3) int64, y (3, 4) float32");
+  assert_fails(eg_check_same_dtype("op", "x", a, "y", b), EG_EDTYPE,
+               "op: dtypes differ: x (3) int64, y (3, 4) float32");
   assert_fails(eg_check_shape("op", "x", a, 1, SIZES(4)), EG_ESHAPE, "op: x has shape (3), expected (4)");
   assert_fails(eg_check_live("op", "x", NULL), EG_ERELEASED, "op: x was released");
   eg_free(a), eg_free(b);
@@ -356,7 +368,8 @@ static void count_inner(void *context, int64_t tile) { ((int *)context)[tile]++;
 static void visit(void *context, int64_t tile) {
   visit_log *log = context;
   log->visits[tile]++;
-  if (eg_thread_number() < 0 || eg_thread_number() >= eg_threads_get()) __atomic_add_fetch(&log->strangers, 1, __ATOMIC_RELAXED);
+  if (eg_thread_number() < 0 || eg_thread_number() >= eg_threads_get())
+    __atomic_add_fetch(&log->strangers, 1, __ATOMIC_RELAXED);
   if (tile < 10) eg_parallel(10, count_inner, log->inner + tile * 10); /* work inside work stays on its thread */
 }
 
