@@ -17,6 +17,7 @@ local settings = engram.settings{
    second = { default = { "0", "same" }, doc = "the threshold in task 2: 0, or the same as in task 1" },
    quantiles = { default = { 0.5, 0.9, 0.95, 0.99 }, doc = "quantile schedules, every 100 steps" },
    lambdas = { default = { 0.1, 1, 5, 20, 100 }, doc = "what=ewc" },
+   samples = { default = 2000, min = 1, doc = "what=ewc: items on which the Fisher is estimated" },
    learning_rates = { default = { 0.05 }, doc = "what=ewc: of its SGD" },
    small = false,
    threads = { default = engram.threads(), min = 1 },
@@ -62,7 +63,7 @@ local function ewc_grid()
    for _, lr in ipairs(settings.learning_rates) do
       for _, lambda in ipairs(settings.lambdas) do
          grid[#grid + 1] = { name = ("lambda=%g,ewc_lr=%g"):format(lambda, lr), optimizer = common.sgd(lr),
-            method = function() return cl.methods.EWC{ lambda = lambda } end }
+            method = function() return cl.methods.EWC{ lambda = lambda, samples = settings.samples } end }
       end
    end
    return grid

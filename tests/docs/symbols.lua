@@ -1,5 +1,5 @@
--- symbols.lua: every public symbol stands in backquotes on some page of docs/, and every name that the reference pages give to a room
--- of the library is there. `engram.x`, `nn.x`, `optim.x`, `schedule.x`, `data.x`, `cl.x` and the methods of tensors, modules and optimizers.
+-- symbols.lua: every public symbol stands in backquotes on some page of docs/, and every name that the pages give to a room of
+-- the library is there: engram.x, nn.x, optim.x, schedule.x, data.x, cl.x, and the methods of tensors, modules and optimizers.
 local t = require "tests.harness"
 local engram = require "engram"
 local tensor = require "engram.tensor"
