@@ -151,7 +151,7 @@ t.test("the summary of a run names optimizer, methods and settings; what is not 
       local tasks = { cl.task("glyphs/digits", few), cl.task("glyphs/garments", few) }
       cl.train{ model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 10) } end, stream = cl.stream(tasks), seed = 7,
          optimizer = function(model) return optim.SGD(model, { lr = function(s) return s.task - 1 end }) end,
-         method = cl.methods.EWC{ lambda = 3 }, name = "still" }]])
+         method = cl.methods.EWC{ lambda = 3 }, name = "still", evaluate = "epoch", protocol = "published" }]])
    local line = "cd %s && engram run --quiet --name it still.lua && mv runs/still/*-it-*/still/* ."
    local code, _, err = t.command(line:format(t.quote(folder)))
    if code ~= 0 then error(err, 0) end
@@ -165,15 +165,17 @@ t.test("the summary of a run names optimizer, methods and settings; what is not 
    t.expect(summary.metrics.update_density):close_to({ 0, 1 }, 0.01)
    t.expect(rawequal(summary.metrics.update_overlap[1][1], engram.json.null)):is_true()
    t.expect(summary.metrics.update_overlap[2][2]):equals(1)
-   local rows = 0
-   for event in io.lines(folder .. "/metrics.jsonl") do
-      engram.json.decode(event)
-      rows = rows + 1
+   local events, rows = {}, {}
+   for text in io.lines(folder .. "/metrics.jsonl") do
+      local event = engram.json.decode(text)
+      events[#events + 1], rows[event.event .. event.task] = event.event, event.accuracy
    end
-   t.expect(rows):equals(4)                                      -- a loss and the accuracies of each task
+   t.expect(events):equals{ "epoch", "train", "task", "epoch", "train", "task" }
+   t.expect(rows.epoch2):equals(rows.task2)                      -- by the same protocol: the net has no dropout
+   t.expect(rows.task2):equals(summary.accuracy[2])
 end)
 
--- A script that trains two small tasks with a hook of `on_step`; its exit code, and a function that reads its files.
+-- A script that trains two small tasks with a hook of `on_step`; its exit code, its errors and the path of its run.
 local function run_script(on_step)
    local folder = t.temporary_folder()
    t.write(folder .. "/short.lua", ([[

@@ -126,6 +126,9 @@ local function evaluate(t, protocol)
    return row
 end
 
+-- The protocol of the matrix.
+local function matrix_protocol(t) return t.protocol == "published" and "published" or "test" end
+
 local REPORT_EVERY = 100                              -- steps between two lines of metrics.jsonl
 
 -- Notes the mean loss since the last note.
@@ -145,7 +148,7 @@ local function epoch(t)
       if t.step % REPORT_EVERY == 0 then note_loss(t) end
       poll()
    end
-   if t.evaluate == "epoch" then t.out:accuracies(t, evaluate(t, "test"), "epoch") end
+   if t.evaluate == "epoch" then t.out:accuracies(t, evaluate(t, matrix_protocol(t)), "epoch") end
 end
 
 local function task(t, k)
@@ -167,7 +170,7 @@ local function task(t, k)
    hook(t, "task_end")
    t.optimizer:task_end(k)
    if t.evaluate ~= "never" then
-      t.accuracy[k] = evaluate(t, t.protocol == "published" and "published" or "test")
+      t.accuracy[k] = evaluate(t, matrix_protocol(t))
       t.out:accuracies(t, t.accuracy[k], "task")
    end
 end
