@@ -9,14 +9,17 @@
 
 #include "storage.h"
 
-/* Under AddressSanitizer, pooled blocks and the rounding of live ones are out of bounds, as with malloc. */
+/* Under AddressSanitizer, pooled blocks and the rounding of live ones are out of bounds, as with malloc, and what a freed
+ * block held is spoilt, so that no test passes on stale numbers. */
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #define OPEN(block, bytes) ASAN_UNPOISON_MEMORY_REGION(block, bytes)
 #define SEAL(block, bytes) ASAN_POISON_MEMORY_REGION(block, bytes)
+#define SPOIL(block, bytes) memset(block, 0xa5, bytes)
 #else
 #define OPEN(block, bytes) ((void)0)
 #define SEAL(block, bytes) ((void)0)
+#define SPOIL(block, bytes) ((void)0)
 #endif
 
 enum { CLASSES = 512, MIN_BLOCK = 64 };
@@ -108,6 +111,7 @@ void eg_block_free(void *block, size_t bytes) {
   pooled += (int64_t)size;
   free_block *head = block;
   OPEN(block, size);
+  SPOIL(block, size);
   *head = (free_block){free_list[class], size};
   free_list[class] = head;
   SEAL(head + 1, size - sizeof *head);

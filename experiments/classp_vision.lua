@@ -18,7 +18,7 @@ local settings = engram.settings{
    small = { default = false, doc = "a quarter of the channels, 1 seed, 2 epochs: a minute" },
    threshold = { default = 1e-7, min = 0, doc = "CLASSP (paper): the threshold in task 1" },
    threshold_2 = { default = 0, min = 0, doc = "CLASSP (paper): the threshold in task 2" },
-   quantile = { default = 0.9, min = 0, max = 1, doc = "CLASSP (paper): gate in task 1, a quantile of squared gradients; 0: the threshold" },
+   quantile = { default = 0.9, min = 0, max = 1, doc = "CLASSP (paper): a quantile as the gate of task 1; 0: the threshold" },
    quantile_2 = { default = 0.9, min = 0, max = 1, doc = "CLASSP (paper): the same in task 2; 0.9 was found by classp_search.lua" },
    lambda = { default = 5, min = 0, doc = "EWC (sound): weight of the penalty" },
    samples = { default = 2000, min = 1, doc = "EWC (sound): items of a task on which the Fisher is estimated" },
