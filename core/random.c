@@ -63,190 +63,235 @@ static uint64_t mix(uint64_t x) { /* splitmix64's finaliser */
 
 uint64_t eg_rng_key(uint64_t seed, const char *name) {
   uint64_t hash = 0xCBF29CE484222325u; /* FNV-1a */
-  for (const char *c = name; *c; c++) hash = (hash ^ (uint8_t)*c) * 0x100000001B3u;
+  for (const char *c = name ? name : ""; *c; c++) hash = (hash ^ (uint8_t)*c) * 0x100000001B3u;
   return mix(mix(seed + 0x9E3779B97F4A7C15u) ^ hash);
+}
+
+/* ---- numbers from words ---- */
+
+static inline float unit_float(uint32_t word) { return (float)(word >> 8) * 0x1p-24f; }
+static inline double unit_double(const uint32_t *w) {
+  return (double)(((uint64_t)w[0] << 21) ^ (w[1] >> 11)) * 0x1p-53;
+}
+
+/* A whole number below span (0: below 2^64): the high half of a product of two words, biased by less than 2^-64. */
+static inline uint64_t below(uint64_t span, const uint32_t *w) {
+  uint64_t bits = (uint64_t)w[0] << 32 | w[1];
+  return span ? (uint64_t)(((unsigned __int128)bits * span) >> 64) : bits;
 }
 
 double eg_rng_double(eg_rng *rng) {
   uint32_t w[4];
   eg_rng_block(rng, 0, w);
   eg_rng_advance(rng, 1);
-  return (double)(((uint64_t)w[0] << 21) ^ (w[1] >> 11)) * 0x1p-53;
+  return unit_double(w);
 }
 
-/* ---- numbers from words ---- */
+/* ---- filling a contiguous tensor ---- */
 
-static inline float unit_float(uint32_t word) { return (float)(word >> 8) * 0x1p-24f; }
-static inline double unit_double(uint32_t high, uint32_t low) {
-  return (double)(((uint64_t)high << 21) ^ (low >> 11)) * 0x1p-53;
-}
+enum { WORDS = 1024 };
 
-/* What one fill needs to know; blocks_per is elements of one block. */
-typedef struct {
+typedef struct fill {
   eg_tensor *out;
   const eg_rng *rng;
-  double a, b;
+  double a, b, c;
   uint64_t low, span;
-  int per_block;
-  void (*block)(const void *fill, int64_t element, int64_t count, const uint32_t words[4]);
+  int words; /* that an element takes: 1 or 2 */
+  void (*make)(const struct fill *f, int64_t at, int64_t count, const uint32_t *words);
 } fill;
-
-enum { BLOCKS_PER_TILE = 4096 };
 
 static void fill_tile(void *context, int64_t tile) {
   const fill *f = context;
-  int64_t blocks = eg_tiles(f->out->count, f->per_block);
-  for (int64_t b = tile * BLOCKS_PER_TILE, end = EG_MIN(b + BLOCKS_PER_TILE, blocks); b < end; b++) {
-    uint32_t words[4];
-    eg_rng_block(f->rng, (uint64_t)b, words);
-    int64_t first = b * f->per_block;
-    f->block(f, first, EG_MIN(f->per_block, f->out->count - first), words);
+  uint32_t words[WORDS];
+  int64_t end = EG_MIN((tile + 1) * EG_TILE, f->out->count), piece = WORDS / f->words;
+  for (int64_t at = tile * EG_TILE; at < end; at += piece) {
+    int64_t count = EG_MIN(piece, end - at);
+    eg_rng_blocks(f->rng, (uint64_t)(at * f->words / 4), eg_tiles(count * f->words, 4), words);
+    f->make(f, at, count, words);
   }
 }
 
-/* The next numbers of a stream into a contiguous tensor. */
+/* Takes the stream's next numbers, in whole blocks. */
 static eg_status run(fill *f, eg_rng *rng) {
-  int64_t blocks = eg_tiles(f->out->count, f->per_block);
   f->rng = rng;
-  eg_parallel(eg_tiles(blocks, BLOCKS_PER_TILE), fill_tile, f);
-  eg_rng_advance(rng, (uint64_t)blocks);
+  eg_parallel_over(f->out->count, eg_tiles(f->out->count, EG_TILE), fill_tile, f);
+  eg_rng_advance(rng, (uint64_t)eg_tiles(f->out->count * f->words, 4));
   return EG_OK;
 }
 
 static eg_status check(const char *op, const eg_tensor *out, const eg_rng *rng) {
   EG_TRY(eg_check_contiguous(op, "output", out));
-  if (!rng) return eg_fail(EG_EINVAL, "%s: no random stream", op);
+  if (!rng) return eg_fail(EG_EINVAL, "%s: there is no random stream to draw from", op);
   return EG_OK;
 }
 
-/* ---- uniform: low + u (high - low); rounding must not reach high ---- */
+/* ---- uniform: a + u b, at most c, the number before the high end, which rounding could reach ---- */
 
-static void uniform_f32(const void *context, int64_t at, int64_t count, const uint32_t w[4]) {
-  const fill *f = context;
-  float *out = (float *)f->out->data + at, low = (float)f->a, span = (float)(f->b - f->a);
+static void uniform_f32(const fill *f, int64_t at, int64_t count, const uint32_t *w) {
+  float *out = (float *)f->out->data + at, low = (float)f->a, span = (float)f->b, last = (float)f->c;
   for (int64_t i = 0; i < count; i++) {
     float x = low + span * unit_float(w[i]);
-    out[i] = x < (float)f->b || span <= 0 ? x : nextafterf((float)f->b, low);
+    out[i] = x < last ? x : last;
   }
 }
 
-static void uniform_f64(const void *context, int64_t at, int64_t count, const uint32_t w[4]) {
-  const fill *f = context;
-  double *out = (double *)f->out->data + at, span = f->b - f->a;
+static void uniform_f64(const fill *f, int64_t at, int64_t count, const uint32_t *w) {
+  double *out = (double *)f->out->data + at;
   for (int64_t i = 0; i < count; i++) {
-    double x = f->a + span * unit_double(w[2 * i], w[2 * i + 1]);
-    out[i] = x < f->b || span <= 0 ? x : nextafter(f->b, f->a);
+    double x = f->a + f->b * unit_double(w + 2 * i);
+    out[i] = x < f->c ? x : f->c;
   }
 }
 
 eg_status eg_uniform(eg_tensor *out, eg_rng *rng, double low, double high) {
   EG_TRY(eg_check_real("uniform", "output", out));
   EG_TRY(check("uniform", out, rng));
-  if (!(low <= high) || !isfinite(high - low))
-    return eg_fail(EG_EINVAL, "uniform: the range %g to %g is empty or infinite", low, high);
   bool single = out->dtype == EG_FLOAT32;
-  fill f = {.out = out, .a = low, .b = high, .per_block = single ? 4 : 2, .block = single ? uniform_f32 : uniform_f64};
+  double span = high - low;
+  if (!(low <= high) || !isfinite(span) || (single && !(isfinite((float)span) && isfinite((float)low))))
+    return eg_fail(EG_EINVAL, "uniform: the range %g to %g is empty or too wide for %s", low, high,
+                   eg_dtype_name(out->dtype));
+  double last = single ? (double)nextafterf((float)high, (float)low) : nextafter(high, low);
+  fill f = {.out = out, .a = low, .b = span, .c = last, .words = 1, .make = uniform_f32};
+  if (!single) f.words = 2, f.make = uniform_f64;
   return run(&f, rng);
 }
 
-/* ---- normal: Box and Muller (1958), two numbers from two uniform ones; 1 - u keeps the logarithm finite ---- */
+/* ---- normal: Box and Muller (1958): a + b radius (cosine, sine), radius = sqrt(-2 log u), of one pair of words in float, of two
+ * in double; u is never 0 ---- */
 
-static inline void box_muller(double u, double v, double *x, double *y) {
-  double radius = sqrt(-2 * log(1 - u)), angle = 6.283185307179586476925 * v;
-  *x = radius * cos(angle);
-  *y = radius * sin(angle);
+/* log(x) for 0 < x <= 1, by a polynomial about 1 (Cephes), without branches; error below 2 units in the last place. */
+static inline float log_float(float x) {
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  int32_t exponent = (int32_t)(bits - 0x3F3504F3u) >> 23; /* of x = 2^exponent m, sqrt(1/2) <= m < sqrt(2) */
+  bits -= (uint32_t)exponent << 23;
+  memcpy(&x, &bits, sizeof x);
+  float r = x - 1, n = (float)exponent, square = r * r;
+  float p = -1.1514610310e-1f + r * 7.0376836292e-2f;
+  p = 1.1676998740e-1f + r * p;
+  p = -1.2420140846e-1f + r * p;
+  p = 1.4249322787e-1f + r * p;
+  p = -1.6668057665e-1f + r * p;
+  p = 2.0000714765e-1f + r * p;
+  p = -2.4999993993e-1f + r * p;
+  p = 3.3333331174e-1f + r * p;
+  return (r + (r * square * p - 2.12194440e-4f * n - 0.5f * square)) + 0.693359375f * n;
 }
 
-static void normal_f32(const void *context, int64_t at, int64_t count, const uint32_t w[4]) {
-  const fill *f = context;
-  float *out = (float *)f->out->data + at;
-  for (int64_t i = 0; i < count; i += 2) {
-    double x, y;
-    box_muller((w[i] + 0.5) * 0x1p-32, (w[i + 1] + 0.5) * 0x1p-32, &x, &y);
-    out[i] = (float)(f->a + f->b * x);
-    if (i + 1 < count) out[i + 1] = (float)(f->a + f->b * y);
+/* The angle is the second word: two bits a quarter of the circle, the rest an angle of at most an eighth about its middle. */
+static inline void pair_float(const uint32_t *w, float *x, float *y) {
+  float radius = sqrtf(-2 * log_float(((float)w[0] + 0.5f) * 0x1p-32f));
+  float angle = (float)(int32_t)(w[1] << 2) * (1.57079632679f * 0x1p-32f), square = angle * angle;
+  float sine = angle + angle * square * (-1.6666654611e-1f + square * (8.3321608736e-3f - square * 1.9515295891e-4f));
+  float cosine =
+      1 - 0.5f * square + square * square * (4.166664568e-2f + square * (-1.388731625e-3f + square * 2.443315712e-5f));
+  uint32_t quarter = w[1] >> 30;
+  float first = quarter & 1 ? sine : cosine, second = quarter & 1 ? cosine : sine;
+  *x = radius * ((quarter + 1) & 2 ? -first : first);
+  *y = radius * (quarter & 2 ? -second : second);
+}
+
+static void normal_f32(const fill *f, int64_t at, int64_t count, const uint32_t *w) {
+  float *out = (float *)f->out->data + at, mean = (float)f->a, deviation = (float)f->b, x, y;
+  for (int64_t i = 0; i < count / 2; i++) {
+    pair_float(w + 2 * i, &x, &y);
+    out[2 * i] = mean + deviation * x;
+    out[2 * i + 1] = mean + deviation * y;
+  }
+  if (count % 2) {
+    pair_float(w + count - 1, &x, &y);
+    out[count - 1] = mean + deviation * x;
   }
 }
 
-static void normal_f64(const void *context, int64_t at, int64_t count, const uint32_t w[4]) {
-  const fill *f = context;
-  double *out = (double *)f->out->data + at, x, y;
-  box_muller(unit_double(w[0], w[1]), unit_double(w[2], w[3]), &x, &y);
-  out[0] = f->a + f->b * x;
-  if (count > 1) out[1] = f->a + f->b * y;
+static void normal_f64(const fill *f, int64_t at, int64_t count, const uint32_t *w) {
+  double *out = (double *)f->out->data + at;
+  for (int64_t i = 0; i < count; i += 2, w += 4) {
+    double radius = sqrt(-2 * log(1 - unit_double(w))), angle = 6.283185307179586476925 * unit_double(w + 2);
+    out[i] = f->a + f->b * (radius * cos(angle));
+    if (i + 1 < count) out[i + 1] = f->a + f->b * (radius * sin(angle));
+  }
 }
 
 eg_status eg_normal(eg_tensor *out, eg_rng *rng, double mean, double std) {
   EG_TRY(eg_check_real("normal", "output", out));
   EG_TRY(check("normal", out, rng));
-  if (!(std >= 0) || !isfinite(std) || !isfinite(mean))
+  bool single = out->dtype == EG_FLOAT32, finite = isfinite(mean) && isfinite(std);
+  if (single) finite = isfinite((float)mean) && isfinite((float)std);
+  if (!finite || std < 0)
     return eg_fail(EG_EINVAL, "normal: mean %g and deviation %g must be finite, the deviation not negative", mean, std);
-  bool single = out->dtype == EG_FLOAT32;
-  fill f = {.out = out, .a = mean, .b = std, .per_block = single ? 4 : 2, .block = single ? normal_f32 : normal_f64};
+  fill f = {.out = out, .a = mean, .b = std, .words = 1, .make = normal_f32};
+  if (!single) f.words = 2, f.make = normal_f64;
   return run(&f, rng);
 }
 
-/* ---- whole numbers: the high half of word pair x span (bias below 2^-64 of a share) ---- */
+/* ---- whole numbers ---- */
 
-static void randint_block(const void *context, int64_t at, int64_t count, const uint32_t w[4]) {
-  const fill *f = context;
-  for (int64_t i = 0; i < count; i++) {
-    uint64_t bits = (uint64_t)w[2 * i] << 32 | w[2 * i + 1];
-    uint64_t pick = f->span ? (uint64_t)(((unsigned __int128)bits * f->span) >> 64) : bits;
-    int64_t value = (int64_t)(f->low + pick);
-    if (f->out->dtype == EG_INT64) ((int64_t *)f->out->data)[at + i] = value;
-    else ((uint8_t *)f->out->data)[at + i] = (uint8_t)value;
-  }
+static void randint_int64(const fill *f, int64_t at, int64_t count, const uint32_t *w) {
+  int64_t *out = (int64_t *)f->out->data + at;
+  for (int64_t i = 0; i < count; i++) out[i] = (int64_t)(f->low + below(f->span, w + 2 * i));
+}
+
+static void randint_uint8(const fill *f, int64_t at, int64_t count, const uint32_t *w) {
+  uint8_t *out = (uint8_t *)f->out->data + at;
+  for (int64_t i = 0; i < count; i++) out[i] = (uint8_t)(f->low + below(f->span, w + 2 * i));
 }
 
 eg_status eg_randint(eg_tensor *out, eg_rng *rng, int64_t low, int64_t high) {
   EG_TRY(check("randint", out, rng));
   if (out->dtype != EG_INT64 && out->dtype != EG_UINT8)
-    return eg_fail(EG_EDTYPE, "randint: expected an int64 or uint8 tensor, got %s", eg_describe(out));
+    return eg_fail(EG_EDTYPE, "randint: output is %s, expected int64 or uint8", eg_describe(out));
   if (low > high || (out->dtype == EG_UINT8 && (low < 0 || high > 255)))
     return eg_fail(EG_EINVAL, "randint: the range %lld to %lld is empty or does not fit into %s", (long long)low,
                    (long long)high, eg_dtype_name(out->dtype));
-  fill f = {.out = out,
-            .low = (uint64_t)low,
-            .span = (uint64_t)high - (uint64_t)low + 1,
-            .per_block = 2,
-            .block = randint_block};
+  fill f = {.out = out, .words = 2, .make = out->dtype == EG_INT64 ? randint_int64 : randint_uint8};
+  f.low = (uint64_t)low;
+  f.span = (uint64_t)high - (uint64_t)low + 1;
   return run(&f, rng);
 }
 
-static void bernoulli_block(const void *context, int64_t at, int64_t count, const uint32_t w[4]) {
-  const fill *f = context;
-  for (int64_t i = 0; i < count; i++) {
-    bool one = w[i] < f->span;
-    if (f->out->dtype == EG_FLOAT32) ((float *)f->out->data)[at + i] = one;
-    else if (f->out->dtype == EG_FLOAT64) ((double *)f->out->data)[at + i] = one;
-    else if (f->out->dtype == EG_INT64) ((int64_t *)f->out->data)[at + i] = one;
-    else ((uint8_t *)f->out->data)[at + i] = one;
+static void bernoulli(const fill *f, int64_t at, int64_t count, const uint32_t *w) {
+  void *out = (char *)f->out->data + (size_t)at * eg_element_size(f->out->dtype);
+  uint64_t ones = f->span;
+  switch (f->out->dtype) {
+    case EG_FLOAT32:
+      for (int64_t i = 0; i < count; i++) ((float *)out)[i] = w[i] < ones;
+      break;
+    case EG_FLOAT64:
+      for (int64_t i = 0; i < count; i++) ((double *)out)[i] = w[i] < ones;
+      break;
+    case EG_INT64:
+      for (int64_t i = 0; i < count; i++) ((int64_t *)out)[i] = w[i] < ones;
+      break;
+    case EG_UINT8:
+      for (int64_t i = 0; i < count; i++) ((uint8_t *)out)[i] = w[i] < ones;
+      break;
   }
 }
 
 eg_status eg_bernoulli(eg_tensor *out, eg_rng *rng, double p) {
   EG_TRY(check("bernoulli", out, rng));
-  if (!(p >= 0 && p <= 1)) return eg_fail(EG_EINVAL, "bernoulli: p must be from 0 to 1, got %g", p);
-  fill f = {.out = out, .span = (uint64_t)(p * 0x1p32), .per_block = 4, .block = bernoulli_block};
+  if (!(p >= 0 && p <= 1)) return eg_fail(EG_EINVAL, "bernoulli: p is %g, expected 0 to 1", p);
+  fill f = {.out = out, .span = (uint64_t)(p * 0x1p32), .words = 1, .make = bernoulli};
   return run(&f, rng);
 }
 
-/* Fisher and Yates: element i changes places with one of those not yet placed; two words a step. */
+/* Fisher and Yates: from the last on, each element changes places with one of those up to it. */
 eg_status eg_randperm(eg_tensor *out, eg_rng *rng) {
   EG_TRY(eg_check_dtype("randperm", "output", out, EG_INT64));
   EG_TRY(eg_check_dims("randperm", "output", out, 1));
   EG_TRY(check("randperm", out, rng));
-  int64_t *x = out->data, n = out->count;
-  for (int64_t i = 0; i < n; i++) x[i] = i + 1;
-  for (int64_t i = n - 1, taken = 0; i > 0; i--, taken++) {
-    uint32_t w[4];
-    eg_rng_block(rng, (uint64_t)(taken / 2), w);
-    uint64_t bits = (uint64_t)w[taken % 2 * 2] << 32 | w[taken % 2 * 2 + 1];
-    int64_t j = (int64_t)(((unsigned __int128)bits * (uint64_t)(i + 1)) >> 64), swap = x[i];
-    x[i] = x[j];
-    x[j] = swap;
+  int64_t *x = out->data, draws = EG_MAX(out->count - 1, 0);
+  uint32_t words[WORDS];
+  for (int64_t i = 0; i < out->count; i++) x[i] = i + 1;
+  for (int64_t i = 0; i < draws; i++) {
+    int64_t from = 2 * i % WORDS, last = out->count - 1 - i;
+    if (from == 0) eg_rng_blocks(rng, (uint64_t)(i / 2), EG_MIN(WORDS / 4, eg_tiles(draws - i, 2)), words);
+    int64_t other = (int64_t)below((uint64_t)last + 1, words + from), swap = x[last];
+    x[last] = x[other];
+    x[other] = swap;
   }
-  eg_rng_advance(rng, (uint64_t)eg_tiles(EG_MAX(n - 1, 0), 2));
+  eg_rng_advance(rng, (uint64_t)eg_tiles(draws, 2));
   return EG_OK;
 }
