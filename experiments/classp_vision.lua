@@ -20,7 +20,7 @@ local settings = engram.settings{
    threshold_2 = { default = 0, min = 0, doc = "CLASSP (paper): the threshold in task 2" },
    quantile = { default = 0.9, min = 0, max = 1, doc = "CLASSP (paper): a quantile as the gate of task 1; 0: the threshold" },
    quantile_2 = { default = 0.9, min = 0, max = 1, doc = "CLASSP (paper): the same in task 2; 0.9 was found by classp_search.lua" },
-   lambda = { default = 5, min = 0, doc = "EWC (sound): weight of the penalty" },
+   lambda = { default = 0, min = 0, doc = "EWC (sound); 0: 50, found by classp_search.lua, or 5 in the small form" },
    samples = { default = 2000, min = 1, doc = "EWC (sound): items of a task on which the Fisher is estimated" },
    ewc_lr = { default = 0.05, min = 0, doc = "EWC (sound): step size of its SGD" },
    repository_lambda = { default = 0, min = 0, doc = "EWC (classp-repository); 0: the published 5000, or 50 in the small form" },
@@ -40,6 +40,7 @@ local function choose_stream(first, second)
 end
 
 local make_model = common.network(settings.small)
+local lambda = settings.lambda > 0 and settings.lambda or settings.small and 5 or 50
 local repository_lambda = settings.repository_lambda > 0 and settings.repository_lambda or settings.small and 50 or 5000
 
 -- A gate of the paper's rule: a quantile where one is given, else the threshold.
@@ -50,9 +51,9 @@ local rows = {
    { "sgd", "SGD", optimizer = common.sgd(0.2) },
    { "adagrad", "AdaGrad", optimizer = function(model) return optim.AdaGrad(model, { lr = 0.01 }) end },
    { "adam", "Adam", optimizer = function(model) return optim.Adam(model, { lr = 0.001 }) end },
-   { "ewc", ("EWC (sound, lambda %g)"):format(settings.lambda), optimizer = common.sgd(settings.ewc_lr),
+   { "ewc", ("EWC (sound, lambda %g)"):format(lambda), optimizer = common.sgd(settings.ewc_lr),
       uses = { "lambda", "ewc_lr", "samples" },
-      method = function() return cl.methods.EWC{ lambda = settings.lambda, samples = settings.samples } end },
+      method = function() return cl.methods.EWC{ lambda = lambda, samples = settings.samples } end },
    { "ewc-repository", ("EWC (classp-repository, lambda %d)"):format(repository_lambda), optimizer = common.sgd(0.25),
       uses = { "repository_lambda" },
       method = function() return cl.methods.EWC{ convention = "classp-repository", lambda = repository_lambda } end },
