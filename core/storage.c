@@ -15,7 +15,7 @@
 #include <sanitizer/asan_interface.h>
 #define OPEN(block, bytes) ASAN_UNPOISON_MEMORY_REGION(block, bytes)
 #define SEAL(block, bytes) ASAN_POISON_MEMORY_REGION(block, bytes)
-#define SPOIL(block, bytes) memset(block, 0xa5, bytes)
+#define SPOIL(block, bytes) memset(block, 0xa5, EG_MIN(bytes, (size_t)1 << 20))
 #else
 #define OPEN(block, bytes) ((void)0)
 #define SEAL(block, bytes) ((void)0)
