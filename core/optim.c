@@ -26,11 +26,11 @@ static void K(sgd)(const step *s, int64_t at, int64_t n) {
     return;
   }
   real *restrict m = x.a;
-  const real keep = h->first ? 0 : momentum, take = h->first ? 1 : (real)(1 - h->dampening);
-  const real of_g = h->nesterov ? 1 : 0, of_m = h->nesterov ? momentum : 1;
+  const bool first = h->first;
+  const real take = (real)(1 - h->dampening), of_g = h->nesterov ? 1 : 0, of_m = h->nesterov ? momentum : 1;
   for (int64_t i = 0; i < n; i++) {
     real gradient = g[i] + decay * p[i];
-    m[i] = keep * m[i] + take * gradient;
+    m[i] = first ? gradient : momentum * m[i] + take * gradient;
     p[i] -= lr * (of_g * gradient + of_m * m[i]);
   }
 }
@@ -87,7 +87,7 @@ static void K(adam)(const step *s, int64_t at, int64_t n) {
 
 /* ---- CLASSP ---- */
 
-/* (x)^(1/power) and |g|^power for the powers that need no pow. */
+/* x^(1/power) and |g|^power, where power is mostly 1 or 2 and known to the compiler. */
 static inline real K(whole_root)(real x, double power) {
   return power == 1 ? x : power == 2 ? K(root)(x) : (real)pow((double)x, 1 / power);
 }
@@ -97,14 +97,15 @@ static inline real K(raised)(real g, double power) {
   return power == 1 ? size : power == 2 ? g * g : (real)pow((double)size, power);
 }
 
-/* The paper's rule: only where g^2 > threshold. A NaN gradient passes no gate. Weights that stay are not written a new value. */
+/* The paper's rule: only where g^2 > threshold; the others keep their bits. A NaN gradient passes no gate. */
 static inline int64_t K(classp_gated)(real *restrict p, real *restrict sum, const real *restrict g, int64_t n,
                                       const eg_classp *h, double power) {
   const real lr = (real)h->lr, threshold = (real)h->threshold, epsilon = (real)h->epsilon;
-  const bool decay = h->decay;
+  const bool decay = h->decay, costly = power != 1 && power != 2;
   int64_t moved = 0;
   for (int64_t i = 0; i < n; i++) {
     const bool passes = g[i] * g[i] > threshold;
+    if (costly && !passes) continue;
     const real s = sum[i] + K(raised)(g[i], power);
     const real change = decay ? lr * g[i] / K(whole_root)(s + epsilon, power) : lr * g[i];
     sum[i] = passes ? s : sum[i];
@@ -181,112 +182,102 @@ static void run_tile(void *context, int64_t tile) {
 }
 
 static void run(step *s) {
-  int64_t tiles = eg_tiles(s->p->count, TILE);
-  if (tiles > 4) {
-    eg_parallel(tiles, run_tile, s);
-  } else {
-    for (int64_t tile = 0; tile < tiles; tile++) run_tile(s, tile);
-  }
+  eg_parallel_over(s->p->count, eg_tiles(s->p->count, TILE), run_tile, s);
   eg_storage_touch(s->p);
 }
 
-static eg_status check_slot(const char *op, const char *name, const eg_tensor *p, const eg_tensor *slot) {
-  EG_TRY(eg_check_contiguous(op, name, slot));
-  EG_TRY(eg_check_same_shape(op, name, slot, "parameter", p));
-  return eg_check_same_dtype(op, name, slot, "parameter", p);
+/* Parameter, gradient and the slots that have a name: contiguous, alike, and each in memory of its own. */
+static eg_status check(const char *op, const step *s, const char *a_name, const char *b_name) {
+  const eg_tensor *all[] = {s->p, s->g, s->a, s->b};
+  const char *name[] = {"parameter", "gradient", a_name, b_name};
+  EG_TRY(eg_check_real(op, name[0], s->p));
+  for (int i = 0; i < 4 && name[i]; i++) {
+    EG_TRY(eg_check_contiguous(op, name[i], all[i]));
+    EG_TRY(eg_check_same_shape(op, name[i], all[i], name[0], s->p));
+    EG_TRY(eg_check_same_dtype(op, name[i], all[i], name[0], s->p));
+    for (int j = 0; j < i; j++)
+      if (eg_overlap(all[i], all[j])) return eg_fail(EG_EINVAL, "%s: %s and %s share memory", op, name[j], name[i]);
+  }
+  return EG_OK;
 }
 
-static eg_status check(const char *op, const eg_tensor *p, const eg_tensor *g) {
-  EG_TRY(eg_check_real(op, "parameter", p));
-  EG_TRY(eg_check_contiguous(op, "parameter", p));
-  return check_slot(op, "gradient", p, g);
-}
-
-static eg_status check_number(const char *op, const char *name, double value, double low, double high) {
-  if (isfinite(value) && value >= low && value <= high) return EG_OK;
-  return eg_fail(EG_EINVAL, "%s: %s = %g, expected a finite number of at least %g%s", op, name, value, low,
-                 isfinite(high) ? " and at most 1" : "");
+static eg_status check_number(const char *op, const char *name, double value, double low, double under) {
+  if (isfinite(value) && value >= low && value < under) return EG_OK;
+  return eg_fail(EG_EINVAL, "%s: %s = %g, expected %g <= %s < %g", op, name, value, low, name, under);
 }
 
 eg_status eg_sgd_step(eg_tensor *p, const eg_tensor *g, eg_tensor *momentum, const eg_sgd *h) {
-  EG_TRY(check("sgd", p, g));
-  if (momentum) EG_TRY(check_slot("sgd", "momentum", p, momentum));
+  step s = {.p = p, .g = g, .a = momentum, .hyper = h};
+  EG_TRY(check("sgd", &s, momentum ? "momentum" : NULL, NULL));
   EG_TRY(check_number("sgd", "lr", h->lr, 0, INFINITY));
   EG_TRY(check_number("sgd", "momentum", h->momentum, 0, INFINITY));
   EG_TRY(check_number("sgd", "dampening", h->dampening, -INFINITY, INFINITY));
   EG_TRY(check_number("sgd", "weight_decay", h->weight_decay, 0, INFINITY));
   if (!momentum && h->momentum != 0) return eg_fail(EG_EINVAL, "sgd: momentum = %g needs a momentum slot", h->momentum);
-  step s = {.p = p, .g = g, .a = momentum, .hyper = h, .kernel = EG_REAL(p->dtype, sgd)};
+  s.kernel = EG_REAL(p->dtype, sgd);
   run(&s);
   return EG_OK;
 }
 
 eg_status eg_adagrad_step(eg_tensor *p, const eg_tensor *g, eg_tensor *sum, double lr, double epsilon,
                           double weight_decay) {
-  EG_TRY(check("adagrad", p, g));
-  EG_TRY(check_slot("adagrad", "sum", p, sum));
+  const double h[] = {lr, epsilon, weight_decay};
+  step s = {.p = p, .g = g, .a = sum, .hyper = h};
+  EG_TRY(check("adagrad", &s, "sum", NULL));
   EG_TRY(check_number("adagrad", "lr", lr, 0, INFINITY));
   EG_TRY(check_number("adagrad", "epsilon", epsilon, 0, INFINITY));
   EG_TRY(check_number("adagrad", "weight_decay", weight_decay, 0, INFINITY));
-  const double h[] = {lr, epsilon, weight_decay};
-  step s = {.p = p, .g = g, .a = sum, .hyper = h, .kernel = EG_REAL(p->dtype, adagrad)};
+  s.kernel = EG_REAL(p->dtype, adagrad);
   run(&s);
   return EG_OK;
 }
 
 eg_status eg_rmsprop_step(eg_tensor *p, const eg_tensor *g, eg_tensor *square, double lr, double alpha, double epsilon,
                           double weight_decay) {
-  EG_TRY(check("rmsprop", p, g));
-  EG_TRY(check_slot("rmsprop", "square", p, square));
+  const double h[] = {lr, alpha, epsilon, weight_decay};
+  step s = {.p = p, .g = g, .a = square, .hyper = h};
+  EG_TRY(check("rmsprop", &s, "square", NULL));
   EG_TRY(check_number("rmsprop", "lr", lr, 0, INFINITY));
   EG_TRY(check_number("rmsprop", "alpha", alpha, 0, 1));
   EG_TRY(check_number("rmsprop", "epsilon", epsilon, 0, INFINITY));
   EG_TRY(check_number("rmsprop", "weight_decay", weight_decay, 0, INFINITY));
-  const double h[] = {lr, alpha, epsilon, weight_decay};
-  step s = {.p = p, .g = g, .a = square, .hyper = h, .kernel = EG_REAL(p->dtype, rmsprop)};
+  s.kernel = EG_REAL(p->dtype, rmsprop);
   run(&s);
   return EG_OK;
 }
 
 eg_status eg_adam_step(eg_tensor *p, const eg_tensor *g, eg_tensor *first, eg_tensor *second, const eg_adam *h) {
-  EG_TRY(check("adam", p, g));
-  EG_TRY(check_slot("adam", "first", p, first));
-  EG_TRY(check_slot("adam", "second", p, second));
+  step s = {.p = p, .g = g, .a = first, .b = second, .hyper = h};
+  EG_TRY(check("adam", &s, "first", "second"));
   EG_TRY(check_number("adam", "lr", h->lr, 0, INFINITY));
   EG_TRY(check_number("adam", "beta1", h->beta1, 0, 1));
   EG_TRY(check_number("adam", "beta2", h->beta2, 0, 1));
   EG_TRY(check_number("adam", "epsilon", h->epsilon, 0, INFINITY));
   EG_TRY(check_number("adam", "weight_decay", h->weight_decay, 0, INFINITY));
   if (h->step < 1) return eg_fail(EG_EINVAL, "adam: step = %lld, steps count from 1", (long long)h->step);
-  if (h->beta1 == 1 || h->beta2 == 1) return eg_fail(EG_EINVAL, "adam: beta1 and beta2 must be under 1");
-  step s = {.p = p, .g = g, .a = first, .b = second, .hyper = h, .kernel = EG_REAL(p->dtype, adam)};
+  s.kernel = EG_REAL(p->dtype, adam);
   run(&s);
   return EG_OK;
 }
 
 eg_status eg_classp_step(eg_tensor *p, const eg_tensor *g, eg_tensor *grad_sum, const eg_classp *h, int64_t *moved) {
-  EG_TRY(check("classp", p, g));
-  EG_TRY(check_slot("classp", "grad_sum", p, grad_sum));
+  step s = {.p = p, .g = g, .a = grad_sum, .hyper = h};
+  EG_TRY(check("classp", &s, "grad_sum", NULL));
   EG_TRY(check_number("classp", "lr", h->lr, 0, INFINITY));
   EG_TRY(check_number("classp", "epsilon", h->epsilon, 0, INFINITY));
   EG_TRY(check_number("classp", "power", h->power, 1, INFINITY));
   if (!(h->threshold >= 0)) return eg_fail(EG_EINVAL, "classp: threshold = %g, expected at least 0", h->threshold);
   int64_t total = 0, tiles = eg_tiles(p->count, TILE);
-  if (h->published && !((EG_REAL(g->dtype, any_nonzero)(g) ? 1.0 : 0.0) > h->threshold)) {
-    if (moved) *moved = 0;
-    return EG_OK;
+  bool shut = h->published && !(EG_REAL(g->dtype, any_nonzero)(g) > h->threshold);
+  if (!shut) {
+    size_t bytes = (size_t)tiles * sizeof(int64_t);
+    s.moved = eg_block_new(bytes);
+    if (!s.moved) return EG_ENOMEM;
+    s.kernel = h->published ? EG_REAL(p->dtype, classp_published) : EG_REAL(p->dtype, classp);
+    run(&s);
+    for (int64_t tile = 0; tile < tiles; tile++) total += s.moved[tile];
+    eg_block_free(s.moved, bytes);
   }
-  size_t bytes = (size_t)EG_MAX(tiles, 1) * sizeof(int64_t);
-  step s = {.p = p,
-            .g = g,
-            .a = grad_sum,
-            .hyper = h,
-            .moved = eg_block_new(bytes),
-            .kernel = h->published ? EG_REAL(p->dtype, classp_published) : EG_REAL(p->dtype, classp)};
-  if (!s.moved) return EG_ENOMEM;
-  run(&s);
-  for (int64_t tile = 0; tile < tiles; tile++) total += s.moved[tile];
-  eg_block_free(s.moved, bytes);
   if (moved) *moved = total;
   return EG_OK;
 }
