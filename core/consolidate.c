@@ -1,123 +1,121 @@
 /* consolidate.c - what consolidation needs: squared per-sample gradients summed over a batch, and the quadratic penalty.
  *
- * For a linear layer the gradient of one sample is the outer product of delta (at the output) and the input, so the sum of squares
- * over samples is one product of squared matrices: (delta o delta)^T (input o input). For a convolution each sample's gradient is a
- * product over pixels, which is made and then squared. */
+ * For a linear layer the gradient of one sample is the outer product of delta (at the output) and the input, so the sum
+ * of squares over samples is one product of squared matrices: (delta o delta)^T (input o input). For a convolution each
+ * sample's gradient is a product over pixels, which is made and then squared. */
 #ifdef REAL
 
-static void K(square)(real *out, const real *in, int64_t n) {
-  for (int64_t i = 0; i < n; i++) out[i] = in[i] * in[i];
-}
-
-/* out (m, n) = beta out + alpha a^T (k, m) b (k, n), row-major */
-static void K(product)(real *out, const real *a, const real *b, int64_t m, int64_t n, int64_t k, real alpha,
-                       real beta) {
 #if REAL_IS_FLOAT
-  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, (int)n, (int)k, alpha, a, (int)m, b, (int)n, beta, out,
-              (int)n);
+#define GEMM cblas_sgemm
 #else
-  cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)m, (int)n, (int)k, alpha, a, (int)m, b, (int)n, beta, out,
-              (int)n);
+#define GEMM cblas_dgemm
 #endif
-}
 
+/* One tile of weight += scale delta^T input; the first of a row of tiles adds up its part of the bias. */
 static void K(linear_tile)(void *context, int64_t tile) {
   const linear_work *w = context;
-  int64_t first = tile * ROWS, rows = EG_MIN(ROWS, w->outputs - first);
-  real *delta = (real *)w->delta + first;
-  /* The rows of this tile are columns of delta; the product takes them with delta's row length. */
-#if REAL_IS_FLOAT
-  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)rows, (int)w->inputs, (int)w->samples, (float)w->scale,
-              delta, (int)w->outputs, w->input, (int)w->inputs, 1, (float *)w->weight + first * w->inputs,
-              (int)w->inputs);
-#else
-  cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)rows, (int)w->inputs, (int)w->samples, w->scale, delta,
-              (int)w->outputs, w->input, (int)w->inputs, 1, (double *)w->weight + first * w->inputs, (int)w->inputs);
-#endif
-  if (!w->bias) return;
-  real *bias = (real *)w->bias + first;
-  for (int64_t o = 0; o < rows; o++) {
-    double sum = 0;
-    for (int64_t s = 0; s < w->samples; s++) sum += (double)delta[s * w->outputs + o];
-    bias[o] += (real)(w->scale * sum);
+  int64_t across = tiles_across(w), row = tile / across * ROWS, column = tile % across * COLUMNS;
+  int64_t rows = EG_MIN(ROWS, w->outputs - row), columns = EG_MIN(COLUMNS, w->inputs - column);
+  const real *delta = (const real *)w->delta + row, *input = (const real *)w->input + column;
+  if (columns > 0)
+    GEMM(CblasRowMajor, CblasTrans, CblasNoTrans, (int)rows, (int)columns, (int)w->samples, (real)w->scale, delta,
+         (int)w->outputs, input, (int)w->inputs, 1, (real *)w->weight + row * w->inputs + column, (int)w->inputs);
+  if (!w->bias || column > 0) return;
+  double sum[ROWS] = {0};
+  for (int64_t n = 0; n < w->samples; n++)
+    for (int64_t o = 0; o < rows; o++) sum[o] += (double)delta[n * w->outputs + o];
+  for (int64_t o = 0; o < rows; o++) ((real *)w->bias)[row + o] += (real)(w->scale * sum[o]);
+}
+
+/* columns (c * kh * kw, pixels) of an image (c, h, w): row (c, i, j) holds what tap (i, j) sees under each pixel. */
+static void K(unfold)(real *to, const real *image, const conv_work *w) {
+  const int64_t step = w->how.stride_w, plane = w->in_h * w->in_w;
+  for (int64_t tap = 0; tap < w->window; tap++) {
+    int64_t top = tap / w->kernel_w % w->kernel_h - w->how.padding_h, left = tap % w->kernel_w - w->how.padding_w;
+    int64_t first = left < 0 ? EG_MIN((-left - 1) / step + 1, w->out_w) : 0; /* pixels that see a column of the image */
+    int64_t last = left < w->in_w ? EG_MIN((w->in_w - left - 1) / step + 1, w->out_w) : 0;
+    for (int64_t y = 0; y < w->out_h; y++, to += w->out_w) {
+      int64_t row = top + y * w->how.stride_h;
+      memset(to, 0, (size_t)w->out_w * sizeof(real));
+      if (row < 0 || row >= w->in_h) continue;
+      const real *from = image + tap / (w->kernel_h * w->kernel_w) * plane + row * w->in_w;
+      if (step == 1)
+        for (int64_t x = first; x < last; x++) to[x] = from[x + left];
+      else
+        for (int64_t x = first; x < last; x++) to[x] = from[x * step + left];
+    }
   }
 }
 
-static void K(square_both)(const linear_work *w, const void *delta, const void *input) {
-  K(square)(w->delta, delta, w->samples * w->outputs);
-  K(square)(w->input, input, w->samples * w->inputs);
+static double K(sum)(const real *x, int64_t n) {
+  double lane[LANES] = {0};
+  int64_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (int l = 0; l < LANES; l++) lane[l] += (double)x[i + l];
+  for (int l = 0; i < n; i++, l++) lane[l] += (double)x[i];
+  for (int l = 1; l < LANES; l++) lane[0] += lane[l];
+  return lane[0];
 }
 
-/* columns (pixels, c * kh * kw) of one padded image (c, h, w): row p holds the window under output pixel p */
-static void K(unfold)(real *columns, const real *image, const conv_shape *s) {
-  for (int64_t y = 0; y < s->out_h; y++)
-    for (int64_t x = 0; x < s->out_w; x++)
-      for (int64_t c = 0; c < s->channels; c++)
-        for (int64_t i = 0; i < s->kernel_h; i++) {
-          int64_t row = y * s->how.stride_h + i - s->how.padding_h;
-          for (int64_t j = 0; j < s->kernel_w; j++) {
-            int64_t column = x * s->how.stride_w + j - s->how.padding_w;
-            bool inside = row >= 0 && row < s->in_h && column >= 0 && column < s->in_w;
-            *columns++ = inside ? image[(c * s->in_h + row) * s->in_w + column] : 0;
-          }
-        }
-}
-
-/* One group of samples into its own partial sums, in order. */
+/* One group of samples, in order, into partial sums of its own: weight, then bias. */
 static void K(conv_group)(void *context, int64_t group) {
   const conv_work *w = context;
-  const conv_shape *s = &w->shape;
-  const int64_t pixels = s->out_h * s->out_w, window = s->channels * s->kernel_h * s->kernel_w;
-  real *partial = (real *)w->partial + group * w->partial_size, *bias = partial + s->outputs * window;
-  real *columns = (real *)w->scratch + group * w->scratch_size, *gradient = columns + pixels * window;
-  real *delta_t = gradient + s->outputs * window;
-  memset(partial, 0, (size_t)w->partial_size * sizeof(real));
-  for (int64_t n = group * w->group, last = EG_MIN(n + w->group, s->samples); n < last; n++) {
-    const real *delta = (const real *)w->delta + n * s->outputs * pixels;
-    K(unfold)(columns, (const real *)w->input + n * s->channels * s->in_h * s->in_w, s);
-    for (int64_t o = 0; o < s->outputs; o++) {
-      double sum = 0;
-      for (int64_t p = 0; p < pixels; p++) {
-        delta_t[p * s->outputs + o] = delta[o * pixels + p];
-        sum += (double)delta[o * pixels + p];
-      }
-      bias[o] += (real)(sum * sum);
+  const int64_t pixels = w->out_h * w->out_w, count = w->outputs * w->window;
+  real *partial = (real *)w->partial + group * (count + w->outputs);
+  real *gradient = (real *)w->scratch + eg_thread_number() * w->scratch_count, *columns = gradient + count;
+  memset(partial, 0, (size_t)(count + w->outputs) * sizeof(real));
+  for (int64_t n = group * w->group, end = EG_MIN(n + w->group, w->samples); n < end; n++) {
+    const real *delta = (const real *)w->delta + n * w->outputs * pixels;
+    K(unfold)(columns, (const real *)w->input + n * w->channels * w->in_h * w->in_w, w);
+    if (count > 0)
+      GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, (int)w->outputs, (int)w->window, (int)pixels, 1, delta, (int)pixels,
+           columns, (int)pixels, 0, gradient, (int)w->window);
+    for (int64_t i = 0; i < count; i++) partial[i] += gradient[i] * gradient[i];
+    for (int64_t o = 0; o < w->outputs; o++) {
+      double sum = K(sum)(delta + o * pixels, pixels);
+      partial[count + o] += (real)(sum * sum);
     }
-    K(product)(gradient, delta_t, columns, s->outputs, window, pixels, 1, 0);
-    for (int64_t i = 0; i < s->outputs * window; i++) partial[i] += gradient[i] * gradient[i];
   }
 }
 
-static void K(add_groups)(const conv_work *w, int64_t groups, eg_tensor *weight, eg_tensor *bias, double scale) {
-  const real *partial = w->partial;
-  for (int64_t g = 0; g < groups; g++, partial += w->partial_size) {
-    real *out = weight->data;
-    for (int64_t i = 0; i < weight->count; i++) out[i] += (real)scale * partial[i];
-    if (bias)
-      for (int64_t o = 0; o < bias->count; o++) ((real *)bias->data)[o] += (real)scale * partial[weight->count + o];
+static void K(add_groups)(const conv_work *w, int64_t groups, real *weight, real *bias) {
+  const int64_t count = w->outputs * w->window;
+  const real *partial = w->partial, scale = (real)w->scale;
+  for (int64_t g = 0; g < groups; g++, partial += count + w->outputs) {
+    for (int64_t i = 0; i < count; i++) weight[i] += scale * partial[i];
+    for (int64_t o = 0; bias && o < w->outputs; o++) bias[o] += scale * partial[count + o];
   }
 }
 
-/* grad += factor F (p - anchor); the penalty's share of this tile. */
-static void K(penalty)(const penalty_work *w, int64_t tile) {
-  int64_t at = tile * EG_TILE, n = EG_MIN(EG_TILE, w->p->count - at);
-  const real *p = (const real *)w->p->data + at, *anchor = (const real *)w->anchor->data + at;
-  const real *importance = (const real *)w->importance->data + at;
-  const real factor = (real)w->factor;
-  enum { LANES = 8 };
-  double sum[LANES] = {0};
-  for (int64_t i = 0; i < n; i++) {
-    double d = (double)p[i] - (double)anchor[i];
-    sum[i % LANES] += (double)importance[i] * d * d;
+/* grad += factor F (p - anchor); returns the sum of F (p - anchor)^2. */
+static double K(penalty)(real *restrict grad, const real *p, const real *anchor, const real *importance, real factor,
+                         int64_t n) {
+  double lane[LANES] = {0};
+  int64_t whole = n / LANES * LANES;
+  for (int64_t i = 0; i < whole; i += LANES)
+    for (int l = 0; l < LANES; l++) {
+      double distance = (double)p[i + l] - (double)anchor[i + l];
+      lane[l] += (double)importance[i + l] * distance * distance;
+    }
+  for (int64_t i = whole; i < n; i++) {
+    double distance = (double)p[i] - (double)anchor[i];
+    lane[i - whole] += (double)importance[i] * distance * distance;
   }
-  if (w->grad) {
-    real *restrict grad = (real *)w->grad->data + at;
+  if (grad)
     for (int64_t i = 0; i < n; i++) grad[i] += factor * importance[i] * (p[i] - anchor[i]);
-  }
-  for (int l = 1; l < LANES; l++) sum[0] += sum[l];
-  w->sums[tile] = sum[0];
+  for (int l = 1; l < LANES; l++) lane[0] += lane[l];
+  return lane[0];
 }
 
+static void K(penalty_tile)(void *context, int64_t tile) {
+  const penalty_work *w = context;
+  int64_t at = tile * EG_TILE, n = EG_MIN(EG_TILE, w->p->count - at);
+  real *grad = w->grad ? (real *)w->grad->data + at : NULL;
+  w->sums[tile] = K(penalty)(grad, (const real *)w->p->data + at, (const real *)w->anchor->data + at,
+                             (const real *)w->importance->data + at, (real)w->factor, n);
+}
+
+#undef GEMM
 #else
 
 #include <cblas.h>
@@ -126,55 +124,56 @@ static void K(penalty)(const penalty_work *w, int64_t tile) {
 
 #include "internal.h"
 
-enum { ROWS = 64, GROUPS = 8 };
+enum { ROWS = 64, COLUMNS = 1024, GROUPS = 8, LANES = 8 };
 
-typedef struct {
-  int64_t samples, inputs, outputs;
-  void *delta, *input; /* squared */
+typedef struct linear_work {
+  int64_t samples, outputs, inputs;
+  const void *delta, *input; /* squared */
   void *weight, *bias;
   double scale;
 } linear_work;
 
-typedef struct {
-  int64_t samples, channels, in_h, in_w, outputs, kernel_h, kernel_w, out_h, out_w;
+typedef struct conv_work {
   eg_conv how;
-} conv_shape;
-
-typedef struct {
-  conv_shape shape;
+  int64_t samples, channels, in_h, in_w, outputs, kernel_h, kernel_w, out_h, out_w, window;
   const void *delta, *input;
-  int64_t group; /* samples of a group; the groups depend on the shape alone */
+  int64_t group, scratch_count; /* samples of a group, by the shape alone; elements of one thread's scratch memory */
   void *partial, *scratch;
-  int64_t partial_size, scratch_size; /* elements of one group */
+  double scale;
 } conv_work;
 
-typedef struct {
+typedef struct penalty_work {
   eg_tensor *grad;
   const eg_tensor *p, *anchor, *importance;
-  double factor, *sums;
+  double factor, *sums; /* sums: one a tile */
 } penalty_work;
+
+static int64_t tiles_across(const linear_work *w) { return EG_MAX(1, eg_tiles(w->inputs, COLUMNS)); }
 
 #define EG_KERNELS "consolidate.c"
 #include "real.h"
 
-static eg_status check_fits(const char *op, const int64_t *sizes, int count) {
+/* What is added to: contiguous, of the dtype and size that belong to delta. */
+static eg_status check_sum(const char *op, const char *name, const eg_tensor *t, const eg_tensor *delta, int dims,
+                           const int64_t *size) {
+  EG_TRY(eg_check_same_dtype(op, name, t, "delta", delta));
+  EG_TRY(eg_check_shape(op, name, t, dims, size));
+  return eg_check_contiguous(op, name, t);
+}
+
+/* The numbers that BLAS takes as int, and the scale. */
+static eg_status check_numbers(const char *op, const int64_t *sizes, int count, double scale) {
+  if (!isfinite(scale)) return eg_fail(EG_EINVAL, "%s: the scale %g is not finite", op, scale);
   for (int i = 0; i < count; i++)
     if (sizes[i] > INT_MAX)
       return eg_fail(EG_ESHAPE, "%s: size %lld is more than a product can take", op, (long long)sizes[i]);
   return EG_OK;
 }
 
-static eg_status check_result(const char *op, const char *name, const eg_tensor *t, const eg_tensor *delta, int dims,
-                              const int64_t *size) {
-  EG_TRY(eg_check_same_dtype(op, name, t, "delta", delta));
-  EG_TRY(eg_check_shape(op, name, t, dims, size));
-  return eg_check_contiguous(op, name, t);
-}
-
 /* ---- linear ---- */
 
-eg_status eg_fisher_linear(eg_tensor *out_weight, eg_tensor *out_bias, const eg_tensor *delta, const eg_tensor *input,
-                           double scale) {
+static eg_status check_linear(const eg_tensor *weight, const eg_tensor *bias, const eg_tensor *delta,
+                              const eg_tensor *input, double scale) {
   const char *op = "fisher_linear";
   EG_TRY(eg_check_real(op, "delta", delta));
   EG_TRY(eg_check_dims(op, "delta", delta, 2));
@@ -183,96 +182,85 @@ eg_status eg_fisher_linear(eg_tensor *out_weight, eg_tensor *out_bias, const eg_
   if (delta->size[0] != input->size[0])
     return eg_fail(EG_ESHAPE, "%s: delta %s and input %s have different numbers of samples", op,
                    eg_describe_sizes(2, delta->size), eg_describe_sizes(2, input->size));
-  const int64_t size[] = {delta->size[1], input->size[1]}, all[] = {delta->size[0], delta->size[1], input->size[1]};
-  EG_TRY(check_result(op, "weight", out_weight, delta, 2, size));
-  if (out_bias) EG_TRY(check_result(op, "bias", out_bias, delta, 1, size));
-  EG_TRY(check_fits(op, all, 3));
-  eg_tensor *copies[2] = {eg_new_like(delta, -1), eg_new_like(input, -1)};
-  eg_status status = copies[0] && copies[1] ? EG_OK : EG_ENOMEM;
-  if (status == EG_OK && delta->count && input->count) {
-    linear_work w = {.samples = all[0],
-                     .outputs = all[1],
-                     .inputs = all[2],
-                     .delta = copies[0]->data,
-                     .input = copies[1]->data,
-                     .weight = out_weight->data,
-                     .bias = out_bias ? out_bias->data : NULL,
-                     .scale = scale};
-    eg_copy(copies[0], delta);
-    eg_copy(copies[1], input);
-    EG_REAL(delta->dtype, square_both)(&w, copies[0]->data, copies[1]->data);
-    eg_parallel(eg_tiles(w.outputs, ROWS), EG_REAL(delta->dtype, linear_tile), &w);
+  const int64_t size[] = {delta->size[1], input->size[1]}, all[] = {delta->size[0], size[0], size[1]};
+  EG_TRY(check_sum(op, "weight", weight, delta, 2, size));
+  if (bias) EG_TRY(check_sum(op, "bias", bias, delta, 1, size));
+  return check_numbers(op, all, 3, scale);
+}
+
+eg_status eg_fisher_linear(eg_tensor *out_weight, eg_tensor *out_bias, const eg_tensor *delta, const eg_tensor *input,
+                           double scale) {
+  EG_TRY(check_linear(out_weight, out_bias, delta, input, scale));
+  if (delta->count == 0) return EG_OK;
+  eg_tensor *delta2 = eg_new_like(delta, -1), *input2 = eg_new_like(input, -1);
+  eg_status status = delta2 && input2 ? EG_OK : EG_ENOMEM;
+  if (!status) status = eg_unary(EG_SQUARE, delta2, delta);
+  if (!status) status = eg_unary(EG_SQUARE, input2, input);
+  if (!status) {
+    linear_work w = {.samples = delta->size[0], .outputs = delta->size[1], .inputs = input->size[1], .scale = scale};
+    w.delta = delta2->data, w.input = input2->data;
+    w.weight = out_weight->data, w.bias = out_bias ? out_bias->data : NULL;
+    int64_t tiles = eg_tiles(w.outputs, ROWS) * tiles_across(&w);
+    eg_parallel_over(out_weight->count, tiles, EG_REAL(delta->dtype, linear_tile), &w);
   }
-  eg_free(copies[0]);
-  eg_free(copies[1]);
+  eg_free(delta2);
+  eg_free(input2);
   return status;
 }
 
 /* ---- convolution ---- */
-
-static eg_status check_conv(const eg_tensor *weight, const eg_tensor *bias, const eg_tensor *delta,
-                            const eg_tensor *input, const eg_conv *how) {
+static eg_status check_conv(conv_work *w, const eg_tensor *weight, const eg_tensor *bias, const eg_tensor *delta,
+                            const eg_tensor *input, double scale) {
   const char *op = "fisher_conv2d";
-  EG_TRY(eg_check_real(op, "delta", delta));
-  EG_TRY(eg_check_dims(op, "delta", delta, 4));
-  EG_TRY(eg_check_dims(op, "input", input, 4));
-  EG_TRY(eg_check_same_dtype(op, "input", input, "delta", delta));
-  EG_TRY(eg_check_dims(op, "weight", weight, 4));
-  const int64_t size[] = {delta->size[1], input->size[1], weight->size[2], weight->size[3]};
-  EG_TRY(check_result(op, "weight", weight, delta, 4, size));
-  if (bias) EG_TRY(check_result(op, "bias", bias, delta, 1, size));
-  if (how->stride_h < 1 || how->stride_w < 1 || how->padding_h < 0 || how->padding_w < 0)
-    return eg_fail(EG_EINVAL, "%s: strides must be at least 1 and paddings at least 0", op);
-  int64_t h = (input->size[2] + 2 * how->padding_h - weight->size[2]) / how->stride_h + 1;
-  int64_t w = (input->size[3] + 2 * how->padding_w - weight->size[3]) / how->stride_w + 1;
-  if (delta->size[0] != input->size[0] || delta->size[2] != h || delta->size[3] != w)
-    return eg_fail(EG_ESHAPE, "%s: delta %s does not belong to input %s and weight %s", op,
-                   eg_describe_sizes(4, delta->size), eg_describe_sizes(4, input->size),
+  int64_t size[4];
+  EG_TRY(eg_conv2d_check(op, input, weight, &w->how, size));
+  EG_TRY(eg_check_same_dtype(op, "delta", delta, "input", input));
+  EG_TRY(eg_check_shape(op, "delta", delta, 4, size));
+  EG_TRY(check_sum(op, "weight", weight, delta, 4, weight->size));
+  if (bias) EG_TRY(check_sum(op, "bias", bias, delta, 1, size + 1));
+  w->samples = size[0], w->outputs = size[1], w->out_h = size[2], w->out_w = size[3];
+  w->channels = input->size[1], w->in_h = input->size[2], w->in_w = input->size[3];
+  w->kernel_h = weight->size[2], w->kernel_w = weight->size[3];
+  if (delta->count == 0) return EG_OK;
+  w->window = weight->count / w->outputs;
+  const int64_t all[] = {w->outputs, w->window, w->out_h, w->out_w, w->out_h * w->out_w};
+  EG_TRY(check_numbers(op, all, 5, scale));
+  if ((double)all[1] * (double)all[4] > 1e12)
+    return eg_fail(EG_ENOMEM, "%s: the sizes are too large: input %s, weight %s", op, eg_describe_sizes(4, input->size),
                    eg_describe_sizes(4, weight->size));
+  w->group = eg_tiles(w->samples, GROUPS);
+  w->scale = scale;
+  w->scratch_count = weight->count + all[1] * all[4];
   return EG_OK;
 }
 
-static conv_work plan_conv(const eg_tensor *weight, const eg_tensor *delta, const eg_tensor *input,
-                           const eg_conv *how) {
-  conv_work w = {.shape = {.samples = input->size[0],
-                           .channels = input->size[1],
-                           .in_h = input->size[2],
-                           .in_w = input->size[3],
-                           .outputs = delta->size[1],
-                           .kernel_h = weight->size[2],
-                           .kernel_w = weight->size[3],
-                           .out_h = delta->size[2],
-                           .out_w = delta->size[3],
-                           .how = *how}};
-  int64_t pixels = w.shape.out_h * w.shape.out_w, window = w.shape.channels * w.shape.kernel_h * w.shape.kernel_w;
-  w.group = EG_MAX(1, eg_tiles(w.shape.samples, GROUPS));
-  w.partial_size = weight->count + w.shape.outputs;
-  w.scratch_size = pixels * window + weight->count + pixels * w.shape.outputs;
-  return w;
+/* t, or a contiguous copy of it, which is then in *copy; NULL on failure. */
+static const void *contiguous(const eg_tensor *t, eg_tensor **copy) {
+  if (t->contiguous) return t->data;
+  *copy = eg_new_like(t, -1);
+  return *copy && eg_copy(*copy, t) == EG_OK ? (*copy)->data : NULL;
 }
 
 eg_status eg_fisher_conv2d(eg_tensor *out_weight, eg_tensor *out_bias, const eg_tensor *delta, const eg_tensor *input,
                            const eg_conv *how, double scale) {
-  EG_TRY(check_conv(out_weight, out_bias, delta, input, how));
-  if (delta->count == 0 || input->count == 0) return EG_OK;
-  conv_work w = plan_conv(out_weight, delta, input, how);
-  int64_t groups = eg_tiles(w.shape.samples, w.group);
+  conv_work w = {.how = *how};
+  EG_TRY(check_conv(&w, out_weight, out_bias, delta, input, scale));
+  if (delta->count == 0) return EG_OK;
+  int64_t groups = eg_tiles(w.samples, w.group);
   size_t element = eg_element_size(delta->dtype);
-  size_t partial = (size_t)(groups * w.partial_size) * element, scratch = (size_t)(groups * w.scratch_size) * element;
-  eg_tensor *copies[2] = {eg_new_like(delta, -1), eg_new_like(input, -1)};
+  size_t partial = (size_t)(groups * (out_weight->count + w.outputs)) * element;
+  size_t scratch = (size_t)(eg_threads_get() * w.scratch_count) * element;
+  eg_tensor *copies[2] = {NULL, NULL};
+  w.delta = contiguous(delta, &copies[0]);
+  w.input = contiguous(input, &copies[1]);
   w.partial = eg_block_new(partial);
   w.scratch = eg_block_new(scratch);
-  eg_status status = copies[0] && copies[1] && w.partial && w.scratch ? EG_OK : EG_ENOMEM;
-  if (status == EG_OK) {
-    eg_copy(copies[0], delta);
-    eg_copy(copies[1], input);
-    w.delta = copies[0]->data;
-    w.input = copies[1]->data;
-    eg_parallel(groups, EG_REAL(delta->dtype, conv_group), &w);
-    EG_REAL(delta->dtype, add_groups)(&w, groups, out_weight, out_bias, scale);
+  eg_status status = w.delta && w.input && w.partial && w.scratch ? EG_OK : EG_ENOMEM;
+  if (!status) {
+    eg_parallel_over(w.group * w.scratch_count, groups, EG_REAL(delta->dtype, conv_group), &w);
+    EG_REAL_CALL(delta->dtype, add_groups, &w, groups, out_weight->data, out_bias ? out_bias->data : NULL);
   }
-  eg_free(copies[0]);
-  eg_free(copies[1]);
+  for (int i = 0; i < 2; i++) eg_free(copies[i]);
   eg_block_free(w.partial, partial);
   eg_block_free(w.scratch, scratch);
   return status;
@@ -280,28 +268,25 @@ eg_status eg_fisher_conv2d(eg_tensor *out_weight, eg_tensor *out_bias, const eg_
 
 /* ---- the quadratic penalty ---- */
 
-static void penalty_f32_tile(void *context, int64_t tile) { penalty_f32(context, tile); }
-static void penalty_f64_tile(void *context, int64_t tile) { penalty_f64(context, tile); }
-
 eg_status eg_quadratic_penalty(eg_tensor *grad, const eg_tensor *p, const eg_tensor *anchor,
                                const eg_tensor *importance, double factor, double *penalty) {
-  const char *op = "quadratic_penalty";
-  EG_TRY(eg_check_real(op, "parameter", p));
-  const eg_tensor *others[] = {anchor, importance, grad};
-  const char *names[] = {"anchor", "importance", "gradient"};
-  EG_TRY(eg_check_contiguous(op, "parameter", p));
-  for (int i = 0; i < (grad ? 3 : 2); i++) {
-    EG_TRY(eg_check_same_shape(op, names[i], others[i], "parameter", p));
-    EG_TRY(eg_check_same_dtype(op, names[i], others[i], "parameter", p));
-    EG_TRY(eg_check_contiguous(op, names[i], others[i]));
+  const char *op = "quadratic_penalty", *name[] = {"parameter", "anchor", "importance", "gradient"};
+  const eg_tensor *all[] = {p, anchor, importance, grad};
+  EG_TRY(eg_check_real(op, name[0], p));
+  for (int i = 0; i < (grad ? 4 : 3); i++) {
+    EG_TRY(eg_check_contiguous(op, name[i], all[i]));
+    EG_TRY(eg_check_same_shape(op, name[i], all[i], name[0], p));
+    EG_TRY(eg_check_same_dtype(op, name[i], all[i], name[0], p));
+    if (grad && i < 3 && eg_overlap(all[i], grad))
+      return eg_fail(EG_EINVAL, "%s: %s and gradient share memory", op, name[i]);
   }
   if (!isfinite(factor)) return eg_fail(EG_EINVAL, "%s: the factor %g is not finite", op, factor);
   int64_t tiles = eg_tiles(p->count, EG_TILE);
-  size_t bytes = (size_t)EG_MAX(tiles, 1) * sizeof(double);
-  penalty_work w = {
-      .grad = grad, .p = p, .anchor = anchor, .importance = importance, .factor = factor, .sums = eg_block_new(bytes)};
+  size_t bytes = (size_t)tiles * sizeof(double);
+  penalty_work w = {.grad = grad, .p = p, .anchor = anchor, .importance = importance, .factor = factor};
+  w.sums = eg_block_new(bytes);
   if (!w.sums) return EG_ENOMEM;
-  eg_parallel(tiles, p->dtype == EG_FLOAT32 ? penalty_f32_tile : penalty_f64_tile, &w);
+  eg_parallel_over(p->count, tiles, EG_REAL(p->dtype, penalty_tile), &w);
   double total = 0;
   for (int64_t tile = 0; tile < tiles; tile++) total += w.sums[tile];
   eg_block_free(w.sums, bytes);

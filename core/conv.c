@@ -414,9 +414,8 @@ static void lay_out(plan *p, char *block) {
 
 /* ---- checks ---- */
 
-/* Checks all but the output and finds its shape. */
-static eg_status check(const char *op, const eg_tensor *in, const eg_tensor *weight, const eg_conv *how,
-                       int64_t *size) {
+eg_status eg_conv2d_check(const char *op, const eg_tensor *in, const eg_tensor *weight, const eg_conv *how,
+                          int64_t *size) {
   EG_TRY(eg_check_real(op, "input", in));
   EG_TRY(eg_check_real(op, "weight", weight));
   EG_TRY(eg_check_same_dtype(op, "input", in, "weight", weight));
@@ -460,7 +459,7 @@ static eg_status too_large(const char *op, const eg_tensor *in, const eg_tensor 
 
 eg_tensor *eg_conv2d_new(const eg_tensor *in, const eg_tensor *weight, const eg_conv *how) {
   int64_t size[4];
-  return check("conv2d", in, weight, how, size) ? NULL : eg_new(in->dtype, 4, size);
+  return eg_conv2d_check("conv2d", in, weight, how, size) ? NULL : eg_new(in->dtype, 4, size);
 }
 
 /* ---- forward and input gradient ---- */
@@ -492,7 +491,7 @@ eg_status eg_conv2d(eg_tensor *out, const eg_tensor *in, const eg_tensor *weight
                     const eg_conv *how) {
   static const char *op = "conv2d";
   int64_t size[4];
-  EG_TRY(check(op, in, weight, how, size));
+  EG_TRY(eg_conv2d_check(op, in, weight, how, size));
   EG_TRY(check_like(op, "output", out, in, size));
   EG_TRY(eg_check_contiguous(op, "output", out));
   if (bias) {
@@ -534,7 +533,7 @@ static correlation phase_of(eg_tensor *grad_in, const eg_tensor *grad_out, const
 eg_status eg_conv2d_input(eg_tensor *grad_in, const eg_tensor *grad_out, const eg_tensor *weight, const eg_conv *how) {
   static const char *op = "conv2d_input";
   int64_t size[4];
-  EG_TRY(check(op, grad_in, weight, how, size));
+  EG_TRY(eg_conv2d_check(op, grad_in, weight, how, size));
   EG_TRY(eg_check_contiguous(op, "input gradient", grad_in));
   EG_TRY(check_like(op, "output gradient", grad_out, grad_in, size));
   if (grad_in->count == 0) return EG_OK;
@@ -566,7 +565,7 @@ eg_status eg_conv2d_input(eg_tensor *grad_in, const eg_tensor *grad_out, const e
 eg_status eg_conv2d_weight(eg_tensor *grad_weight, const eg_tensor *grad_out, const eg_tensor *in, const eg_conv *how) {
   static const char *op = "conv2d_weight";
   int64_t size[4];
-  EG_TRY(check(op, in, grad_weight, how, size));
+  EG_TRY(eg_conv2d_check(op, in, grad_weight, how, size));
   EG_TRY(eg_check_contiguous(op, "weight gradient", grad_weight));
   EG_TRY(check_like(op, "output gradient", grad_out, in, size));
   if (grad_weight->count == 0) return EG_OK;

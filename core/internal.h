@@ -55,6 +55,9 @@ bool eg_broadcast_sizes(int a_dims, const int64_t *a, int b_dims, const int64_t 
 bool eg_broadcast_strides(const eg_tensor *t, int dims, const int64_t *size, int64_t *stride);
 /* Row-major strides. */
 void eg_row_major(int dims, const int64_t *size, int64_t *stride);
+/* Checks all but the output of a convolution (conv.c) and finds its size[4]. */
+eg_status eg_conv2d_check(const char *op, const eg_tensor *in, const eg_tensor *weight, const eg_conv *how,
+                          int64_t *size);
 /* True when the memory between the first and the last element of each has a byte in common. */
 bool eg_overlap(const eg_tensor *a, const eg_tensor *b);
 /* Fails when elements of t share memory (an expanded view), so that it cannot be written. */
