@@ -1,7 +1,8 @@
 /* parallel.c - one thread pool with blocking waits.
  *
  * Work comes in tiles that are cut by shape alone; threads take the next tile from an atomic counter. A thread with
- * nothing to do sleeps on a condition variable: it never spins, so that neighbours on the machine keep their cores.
+ * nothing to do sleeps on a condition variable: it never spins, so that neighbours on the machine keep their cores. The
+ * caller takes tiles too and waits only for threads that took one: on a busy machine the others may wake when all is done.
  * BLAS is told to use one thread a call: its tiles are ours. */
 
 #include <cblas.h>
@@ -23,8 +24,8 @@ static struct {
   pthread_t thread[MAX_THREADS];
   int wanted, running; /* threads that take part, the caller included; workers started */
   uint64_t round;      /* counts calls of eg_parallel that woke workers */
-  int busy;            /* workers that have not finished this round */
-  bool stop;
+  int busy;            /* workers that joined this round and have not finished */
+  bool open, stop;     /* workers may join this round; they shall end */
   eg_tile_work work;
   void *context;
   int64_t tiles;
@@ -51,6 +52,8 @@ static void *worker(void *argument) {
     while (!pool.stop && pool.round == seen) pthread_cond_wait(&pool.wake, &pool.lock);
     if (pool.stop) break;
     seen = pool.round;
+    if (!pool.open) continue;
+    pool.busy++;
     pthread_mutex_unlock(&pool.lock);
     take_tiles();
     pthread_mutex_lock(&pool.lock);
@@ -98,12 +101,13 @@ void eg_parallel(int64_t tiles, eg_tile_work work, void *context) {
   pool.context = context;
   pool.tiles = tiles;
   atomic_store(&pool.next, 0);
-  pool.busy = pool.running;
+  pool.open = true;
   pool.round++;
   pthread_cond_broadcast(&pool.wake);
   pthread_mutex_unlock(&pool.lock);
   take_tiles();
   pthread_mutex_lock(&pool.lock);
+  pool.open = false;
   while (pool.busy > 0) pthread_cond_wait(&pool.done, &pool.lock);
   pthread_mutex_unlock(&pool.lock);
 }
