@@ -126,7 +126,8 @@ eg_status eg_bernoulli(eg_tensor *out, eg_rng *rng, double p);                /*
 eg_status eg_randperm(eg_tensor *out, eg_rng *rng);                           /* int64 (n); 1-based permutation */
 double eg_rng_double(eg_rng *rng);                                            /* [0, 1), 53 bits */
 
-/* ---- element-wise (map.c): any strides; `in` may be `out` itself ------------------------------------------------- */
+/* ---- element-wise (map.c, binary.c, copy.c): any strides; `in` may be `out` itself; an operand that overlaps `out` otherwise
+ * is copied first; an `out` whose elements share memory is refused --------------------------------------------------- */
 typedef enum eg_unary_op {
   EG_NEG = 0,
   EG_ABS,
@@ -207,8 +208,8 @@ typedef enum eg_reduce_op {
   EG_SUM_ABS,
   EG_REDUCE_COUNT
 } eg_reduce_op;
-/* out has in's shape with `dim` of size 1 or removed. float32 sums run in fixed blocks (pairwise), so they are accurate
- * and independent of threads. SUM, PROD, MAX, MIN take int64 too; SUM of uint8 writes int64. NaN wins MAX and MIN.
+/* out has in's shape with `dim` of size 1 or removed. Sums are made in double precision, in an order that the
+ * shape fixes. SUM, PROD, MAX, MIN take int64 too (PROD alone no uint8); SUM of uint8 writes int64. NaN wins MAX and MIN.
  * MEAN, MAX and MIN of nothing are EG_EINVAL. */
 eg_status eg_reduce(int op, eg_tensor *out, const eg_tensor *in, int dim);
 /* out: int64, 1-based index of the first largest (smallest) element along dim; dim < 0: index into the flat tensor. */
@@ -224,7 +225,7 @@ eg_status eg_count_different(const eg_tensor *a, const eg_tensor *b, int64_t *di
 /* mask (uint8, in's shape) = mask or (a and b differ in bits) */
 eg_status eg_mark_different(eg_tensor *mask, const eg_tensor *a, const eg_tensor *b);
 
-/* ---- indexing and order (index.c); index tensors are int64, 1-based ----------------------------------------------- */
+/* ---- indexing and order (index.c, order.c); index tensors are int64, 1-based ----------------------------------------------- */
 /* out: in's shape with size[dim] = count of index. Also the batch gather of the data path. */
 eg_status eg_index_select(eg_tensor *out, const eg_tensor *in, int dim, const eg_tensor *index);
 /* out (contiguous) += rows of src at index along dim: the gradient of index_select; serial order, so the bits are fixed. */
@@ -292,7 +293,7 @@ eg_status eg_batchnorm_backward(eg_tensor *grad_x, eg_tensor *grad_weight, eg_te
                                 const eg_tensor *grad_out, const eg_tensor *x, const eg_tensor *mean,
                                 const eg_tensor *rstd, const eg_tensor *weight, int batch);
 
-/* ---- softmax and losses (softmax.c): along the last dimension of a contiguous or strided tensor ------------------------ */
+/* ---- softmax and losses (softmax.c): along a dimension of a contiguous or strided tensor --------------------------- */
 eg_status eg_softmax(eg_tensor *out, const eg_tensor *in, int dim);
 eg_status eg_log_softmax(eg_tensor *out, const eg_tensor *in, int dim);
 eg_status eg_softmax_backward(eg_tensor *grad_in, const eg_tensor *grad_out, const eg_tensor *out, int dim);
