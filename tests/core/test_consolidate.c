@@ -205,7 +205,7 @@ static void penalty_pulls_to_the_anchor(void **state) {
 /* ---- bits, failures, messages ---- */
 
 static void bits_do_not_depend_on_threads(void **state) {
-  const convolution c = {21, 3, 14, 14, 40, 3, 3, {1, 1, 1, 1}};
+  const convolution c = {301, 3, 14, 14, 40, 3, 3, {1, 1, 1, 1}};
   eg_tensor *delta, *input, *flat_delta = random_tensor(EG_FLOAT32, 2, SIZES(30, 150)),
                             *flat_input = random_tensor(EG_FLOAT32, 2, SIZES(30, 2100));
   eg_tensor *weight[2], *bias[2], *flat[2], *grad[2];

@@ -231,21 +231,21 @@ static void places_of_a_permutation_are_even(void **state) {
   eg_free(out);
 }
 
-/* Where rounding would reach the high end, the number before it is given. */
+/* Where rounding would reach the high end, the number before it is given; the low end where there is none between. */
 static void uniform_never_reaches_its_end(void **state) {
-  static const double ranges[][2] = {{0, 1}, {1, 2}, {1e7, 1e7 + 4}, {-1, -1 + 1e-6}, {0, 1e-44}, {-0.1, 0.1}, {3, 3}};
-  eg_tensor *single = fresh(EG_FLOAT32, 1, SIZES(40000)), *twice = fresh(EG_FLOAT64, 1, SIZES(40000));
-  eg_rng rng = {eg_rng_key(1, "x"), 0};
-  for (size_t r = 0; r < COUNT(ranges); r++) {
-    double low = ranges[r][0], high = ranges[r][1];
-    assert_int_equal(eg_uniform(single, &rng, low, high), EG_OK);
-    assert_int_equal(eg_uniform(twice, &rng, low, high), EG_OK);
-    for (int64_t i = 0; i < single->count; i++) {
-      assert_true(get(single, i) >= (float)low && (get(single, i) < high || low == high));
-      assert_true(get(twice, i) >= low && (get(twice, i) < high || low == high));
+  static const double ranges[][2] = {{0, 1},     {1, 2},      {1e7, 1e7 + 4}, {-1, -1 + 1e-6}, {1e16, 1e16 + 4},
+                                     {0, 1e-44}, {-0.1, 0.1}, {3, 3},         {1, 1 + 1e-12}};
+  for (int dtype = 0; dtype < 2; dtype++)
+    for (size_t r = 0; r < COUNT(ranges); r++) {
+      eg_tensor *out = fresh(dtype, 1, SIZES(40000));
+      eg_rng rng = {eg_rng_key(1, "x"), 0};
+      double high = ranges[r][1], low = dtype ? ranges[r][0] : (float)ranges[r][0];
+      bool empty = dtype ? low == high : low == (float)high;
+      assert_int_equal(eg_uniform(out, &rng, ranges[r][0], high), EG_OK);
+      for (int64_t i = 0; i < out->count; i++)
+        assert_true(empty ? get(out, i) == low : get(out, i) >= low && get(out, i) < high);
+      eg_free(out);
     }
-  }
-  eg_free(single), eg_free(twice);
 }
 
 /* ---- bits, messages ---- */
