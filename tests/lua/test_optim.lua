@@ -133,6 +133,7 @@ test("options are checked, with suggestions", function()
    expect(function() optim.SGD({ engram.ones(1) }, {}) end):raises "parameter 1 does not require a gradient"
    local w, opt = one{ lr = 1 }
    expect(function() opt:set{ lr = 2, momentm = 3 } end):raises "did you mean 'momentum'?"
+   expect(function() opt:set{ lr = 2, nesterov = true } end):raises "nesterov needs momentum > 0"
    w.grad = engram.ones(3)
    opt:step()
    expect(w:tolist()):equals{ 0, 0, 0 }
@@ -161,13 +162,39 @@ test("slots are made when needed, counted, saved and loaded", function()
       saved[name] = slot:clone()
       order[#order + 1] = name
    end
-   expect(order):equals{ "1.first", "1.second" }
+   expect(order):equals{ "1.first", "1.second", "1.steps" }
    local other = optim.Adam({ w }, {})
    other:load_named_state(saved)
    expect(other:state(w).second:equal(saved["1.second"])):is_true()
+   expect(function() other:load_named_state{ ["1.steps"] = engram.ones(3) } end):raises "has shape (3), expected ()"
    expect(function() other:load_named_state{ ["1.frst"] = saved["1.first"] } end):raises "did you mean '1.first'?"
    expect(function() other:load_named_state{ ["1.first"] = engram.ones(2) } end):raises "has shape (2), expected (3)"
 end)
+
+-- Steps, hands weights and state to another optimizer, and steps on there: as if nothing had happened.
+for _, case in ipairs{ { "Adam" }, { "SGD", { momentum = 0.9, dampening = 0.5 } }, { "CLASSP", { threshold = 0.1 } } } do
+   local name, options = unpack(case)
+   test(name .. " goes on from a saved state as if it had never stopped", function()
+      local through, first = engram.tensor(START, { requires_grad = true }), engram.tensor(START, { requires_grad = true })
+      local whole, before = optim[name]({ through }, options), optim[name]({ first }, options)
+      local second, after = first, before
+      for step = 1, 6 do
+         if step == 4 then
+            second = first:detach():clone():requires_grad_()
+            after = optim[name]({ second }, options)
+            local saved = {}
+            for key, slot in before:named_state() do saved[key] = slot end
+            after:load_named_state(saved)
+         end
+         local g = {}
+         for i = 1, #START do g[i] = gradient(step, i) end
+         through.grad, second.grad = engram.tensor(g), engram.tensor(g)
+         whole:step()
+         after:step()
+      end
+      expect(second:equal(through)):is_true()
+   end)
+end
 
 test("a Lua optimizer in ten lines has schedules, slots and statistics", function()
    optim.register{
@@ -195,6 +222,7 @@ test("a Lua optimizer in ten lines has schedules, slots and statistics", functio
    expect(function() optim.register{ name = "SignTest", step = print } end):raises "registered already"
    expect(function() optim.register{ name = "Bad", steps = print } end):raises "did you mean 'step'?"
    expect(function() optim.register{ name = "Bad" } end):raises "step must be a function"
+   expect(function() optim.register{ name = "Bad", step = print, slots = { steps = {} } } end):raises "the name is taken"
 end)
 
 test("an optimizer is loaded from a file", function()

@@ -5,46 +5,11 @@ local tensor = require "engram.tensor"
 local autograd = require "engram.autograd"
 local schedule = require "engram.schedule"
 local suggest = require "engram.suggest"
+local describe = require "engram.optim.description"
 local raise = core.raise
 
 local Optimizer = {}
 Optimizer.__index = Optimizer
-
--- ---- descriptions -----------------------------------------------------------------------------------------
-
-local FIELDS = { name = 1, doc = 1, source = 1, hyper = 1, slots = 1, step = 1, task_begin = 1, task_end = 1, statistics = 1,
-   check = 1, version = 1 }
-local HYPER_FIELDS = { default = 1, min = 1, max = 1, type = 1, choices = 1, doc = 1 }
-local SLOT_FIELDS = { like = 1, initial = 1, reset = 1, doc = 1, when = 1 }
-
-local function check_fields(who, given, allowed)
-   if type(given) ~= "table" then raise("%s: expected a table, got %s", who, core.typename(given)) end
-   for key in pairs(given) do
-      if not allowed[key] then raise("%s: unknown field '%s'%s", who, tostring(key), suggest.hint(key, allowed)) end
-   end
-end
-
--- Checks a description: { name, hyper = { NAME = { default, min, max, choices, doc } }, slots = { NAME = { like = "parameter" or
--- "scalar", initial, reset, when = function(hyper) } }, step = function(p, g, s, h), task_begin, task_end, statistics }.
-local function check(description)
-   check_fields("optimizer", description, FIELDS)
-   local name = description.name
-   if type(name) ~= "string" or not name:match "^[%a_][%w_]*$" then
-      raise("optimizer: name must be a Lua name, got %s", tostring(name))
-   end
-   if type(description.step) ~= "function" then raise("optimizer %s: step must be a function(p, g, s, h)", name) end
-   description.hyper, description.slots = description.hyper or {}, description.slots or {}
-   for key, hyper in pairs(description.hyper) do
-      check_fields(("optimizer %s: hyper.%s"):format(name, key), hyper, HYPER_FIELDS)
-      if hyper.default == nil then raise("optimizer %s: hyper.%s has no default", name, key) end
-   end
-   for key, slot in pairs(description.slots) do
-      check_fields(("optimizer %s: slots.%s"):format(name, key), slot, SLOT_FIELDS)
-      if slot.like ~= nil and slot.like ~= "parameter" and slot.like ~= "scalar" then
-         raise("optimizer %s: slots.%s: like must be 'parameter' or 'scalar', got '%s'", name, key, tostring(slot.like))
-      end
-   end
-end
 
 local function sorted_keys(t)
    local keys = {}
@@ -54,24 +19,6 @@ local function sorted_keys(t)
 end
 
 -- ---- hyper-parameters -------------------------------------------------------------------------------------
-
-local function check_value(who, key, hyper, value)
-   local wanted = hyper.type or type(hyper.default)
-   if hyper.choices then
-      for _, choice in ipairs(hyper.choices) do
-         if value == choice then return value end
-      end
-      raise("%s: %s = %s is not one of %s%s", who, key, tostring(value), table.concat(hyper.choices, ", "),
-         suggest.hint(value, hyper.choices))
-   end
-   if type(value) ~= wanted then raise("%s: %s must be a %s, got %s", who, key, wanted, core.typename(value)) end
-   if wanted == "number" then
-      if value ~= value then raise("%s: %s is not a number (NaN)", who, key) end
-      if hyper.min and value < hyper.min then raise("%s: %s = %g, expected at least %g", who, key, value, hyper.min) end
-      if hyper.max and value > hyper.max then raise("%s: %s = %g, expected at most %g", who, key, value, hyper.max) end
-   end
-   return value
-end
 
 local aliases = { learning_rate = "lr" }
 
@@ -83,8 +30,12 @@ function Optimizer:set(options)
       key = declared[key] and key or aliases[key] or key
       local hyper = declared[key]
       if not hyper then raise("%s: unknown option '%s'%s", who, tostring(key), suggest.hint(key, declared)) end
-      given[key] = schedule.is_schedule(value) and value or check_value(who, key, hyper, value)
+      given[key] = schedule.is_schedule(value) and value or describe.check_value(who, key, hyper, value)
    end
+   for key, value in pairs(self.hyper) do
+      if given[key] == nil then given[key] = value end
+   end
+   if self.description.check then self.description.check(given, who) end
    for key, value in pairs(given) do self.hyper[key] = value end
 end
 
@@ -118,7 +69,6 @@ local function make(description, target, options)
    for key, hyper in pairs(description.hyper) do self.hyper[key] = hyper.default end
    if options ~= nil and type(options) ~= "table" then raise("%s: options must be a table, got %s", who, core.typename(options)) end
    self:set(options or {})
-   if description.check then description.check(self.hyper, who) end
    self.context = { task = 1, epoch = 1, step = 0, step_in_task = 0, optimizer = self }
    self.context.gradient_quantile = function(q) return self:gradient_quantile(q) end
    self.order = sorted_keys(description.slots)
@@ -154,12 +104,15 @@ function Optimizer:state(p)
    raise("optim.%s: state: this tensor is none of its parameters", self.name)
 end
 
--- Iterates "PARAMETER.SLOT", tensor over all slots there are, in a fixed order.
+-- Iterates "PARAMETER.SLOT", tensor over all slots there are, in a fixed order, then "PARAMETER.steps", how many it has had.
 function Optimizer:named_state()
    local list, at = {}, 0
    for i, name in ipairs(self.names) do
       for _, key in ipairs(self.order) do
          if self.slots[i][key] then list[#list + 1] = { name .. "." .. key, self.slots[i][key] } end
+      end
+      if self.counts[i] > 0 then
+         list[#list + 1] = { name .. ".steps", require "engram".full(self.counts[i], { dtype = "float64" }) }
       end
    end
    return function()
@@ -168,21 +121,27 @@ function Optimizer:named_state()
    end
 end
 
--- Takes over slots as named_state gave them ({ name = tensor }); every name and shape is checked before anything changes.
+-- Takes over what named_state gave ({ name = tensor }); every name and shape is checked before anything changes.
 function Optimizer:load_named_state(given)
    local place = {}
    for i, name in ipairs(self.names) do
       for _, key in ipairs(self.order) do place[name .. "." .. key] = { i, key } end
+      place[name .. ".steps"] = { i, "steps" }
    end
    for name, t in pairs(given) do
       local at = place[name]
       if not at then raise("optim.%s: load: there is no slot '%s'%s", self.name, name, suggest.hint(name, place)) end
-      local like = self.description.slots[at[2]].like ~= "scalar" and self.parameters[at[1]].shape or {}
+      local slot = self.description.slots[at[2]]
+      local like = slot and slot.like ~= "scalar" and self.parameters[at[1]].shape or {}
       if table.concat(like, ",") ~= table.concat(t.shape, ",") then
          raise("optim.%s: load: slot '%s' has shape %s, expected (%s)", self.name, name, tensor.shape_text(t), table.concat(like, ", "))
       end
    end
-   for name, t in pairs(given) do self.slots[place[name][1]][place[name][2]] = t:detach():clone():keep() end
+   for name, t in pairs(given) do
+      local i, key = unpack(place[name])
+      if key == "steps" then self.counts[i] = t:item()
+      else self.slots[i][key] = t:detach():clone():keep() end
+   end
 end
 
 -- ---- steps ------------------------------------------------------------------------------------------------
@@ -216,7 +175,7 @@ local function resolve(self, context)
    for key, hyper in pairs(description.hyper) do
       local value = self.hyper[key]
       if schedule.is_schedule(value) then
-         value = check_value("optim." .. self.name, key, hyper, schedule.resolve(value, context))
+         value = describe.check_value("optim." .. self.name, key, hyper, schedule.resolve(value, context))
       end
       h[key] = value
    end
@@ -318,4 +277,4 @@ function Optimizer.__tostring(self)
    return ("%s{ %s }"):format(self.name, table.concat(words, ", "))
 end
 
-return { check = check, make = make, Optimizer = Optimizer }
+return { check = describe.check, make = make, Optimizer = Optimizer }
