@@ -162,11 +162,11 @@ test("slots are made when needed, counted, saved and loaded", function()
       saved[name] = slot:clone()
       order[#order + 1] = name
    end
-   expect(order):equals{ "1.first", "1.second", "1.steps" }
+   expect(order):equals{ "1.first", "1.second", "1.step_count" }
    local other = optim.Adam({ w }, {})
    other:load_named_state(saved)
    expect(other:state(w).second:equal(saved["1.second"])):is_true()
-   expect(function() other:load_named_state{ ["1.steps"] = engram.ones(3) } end):raises "has shape (3), expected ()"
+   expect(function() other:load_named_state{ ["1.step_count"] = engram.ones(3) } end):raises "has shape (3), expected ()"
    expect(function() other:load_named_state{ ["1.frst"] = saved["1.first"] } end):raises "did you mean '1.first'?"
    expect(function() other:load_named_state{ ["1.first"] = engram.ones(2) } end):raises "has shape (2), expected (3)"
 end)
@@ -222,7 +222,7 @@ test("a Lua optimizer in ten lines has schedules, slots and statistics", functio
    expect(function() optim.register{ name = "SignTest", step = print } end):raises "registered already"
    expect(function() optim.register{ name = "Bad", steps = print } end):raises "did you mean 'step'?"
    expect(function() optim.register{ name = "Bad" } end):raises "step must be a function"
-   expect(function() optim.register{ name = "Bad", step = print, slots = { steps = {} } } end):raises "the name is taken"
+   expect(function() optim.register{ name = "Bad", step = print, slots = { step_count = {} } } end):raises "the name is taken"
 end)
 
 test("an optimizer is loaded from a file", function()

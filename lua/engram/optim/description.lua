@@ -33,7 +33,7 @@ function description.check(given)
    end
    for key, slot in pairs(given.slots) do
       check_fields(("optimizer %s: slots.%s"):format(name, key), slot, SLOT_FIELDS)
-      if key == "steps" then raise("optimizer %s: slots.steps: the name is taken by the number of steps", name) end
+      if key == "step_count" then raise("optimizer %s: slots.step_count: the name is taken by the number of steps", name) end
       if slot.like ~= nil and slot.like ~= "parameter" and slot.like ~= "scalar" then
          raise("optimizer %s: slots.%s: like must be 'parameter' or 'scalar', got '%s'", name, key, tostring(slot.like))
       end

@@ -104,7 +104,7 @@ function Optimizer:state(p)
    raise("optim.%s: state: this tensor is none of its parameters", self.name)
 end
 
--- Iterates "PARAMETER.SLOT", tensor over all slots there are, in a fixed order, then "PARAMETER.steps", how many it has had.
+-- Iterates "PARAMETER.SLOT", tensor over all slots there are, in a fixed order, then "PARAMETER.step_count", how many it has had.
 function Optimizer:named_state()
    local list, at = {}, 0
    for i, name in ipairs(self.names) do
@@ -112,7 +112,7 @@ function Optimizer:named_state()
          if self.slots[i][key] then list[#list + 1] = { name .. "." .. key, self.slots[i][key] } end
       end
       if self.counts[i] > 0 then
-         list[#list + 1] = { name .. ".steps", require "engram".full(self.counts[i], { dtype = "float64" }) }
+         list[#list + 1] = { name .. ".step_count", require "engram".full(self.counts[i], { dtype = "float64" }) }
       end
    end
    return function()
@@ -126,7 +126,7 @@ function Optimizer:load_named_state(given)
    local place = {}
    for i, name in ipairs(self.names) do
       for _, key in ipairs(self.order) do place[name .. "." .. key] = { i, key } end
-      place[name .. ".steps"] = { i, "steps" }
+      place[name .. ".step_count"] = { i, "step_count" }
    end
    for name, t in pairs(given) do
       local at = place[name]
@@ -139,7 +139,7 @@ function Optimizer:load_named_state(given)
    end
    for name, t in pairs(given) do
       local i, key = unpack(place[name])
-      if key == "steps" then self.counts[i] = t:item()
+      if key == "step_count" then self.counts[i] = t:item()
       else self.slots[i][key] = t:detach():clone():keep() end
    end
 end
