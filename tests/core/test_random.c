@@ -268,6 +268,23 @@ static void bits_do_not_depend_on_threads(void **state) {
   }
 }
 
+/* What is drawn by arithmetic alone is the same on every machine and with every compiler. */
+static void bits_are_the_same_everywhere(void **state) {
+  static const uint64_t expected[] = {0xc62b837a5493b7b4, 0xc632cd987763f3f4, 0xac6f05299d7db1b9, 0x28cbec3526fc8078};
+  for (int kind = 0; kind < 4; kind++) {
+    eg_tensor *out = fresh(kind == 1 ? EG_FLOAT64 : kind == 3 ? EG_INT64 : EG_FLOAT32, 1, SIZES(5001));
+    eg_rng rng = {eg_rng_key(1, "everywhere"), 0};
+    uint64_t hash = 0xcbf29ce484222325;
+    if (kind < 2) eg_uniform(out, &rng, -1, 2);
+    else if (kind == 2) eg_normal(out, &rng, 1, 3);
+    else eg_randperm(out, &rng);
+    for (size_t i = 0; i < (size_t)out->count * eg_element_size(out->dtype); i++)
+      hash = (hash ^ ((uint8_t *)out->data)[i]) * 0x100000001b3;
+    if (hash != expected[kind]) fail_msg("kind %d: %#llx", kind, (unsigned long long)hash);
+    eg_free(out);
+  }
+}
+
 static void messages(void **state) {
   eg_tensor *single = fresh(EG_FLOAT32, 2, SIZES(2, 3)), *whole = fresh(EG_INT64, 1, SIZES(6)),
             *byte = fresh(EG_UINT8, 1, SIZES(6)), *table = fresh(EG_INT64, 2, SIZES(2, 3)),
@@ -326,6 +343,7 @@ int main(void) {
       cmocka_unit_test(places_of_a_permutation_are_even),
       cmocka_unit_test(uniform_never_reaches_its_end),
       cmocka_unit_test(bits_do_not_depend_on_threads),
+      cmocka_unit_test(bits_are_the_same_everywhere),
       cmocka_unit_test(messages),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
