@@ -133,21 +133,24 @@ t.test("piped input runs as one session, with line numbers and an exit code", fu
    end
 end)
 
+-- Shell code that waits until a file holds a text, at most 30 seconds.
+local await = [[await() { n=0; until grep -qs "$2" "$1" || [ $n -ge 600 ]; do sleep 0.05; n=$((n + 1)); done; }
+]]
+
 t.test("on a terminal: expressions are printed, errors and Ctrl-C keep the session", function()
-   local input = script("keys.txt", "1 + 2\nx = 5\nerror 'oops'\nx\nwhile true do end\n")
-   local code, out = t.command(([[(cat %s; sleep 0.7; printf '\003'; sleep 0.3; printf 'x + 1\n\004') |
-      script -qec engram /dev/null]]):format(input), 20)
+   local input = script("keys.txt", "1 + 2\nx = 5\nerror 'oops'\nx * 2\nprint('loo' .. 'ping') while true do end\n")
+   local code, out = t.command(await .. ([[cd %s; touch screen; (await screen Ctrl-D; cat %s; await screen looping; printf '\003'
+      await screen interrupted; printf 'x + 1\n\004') | script -qefc engram screen]]):format(folder, input), 100)
    t.expect(code):equals(0)
-   for _, text in ipairs{ "> 3\r\n", "oops\r\n", "> 5\r\n", "interrupted\r\n", "\n6\r\n" } do t.expect(out):contains(text) end
+   for _, text in ipairs{ "3\r\n", "oops\r\n", "10\r\n", "interrupted\r\n", "6\r\n" } do t.expect(out):contains(text) end
 end)
 
 -- ---- signals ----------------------------------------------------------------------------------------------
 
 -- Starts a script that says "ready", sends it the signal and waits.
 local function signalled(name, signal)
-   return t.command(([[cd %s; engram run --runs stopped %s >said 2>&1 & pid=$!
-      for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do grep -qs ready said && break; sleep 0.1; done
-      kill -%s $pid; wait $pid; code=$?; cat said; rm said; exit $code]]):format(folder, name, signal), 20)
+   return t.command(await .. ([[cd %s; engram run --runs stopped %s >said 2>&1 & pid=$!; await said ready
+      kill -%s $pid; wait $pid; code=$?; cat said; rm said; exit $code]]):format(folder, name, signal))
 end
 
 t.test("a signal stops interpreted code and tensor loops; the run is marked", function()
@@ -187,8 +190,8 @@ end)
 
 t.test("the second signal tells how to force, the third stops compiled loops too", function()
    script("deaf.lua", "io.stderr:write 'ready\\n' local n = 0 while true do n = n + 1 end")
-   local code, out = t.command(([[cd %s; engram run --no-run deaf.lua 2>said & pid=$!; sleep 0.5
-      kill -INT $pid; sleep 0.1; kill -INT $pid; sleep 0.1; kill -INT $pid
+   local code, out = t.command(await .. ([[cd %s; engram run --no-run deaf.lua 2>said & pid=$!; await said ready
+      until grep -q "once more" said; do kill -INT $pid || break; sleep 0.1; done; kill -INT $pid
       wait $pid; code=$?; cat said; exit $code]]):format(folder))
    t.expect(code):equals(130)
    t.expect(out):contains "once more stops at once, without saving"
