@@ -4,10 +4,9 @@
 BUILD    ?= build
 PREFIX   ?= /usr/local
 CC       := gcc
-ARCH     ?= -march=native
 OPTIMIZE ?= -O3
 WARN     := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wno-unused-parameter
-BASE     := -std=c11 -D_GNU_SOURCE -g $(ARCH) -fno-math-errno -fno-trapping-math -fPIC -pthread $(WARN)
+BASE     := -std=c11 -D_GNU_SOURCE -g -fno-math-errno -fno-trapping-math -fPIC -pthread $(WARN)
 COMPILE   = $(CC) $(BASE) $(OPTIMIZE) $(SANITIZE) $(CFLAGS)
 
 # The one list of packages (Debian). LuaJIT, OpenBLAS, libyaml and cmocka are the project's; jansson: JSON; zlib: gzip;

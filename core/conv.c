@@ -207,7 +207,7 @@ static void K(interleave)(real *m, const plan *p, unit u, const eg_tensor *t, in
 static void K(gather)(void *context, int64_t tile) {
   const weight_gradient *k = context;
   const plan *p = &k->plan;
-  int64_t group = tile / k->shares, share = tile % k->shares, rows = round_up(p->taps, ROWS);
+  int64_t group = tile / k->shares, share = tile % k->shares, rows = round_up(p->taps, PADDING);
   range blocks = {k->blocks * share / k->shares, k->blocks * (share + 1) / k->shares};
   real *image = own_memory(p), *m = image + p->image_count, *partial = (real *)p->shared + group * k->partial_count;
   for (int64_t b = blocks.first; b < blocks.last; b++) {
@@ -233,7 +233,8 @@ static void K(gather)(void *context, int64_t tile) {
 static void K(add_up)(void *context, int64_t block) {
   const weight_gradient *k = context;
   int64_t taps = k->plan.taps, width = block_width(k->channels, K(lanes), block), first = block * 2 * K(lanes);
-  real *sum = (real *)k->plan.shared + first * round_up(taps, ROWS), *to = (real *)k->grad_weight->data + first * taps;
+  real *sum = (real *)k->plan.shared + first * round_up(taps, PADDING),
+       *to = (real *)k->grad_weight->data + first * taps;
   for (int64_t g = 1; g < k->groups; g++)
     for (int64_t i = 0; i < taps * width; i++) sum[i] += sum[g * k->partial_count + i];
   K(transpose)(to, taps, sum, width, taps, EG_MIN(width, k->channels - first));
@@ -246,15 +247,10 @@ static void K(add_up)(void *context, int64_t block) {
 #pragma GCC optimize("fp-contract=fast")
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
-/* Bytes of a vector register, and the rows of two vectors that one tile sums: enough to hide the latency of a sum, few
- * enough for an address register each. */
-#if defined(__AVX512F__)
-enum { VECTOR = 64, ROWS = 8 };
-#elif defined(__AVX__)
-enum { VECTOR = 32, ROWS = 6 };
-#else
-enum { VECTOR = 16, ROWS = 6 };
-#endif
+/* The rows of two vectors that one tile sums: enough to hide the latency of a sum, few enough for an address register each.
+ * Tables and sums are padded for both. */
+#define ROWS (VECTOR == 64 ? 8 : 6)
+enum { PADDING = 24 };
 
 enum {
   IMAGE = 1 << 16,    /* most elements of an image, */
@@ -316,7 +312,7 @@ typedef struct weight_gradient {
 } weight_gradient;
 
 static inline int64_t round_up(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
-static inline int64_t lanes_of(const eg_tensor *t) { return VECTOR / (int64_t)eg_element_size(t->dtype); }
+static inline int64_t lanes_of(const eg_tensor *t) { return eg_vector_bytes() / (int64_t)eg_element_size(t->dtype); }
 static inline int64_t image_rows(const plan *p, int64_t rows) { return (rows - 1) * p->y.stride + p->y.taps; }
 
 /* Blocks of channels are two vectors wide; the last may be one. */
@@ -382,7 +378,7 @@ static bool cut(plan *p, int64_t channels) {
 }
 
 static int64_t table_bytes(const plan *p) {
-  return round_up((round_up(p->taps, ROWS) + round_up(p->pixels, ROWS)) * (int64_t)sizeof(int64_t), 64);
+  return round_up((round_up(p->taps, PADDING) + round_up(p->pixels, PADDING)) * (int64_t)sizeof(int64_t), 64);
 }
 
 /* The scratch memory of a plan: tables, what is shared, and each thread's own. */
@@ -391,10 +387,10 @@ static size_t plan_bytes(const plan *p) {
   return (size_t)(table_bytes(p) + shared + eg_threads_get() * own_bytes(p));
 }
 
-/* Divides the memory and fills the tables; their last entry is repeated up to a multiple of ROWS. */
+/* Divides the memory and fills the tables; their last entry is repeated up to a multiple of PADDING. */
 static void lay_out(plan *p, char *block) {
   p->tap = (int64_t *)block;
-  p->pixel = p->tap + round_up(p->taps, ROWS);
+  p->pixel = p->tap + round_up(p->taps, PADDING);
   p->shared = block + table_bytes(p);
   p->scratch = p->shared + round_up(p->shared_count * (int64_t)eg_element_size(p->source->dtype), 64);
   int64_t *pixel = p->pixel;
@@ -408,8 +404,8 @@ static void lay_out(plan *p, char *block) {
     for (int64_t y = 0; y < p->rows; y++)
       for (int64_t x = 0; x < p->x.size; x++)
         *pixel++ = s * p->depth * p->plane + y * p->y.stride * p->pitch + x * p->x.stride;
-  for (int64_t i = p->taps; i < round_up(p->taps, ROWS); i++) p->tap[i] = p->tap[p->taps - 1];
-  for (int64_t i = p->pixels; i < round_up(p->pixels, ROWS); i++) p->pixel[i] = p->pixel[p->pixels - 1];
+  for (int64_t i = p->taps; i < round_up(p->taps, PADDING); i++) p->tap[i] = p->tap[p->taps - 1];
+  for (int64_t i = p->pixels; i < round_up(p->pixels, PADDING); i++) p->pixel[i] = p->pixel[p->pixels - 1];
 }
 
 /* ---- checks ---- */
@@ -469,7 +465,7 @@ static bool prepare(correlation *k) {
   int64_t lanes = lanes_of(p->source);
   if (!cut(p, k->channels)) return false;
   p->shared_count = round_up(k->channels, lanes) * p->taps;
-  p->own_count = 2 * lanes * round_up(p->pixels, ROWS);
+  p->own_count = 2 * lanes * round_up(p->pixels, PADDING);
   return true;
 }
 
@@ -579,7 +575,7 @@ eg_status eg_conv2d_weight(eg_tensor *grad_weight, const eg_tensor *grad_out, co
   if (!cut(p, k.channels)) return too_large(op, in, grad_weight);
   int64_t lanes = lanes_of(in);
   k.blocks = eg_tiles(k.channels, 2 * lanes);
-  k.partial_count = round_up(k.channels, lanes) * round_up(p->taps, ROWS);
+  k.partial_count = round_up(k.channels, lanes) * round_up(p->taps, PADDING);
   k.groups = EG_MAX(1, EG_MIN(EG_MIN(GROUPS, p->units), PARTIALS / k.partial_count));
   k.shares = EG_MIN(k.blocks, eg_tiles(UNITS, k.groups));
   p->shared_count = k.groups * k.partial_count;

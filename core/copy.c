@@ -110,8 +110,8 @@ eg_status eg_clamp(eg_tensor *out, const eg_tensor *in, double low, double high)
   if (!(low <= high)) return eg_fail(EG_EINVAL, "clamp: no number lies between %g and %g", low, high);
   float single[] = {(float)low, (float)high};
   double twice[] = {low, high};
-  int64_t whole[] = {whole_float64(ceil(low)), whole_float64(floor(high))};
-  uint8_t byte[] = {byte_int64(whole[0]), byte_int64(whole[1])};
+  int64_t whole[] = {EG_OF_SET(whole_float64)(ceil(low)), EG_OF_SET(whole_float64)(floor(high))};
+  uint8_t byte[] = {EG_OF_SET(byte_int64)(whole[0]), EG_OF_SET(byte_int64)(whole[1])};
   const void *ends[] = {single, twice, whole, byte};
   return eg_nest("clamp", EG_ELEMENT(out->dtype, clamp), ends[out->dtype], out, in, NULL, NULL);
 }

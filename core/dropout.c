@@ -19,23 +19,8 @@ static void K(apply)(int64_t n, char *const *data, const int64_t *stride, const 
   }
 }
 
-#else
-#include <math.h>
-
-#include "nest.h"
-
-#define EG_KERNELS "dropout.c"
-#include "real.h"
-
-typedef struct draw {
-  const eg_rng *rng;
-  uint8_t *mask;
-  int64_t count;
-  uint64_t threshold; /* a word below it drops its element */
-} draw;
-
 /* Element i takes word i % 4 of block i / 4. */
-static void draw_tile(void *context, int64_t tile) {
+static void K(draw)(void *context, int64_t tile) {
   enum { WORDS = 1024 };
   const draw *d = context;
   uint32_t word[WORDS], last_dropped = (uint32_t)(d->threshold - 1);
@@ -48,6 +33,21 @@ static void draw_tile(void *context, int64_t tile) {
       for (int64_t i = 0; i < n; i++) d->mask[first + i] = word[i] > last_dropped;
   }
 }
+
+#else
+#include <math.h>
+
+#include "nest.h"
+
+typedef struct draw {
+  const eg_rng *rng;
+  uint8_t *mask;
+  int64_t count;
+  uint64_t threshold; /* a word below it drops its element */
+} draw;
+
+#define EG_KERNELS "dropout.c"
+#include "real.h"
 
 static bool is_per_channel(const eg_tensor *mask, const eg_tensor *in) {
   return mask->dims == 2 && in->dims > 2 && mask->size[0] == in->size[0] && mask->size[1] == in->size[1];
@@ -82,7 +82,7 @@ eg_status eg_dropout(eg_tensor *out, eg_tensor *mask, const eg_tensor *in, doubl
   EG_TRY(eg_check_contiguous("dropout", "mask", mask));
   if (!rng) return eg_fail(EG_EINVAL, "dropout: there is no random stream to draw from");
   draw d = {.rng = rng, .mask = mask->data, .count = mask->count, .threshold = (uint64_t)ceil(p * 4294967296.0)};
-  eg_parallel(eg_tiles(d.count, EG_TILE), draw_tile, &d);
+  eg_parallel(eg_tiles(d.count, EG_TILE), EG_REAL(in->dtype, draw), &d);
   eg_rng_advance(rng, (uint64_t)eg_tiles(d.count, 4));
   return apply("dropout", out, mask, in, p);
 }

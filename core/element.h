@@ -1,18 +1,23 @@
-/* element.h - compiles a file's kernels four times, over the C type of each dtype: real.h's sibling for kernels that take
- * integers too.
+/* element.h - compiles a file's kernels over the C type of each dtype, for each instruction set: real.h's sibling for kernels
+ * that take integers too.
  *
- * The file's half under `#ifdef ELEMENT` is written over the type `element`, with names made by E(name). `wide` is the type
- * in which integers wrap around instead of overflowing; ELEMENT_REAL is 1 for float and double; ELEMENT_NAN(x) tells NaN.
- * The ordinary half sets EG_ELEMENTS to the file's own name, includes this header, and chooses among the four with
- * EG_ELEMENT(dtype, name), for which they must have one C type (void pointers for data). */
-#define EG_PASTE_(a, b) a##b
-#define EG_PASTE(a, b) EG_PASTE_(a, b)
-#define E(name) EG_PASTE(name, ELEMENT_SUFFIX)
+ * The file's half under `#ifdef ELEMENT` is written over the type `element`, with names made by E(name); T(name) is the name
+ * of what the ordinary half has for each type alone. `wide` is the type in which integers wrap around instead of
+ * overflowing; ELEMENT_REAL is 1 for float and double; ELEMENT_NAN(x) tells NaN. The ordinary half sets EG_ELEMENTS to the
+ * file's own name, includes this header, and chooses with EG_ELEMENT(dtype, name), for which the kernels must have one C
+ * type (void pointers for data). */
+#ifndef SET
 #define EG_ELEMENT(dtype, name)                                                                                        \
-  ((dtype) == EG_FLOAT32   ? name##_float32                                                                            \
-   : (dtype) == EG_FLOAT64 ? name##_float64                                                                            \
-   : (dtype) == EG_INT64   ? name##_int64                                                                              \
-                           : name##_uint8)
+  ((dtype) == EG_FLOAT32   ? EG_OF_SET(name##_float32)                                                                 \
+   : (dtype) == EG_FLOAT64 ? EG_OF_SET(name##_float64)                                                                 \
+   : (dtype) == EG_INT64   ? EG_OF_SET(name##_int64)                                                                   \
+                           : EG_OF_SET(name##_uint8))
+#undef T
+#define T(name) EG_JOIN(name, ELEMENT_SUFFIX)
+#define E(name) S(T(name))
+#define EG_KERNELS_OF_A_SET "element.h"
+#include "instructions.h"
+#else
 
 #define ELEMENT
 #define ELEMENT_REAL 1
@@ -55,3 +60,4 @@
 #undef ELEMENT_SUFFIX
 #undef element
 #undef wide
+#endif

@@ -108,7 +108,11 @@ eg_status eg_threads_set(int count); /* 1 .. 256 */
 int eg_threads_get(void);
 int eg_cores(void);         /* processors that this process may run on */
 const char *eg_blas(void);  /* e.g. "OpenBLAS 0.3.21 Zen" */
-const char *eg_build(void); /* compiler and instruction set of this library */
+const char *eg_build(void); /* compiler of this library and instruction set in use */
+/* The instruction set in use: "portable", "avx2" or "avx512", at first the widest that the processor has. Results have the
+ * same bits within one set. Fails with EG_EINVAL on a set that the processor does not have; not while kernels run. */
+const char *eg_instructions(void);
+eg_status eg_instructions_set(const char *name);
 
 /* ---- random numbers (random.c): Philox4x32-10, one 128-bit counter a stream -------------------------------------- */
 typedef struct eg_rng {

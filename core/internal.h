@@ -73,6 +73,12 @@ void eg_block_free(void *block, size_t bytes);
 /* malloc and realloc for headers and tables; count in no statistics, but fail when told to. */
 void *eg_malloc(size_t bytes);
 
+/* ---- instruction sets (instructions.c, instructions.h), from the narrowest to the widest ---- */
+
+enum { EG_PORTABLE, EG_AVX2, EG_AVX512, EG_SETS };
+extern int eg_set;         /* the set in use */
+int eg_vector_bytes(void); /* of its registers */
+
 /* ---- threads (parallel.c) ---- */
 
 /* Calls work(context, tile) for every tile 0..tiles-1, on as many threads as are set, in any order. The caller cuts

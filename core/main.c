@@ -118,8 +118,15 @@ static int fail(const char *text) {
   return 1;
 }
 
+/* ENGRAM_INSTRUCTIONS asks for a narrower instruction set than the processor's widest. */
+static bool choose_instructions(void) {
+  const char *wanted = getenv("ENGRAM_INSTRUCTIONS");
+  return !wanted || !*wanted || eg_instructions_set(wanted) == EG_OK;
+}
+
 int main(int count, char **words) {
   char program[PATH_LENGTH] = "", folder[PATH_LENGTH];
+  if (!choose_instructions()) return fail(eg_error_message());
   if (readlink("/proc/self/exe", program, sizeof program - 1) <= 0) return fail("cannot read /proc/self/exe");
   if (!find_lua_folder(folder, program))
     return fail("no Lua files beside the executable; set ENGRAM_LUA to the folder that holds engram/");

@@ -30,7 +30,7 @@ static void E(unary)(int64_t n, char *const *data, const int64_t *stride, const 
     case EG_CEIL: MAP(element, ceil(x)); break;
     case EG_ROUND: MAP(element, rint(x)); break;
     case EG_ISNAN: MAP(uint8_t, x != x); break;
-    case EG_ISFINITE: MAP(uint8_t, fabs(x) <= E(most)); break;
+    case EG_ISFINITE: MAP(uint8_t, fabs(x) <= T(most)); break;
 #else
     case EG_NEG: MAP(element, -(wide)x); break;
     case EG_ABS: MAP(element, negative(x) ? -(wide)x : (wide)x); break;
@@ -154,7 +154,8 @@ eg_status eg_unary_backward(int op, eg_tensor *grad_in, const eg_tensor *grad_ou
   EG_TRY(eg_check_same_dtype(name, "output", grad_in, "gradient", grad_out));
   EG_TRY(eg_check_same_shape(name, "saved", saved, "gradient", grad_out));
   EG_TRY(eg_check_same_shape(name, "output", grad_in, "gradient", grad_out));
-  eg_row row = grad_out->dtype == EG_FLOAT32 ? unary_backward_float32 : unary_backward_float64;
+  bool single = grad_out->dtype == EG_FLOAT32;
+  eg_row row = single ? EG_OF_SET(unary_backward_float32) : EG_OF_SET(unary_backward_float64);
   return eg_nest(name, row, &op, grad_in, grad_out, saved, NULL);
 }
 #endif

@@ -46,7 +46,7 @@ static void K(adagrad)(const step *s, int64_t at, int64_t n) {
   for (int64_t i = 0; i < n; i++) {
     real gradient = g[i] + decay * p[i];
     sum[i] += gradient * gradient;
-    p[i] -= lr * gradient / (K(root)(sum[i]) + epsilon);
+    p[i] -= lr * gradient / (T(root)(sum[i]) + epsilon);
   }
 }
 
@@ -61,7 +61,7 @@ static void K(rmsprop)(const step *s, int64_t at, int64_t n) {
   for (int64_t i = 0; i < n; i++) {
     real gradient = g[i] + decay * p[i];
     square[i] = alpha * square[i] + rest * gradient * gradient;
-    p[i] -= lr * gradient / (K(root)(square[i]) + epsilon);
+    p[i] -= lr * gradient / (T(root)(square[i]) + epsilon);
   }
 }
 
@@ -81,7 +81,7 @@ static void K(adam)(const step *s, int64_t at, int64_t n) {
     real w = p[i] * shrink, gradient = g[i] + coupled * p[i];
     m[i] = beta1 * m[i] + rest1 * gradient;
     v[i] = beta2 * v[i] + rest2 * gradient * gradient;
-    p[i] = w - rate * m[i] / (K(root)(v[i]) * scale + epsilon);
+    p[i] = w - rate * m[i] / (T(root)(v[i]) * scale + epsilon);
   }
 }
 
@@ -89,7 +89,7 @@ static void K(adam)(const step *s, int64_t at, int64_t n) {
 
 /* x^(1/power) and |g|^power, where power is mostly 1 or 2 and known to the compiler. */
 static inline real K(whole_root)(real x, double power) {
-  return power == 1 ? x : power == 2 ? K(root)(x) : (real)pow((double)x, 1 / power);
+  return power == 1 ? x : power == 2 ? T(root)(x) : (real)pow((double)x, 1 / power);
 }
 
 static inline real K(raised)(real g, double power) {

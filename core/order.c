@@ -51,14 +51,14 @@ static void E(sort_line)(void *values, int64_t *positions, int64_t out_stride, c
 
 #if ELEMENT_REAL
 /* Whole numbers in the order of the real ones: negative numbers have all bits turned, the others the sign bit. */
-static inline E(key) E(key_of)(element x) {
-  E(key) bits, sign = (E(key))1 << (8 * sizeof bits - 1);
+static inline T(key) E(key_of)(element x) {
+  T(key) bits, sign = (T(key))1 << (8 * sizeof bits - 1);
   memcpy(&bits, &x, sizeof bits);
   return bits & sign ? ~bits : bits | sign;
 }
 
 static double E(value_of)(uint64_t key) {
-  E(key) bits = (E(key))key, sign = (E(key))1 << (8 * sizeof bits - 1);
+  T(key) bits = (T(key))key, sign = (T(key))1 << (8 * sizeof bits - 1);
   element x;
   bits = bits & sign ? bits & ~sign : ~bits;
   memcpy(&x, &bits, sizeof x);
@@ -77,7 +77,7 @@ static void E(collect)(int64_t n, char *const *data, const int64_t *stride, cons
   selection *s = *(selection *const *)argument;
   const element *in = (const void *)data[0];
   for (int64_t i = 0; i < n; i++) {
-    E(key) key = E(key_of)(in[i * stride[0]]);
+    T(key) key = E(key_of)(in[i * stride[0]]);
     if (key >> s->shift == s->leading) s->keys[s->count++] = key;
     if ((key >> s->shift > s->leading) & (key < s->next)) s->next = key;
   }
@@ -191,8 +191,8 @@ static uint64_t select_key(selection *s, int64_t rank) {
 static eg_status select_ranks(const eg_tensor *in, int64_t rank, double *low, double *high) {
   bool single = in->dtype == EG_FLOAT32;
   selection s = {.shift = (single ? 32 : 64) - DIGIT, .next = UINT64_MAX}, *where = &s;
-  eg_row count = single ? count_leading_float32 : count_leading_float64,
-         collect = single ? collect_float32 : collect_float64;
+  eg_row count = single ? EG_OF_SET(count_leading_float32) : EG_OF_SET(count_leading_float64),
+         collect = single ? EG_OF_SET(collect_float32) : EG_OF_SET(collect_float64);
   EG_TRY(eg_nest_in_order("quantile", count, &where, in, NULL, NULL, NULL));
   s.leading = digit_of_rank(&s, &rank);
   size_t bytes = (size_t)(s.counts[0][s.leading] + s.counts[1][s.leading]) * sizeof *s.keys;
@@ -200,8 +200,8 @@ static eg_status select_ranks(const eg_tensor *in, int64_t rank, double *low, do
   if (!s.keys) return EG_ENOMEM;
   eg_nest_in_order("quantile", collect, &where, in, NULL, NULL, NULL);
   uint64_t key = select_key(&s, rank), next = s.next == UINT64_MAX ? key : s.next;
-  *low = single ? value_of_float32(key) : value_of_float64(key);
-  *high = single ? value_of_float32(next) : value_of_float64(next);
+  *low = single ? EG_OF_SET(value_of_float32)(key) : EG_OF_SET(value_of_float64)(key);
+  *high = single ? EG_OF_SET(value_of_float32)(next) : EG_OF_SET(value_of_float64)(next);
   eg_block_free(s.keys, bytes);
   return EG_OK;
 }

@@ -134,17 +134,5 @@ const char *eg_blas(void) {
   return text;
 }
 
-const char *eg_build(void) {
-  return "gcc " __VERSION__
-#if defined(__AVX512F__)
-         " AVX-512"
-#elif defined(__AVX2__) && defined(__FMA__)
-         " AVX2+FMA"
-#else
-         " portable"
-#endif
-      ;
-}
-
 __attribute__((constructor)) static void one_blas_thread(void) { openblas_set_num_threads(1); }
 __attribute__((destructor)) static void leave(void) { stop_workers(); }

@@ -2,39 +2,11 @@
  *
  * A stream is a key and the number of blocks taken. Element i of a fill uses fixed words of fixed blocks, so the numbers do not
  * depend on how the work is cut among threads. */
-#include <math.h>
+#ifdef SET
 
-#include "internal.h"
+/* ---- vectors of blocks, and float numbers made of them ---- */
 
-/* ---- the generator ---- */
-
-static inline void philox_round(uint32_t c[4], uint32_t k0, uint32_t k1) {
-  uint64_t p0 = (uint64_t)0xD2511F53u * c[0], p1 = (uint64_t)0xCD9E8D57u * c[2];
-  uint32_t c1 = c[1], c3 = c[3];
-  c[0] = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
-  c[1] = (uint32_t)p1;
-  c[2] = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
-  c[3] = (uint32_t)p0;
-}
-
-void eg_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
-  uint32_t c[4] = {counter[0], counter[1], counter[2], counter[3]}, k0 = key[0], k1 = key[1];
-  for (int round = 0; round < 10; round++) {
-    philox_round(c, k0, k1);
-    k0 += 0x9E3779B9u;
-    k1 += 0xBB67AE85u;
-  }
-  memcpy(out, c, sizeof c);
-}
-
-void eg_rng_block(const eg_rng *rng, uint64_t index, uint32_t out[4]) {
-  uint64_t at = rng->counter + index;
-  const uint32_t counter[4] = {(uint32_t)at, (uint32_t)(at >> 32), 0, 0};
-  const uint32_t key[2] = {(uint32_t)rng->key, (uint32_t)(rng->key >> 32)};
-  eg_philox(counter, key, out);
-}
-
-void eg_rng_blocks(const eg_rng *rng, uint64_t first, int64_t count, uint32_t *out) {
+static void S(blocks)(const eg_rng *rng, uint64_t first, int64_t count, uint32_t *out) {
   enum { LANES = 16 };
   for (int64_t done = 0; done < count; done += LANES, out += 4 * LANES) {
     uint32_t c[4][LANES] = {0}, k0 = (uint32_t)rng->key, k1 = (uint32_t)(rng->key >> 32);
@@ -53,41 +25,31 @@ void eg_rng_blocks(const eg_rng *rng, uint64_t first, int64_t count, uint32_t *o
   }
 }
 
-void eg_rng_advance(eg_rng *rng, uint64_t blocks) { rng->counter += blocks; }
-
-static uint64_t mix(uint64_t x) { /* splitmix64's finaliser */
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
-  return x ^ (x >> 31);
+static void S(uniform_f32)(const fill *f, int64_t at, int64_t count, const uint32_t *w) {
+  float *out = (float *)f->out->data + at, low = (float)f->a, span = (float)f->b, last = (float)f->c;
+  for (int64_t i = 0; i < count; i++) {
+    float x = low + span * unit_float(w[i]);
+    out[i] = x < last ? x : last;
+  }
 }
 
-uint64_t eg_rng_key(uint64_t seed, const char *name) {
-  uint64_t hash = 0xCBF29CE484222325u; /* FNV-1a */
-  for (const char *c = name ? name : ""; *c; c++) hash = (hash ^ (uint8_t)*c) * 0x100000001B3u;
-  return mix(mix(seed + 0x9E3779B97F4A7C15u) ^ hash);
+static void S(normal_f32)(const fill *f, int64_t at, int64_t count, const uint32_t *w) {
+  float *out = (float *)f->out->data + at, mean = (float)f->a, deviation = (float)f->b, x, y;
+  for (int64_t i = 0; i < count / 2; i++) {
+    pair_float(w + 2 * i, &x, &y);
+    out[2 * i] = mean + deviation * x;
+    out[2 * i + 1] = mean + deviation * y;
+  }
+  if (count % 2) {
+    pair_float(w + count - 1, &x, &y);
+    out[count - 1] = mean + deviation * x;
+  }
 }
 
-/* ---- numbers from words ---- */
+#else
+#include <math.h>
 
-static inline float unit_float(uint32_t word) { return (float)(word >> 8) * 0x1p-24f; }
-static inline double unit_double(const uint32_t *w) {
-  return (double)(((uint64_t)w[0] << 21) ^ (w[1] >> 11)) * 0x1p-53;
-}
-
-/* A whole number below span (0: below 2^64): the high half of a product of two words, biased by less than 2^-64. */
-static inline uint64_t below(uint64_t span, const uint32_t *w) {
-  uint64_t bits = (uint64_t)w[0] << 32 | w[1];
-  return span ? (uint64_t)(((unsigned __int128)bits * span) >> 64) : bits;
-}
-
-double eg_rng_double(eg_rng *rng) {
-  uint32_t w[4];
-  eg_rng_block(rng, 0, w);
-  eg_rng_advance(rng, 1);
-  return unit_double(w);
-}
-
-/* ---- filling a contiguous tensor ---- */
+#include "internal.h"
 
 enum { WORDS = 1024 };
 
@@ -100,65 +62,16 @@ typedef struct fill {
   void (*make)(const struct fill *f, int64_t at, int64_t count, const uint32_t *words);
 } fill;
 
-static void fill_tile(void *context, int64_t tile) {
-  const fill *f = context;
-  uint32_t words[WORDS];
-  int64_t end = EG_MIN((tile + 1) * EG_TILE, f->out->count), piece = WORDS / f->words;
-  for (int64_t at = tile * EG_TILE; at < end; at += piece) {
-    int64_t count = EG_MIN(piece, end - at);
-    eg_rng_blocks(f->rng, (uint64_t)(at * f->words / 4), eg_tiles(count * f->words, 4), words);
-    f->make(f, at, count, words);
-  }
+static inline void philox_round(uint32_t c[4], uint32_t k0, uint32_t k1) {
+  uint64_t p0 = (uint64_t)0xD2511F53u * c[0], p1 = (uint64_t)0xCD9E8D57u * c[2];
+  uint32_t c1 = c[1], c3 = c[3];
+  c[0] = (uint32_t)(p1 >> 32) ^ c1 ^ k0;
+  c[1] = (uint32_t)p1;
+  c[2] = (uint32_t)(p0 >> 32) ^ c3 ^ k1;
+  c[3] = (uint32_t)p0;
 }
 
-/* Takes the stream's next numbers, in whole blocks. */
-static eg_status run(fill *f, eg_rng *rng) {
-  f->rng = rng;
-  eg_parallel_over(f->out->count, eg_tiles(f->out->count, EG_TILE), fill_tile, f);
-  eg_rng_advance(rng, (uint64_t)eg_tiles(f->out->count * f->words, 4));
-  return EG_OK;
-}
-
-static eg_status check(const char *op, const eg_tensor *out, const eg_rng *rng) {
-  EG_TRY(eg_check_contiguous(op, "output", out));
-  if (!rng) return eg_fail(EG_EINVAL, "%s: there is no random stream to draw from", op);
-  return EG_OK;
-}
-
-/* ---- uniform: a + u b, at most c, the number before the high end, which rounding could reach ---- */
-
-static void uniform_f32(const fill *f, int64_t at, int64_t count, const uint32_t *w) {
-  float *out = (float *)f->out->data + at, low = (float)f->a, span = (float)f->b, last = (float)f->c;
-  for (int64_t i = 0; i < count; i++) {
-    float x = low + span * unit_float(w[i]);
-    out[i] = x < last ? x : last;
-  }
-}
-
-static void uniform_f64(const fill *f, int64_t at, int64_t count, const uint32_t *w) {
-  double *out = (double *)f->out->data + at;
-  for (int64_t i = 0; i < count; i++) {
-    double x = f->a + f->b * unit_double(w + 2 * i);
-    out[i] = x < f->c ? x : f->c;
-  }
-}
-
-eg_status eg_uniform(eg_tensor *out, eg_rng *rng, double low, double high) {
-  EG_TRY(eg_check_real("uniform", "output", out));
-  EG_TRY(check("uniform", out, rng));
-  bool single = out->dtype == EG_FLOAT32;
-  double span = high - low;
-  if (!(low <= high) || !isfinite(span) || (single && !(isfinite((float)span) && isfinite((float)low))))
-    return eg_fail(EG_EINVAL, "uniform: the range %g to %g is empty or too wide for %s", low, high,
-                   eg_dtype_name(out->dtype));
-  double last = single ? (double)nextafterf((float)high, (float)low) : nextafter(high, low);
-  fill f = {.out = out, .a = low, .b = span, .c = last, .words = 1, .make = uniform_f32};
-  if (!single) f.words = 2, f.make = uniform_f64;
-  return run(&f, rng);
-}
-
-/* ---- normal: Box and Muller (1958): a + b radius (cosine, sine), radius = sqrt(-2 log u), of one pair of words in float, of two
- * in double; u is never 0 ---- */
+static inline float unit_float(uint32_t word) { return (float)(word >> 8) * 0x1p-24f; }
 
 /* log(x) for 0 < x <= 1, by a polynomial about 1 (Cephes), without branches; error below 2 units in the last place. */
 static inline float log_float(float x) {
@@ -192,18 +105,118 @@ static inline void pair_float(const uint32_t *w, float *x, float *y) {
   *y = radius * (quarter & 2 ? -second : second);
 }
 
-static void normal_f32(const fill *f, int64_t at, int64_t count, const uint32_t *w) {
-  float *out = (float *)f->out->data + at, mean = (float)f->a, deviation = (float)f->b, x, y;
-  for (int64_t i = 0; i < count / 2; i++) {
-    pair_float(w + 2 * i, &x, &y);
-    out[2 * i] = mean + deviation * x;
-    out[2 * i + 1] = mean + deviation * y;
+#define EG_KERNELS_OF_A_SET "random.c"
+#include "instructions.h"
+
+/* ---- the generator ---- */
+
+void eg_philox(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]) {
+  uint32_t c[4] = {counter[0], counter[1], counter[2], counter[3]}, k0 = key[0], k1 = key[1];
+  for (int round = 0; round < 10; round++) {
+    philox_round(c, k0, k1);
+    k0 += 0x9E3779B9u;
+    k1 += 0xBB67AE85u;
   }
-  if (count % 2) {
-    pair_float(w + count - 1, &x, &y);
-    out[count - 1] = mean + deviation * x;
+  memcpy(out, c, sizeof c);
+}
+
+void eg_rng_block(const eg_rng *rng, uint64_t index, uint32_t out[4]) {
+  uint64_t at = rng->counter + index;
+  const uint32_t counter[4] = {(uint32_t)at, (uint32_t)(at >> 32), 0, 0};
+  const uint32_t key[2] = {(uint32_t)rng->key, (uint32_t)(rng->key >> 32)};
+  eg_philox(counter, key, out);
+}
+
+void eg_rng_blocks(const eg_rng *rng, uint64_t first, int64_t count, uint32_t *out) {
+  EG_OF_SET(blocks)(rng, first, count, out);
+}
+
+void eg_rng_advance(eg_rng *rng, uint64_t blocks) { rng->counter += blocks; }
+
+static uint64_t mix(uint64_t x) { /* splitmix64's finaliser */
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+  return x ^ (x >> 31);
+}
+
+uint64_t eg_rng_key(uint64_t seed, const char *name) {
+  uint64_t hash = 0xCBF29CE484222325u; /* FNV-1a */
+  for (const char *c = name ? name : ""; *c; c++) hash = (hash ^ (uint8_t)*c) * 0x100000001B3u;
+  return mix(mix(seed + 0x9E3779B97F4A7C15u) ^ hash);
+}
+
+/* ---- numbers from words ---- */
+
+static inline double unit_double(const uint32_t *w) {
+  return (double)(((uint64_t)w[0] << 21) ^ (w[1] >> 11)) * 0x1p-53;
+}
+
+/* A whole number below span (0: below 2^64): the high half of a product of two words, biased by less than 2^-64. */
+static inline uint64_t below(uint64_t span, const uint32_t *w) {
+  uint64_t bits = (uint64_t)w[0] << 32 | w[1];
+  return span ? (uint64_t)(((unsigned __int128)bits * span) >> 64) : bits;
+}
+
+double eg_rng_double(eg_rng *rng) {
+  uint32_t w[4];
+  eg_rng_block(rng, 0, w);
+  eg_rng_advance(rng, 1);
+  return unit_double(w);
+}
+
+/* ---- filling a contiguous tensor ---- */
+
+static void fill_tile(void *context, int64_t tile) {
+  const fill *f = context;
+  uint32_t words[WORDS];
+  int64_t end = EG_MIN((tile + 1) * EG_TILE, f->out->count), piece = WORDS / f->words;
+  for (int64_t at = tile * EG_TILE; at < end; at += piece) {
+    int64_t count = EG_MIN(piece, end - at);
+    eg_rng_blocks(f->rng, (uint64_t)(at * f->words / 4), eg_tiles(count * f->words, 4), words);
+    f->make(f, at, count, words);
   }
 }
+
+/* Takes the stream's next numbers, in whole blocks. */
+static eg_status run(fill *f, eg_rng *rng) {
+  f->rng = rng;
+  eg_parallel_over(f->out->count, eg_tiles(f->out->count, EG_TILE), fill_tile, f);
+  eg_rng_advance(rng, (uint64_t)eg_tiles(f->out->count * f->words, 4));
+  return EG_OK;
+}
+
+static eg_status check(const char *op, const eg_tensor *out, const eg_rng *rng) {
+  EG_TRY(eg_check_contiguous(op, "output", out));
+  if (!rng) return eg_fail(EG_EINVAL, "%s: there is no random stream to draw from", op);
+  return EG_OK;
+}
+
+/* ---- uniform: a + u b, at most c, the number before the high end, which rounding could reach ---- */
+
+static void uniform_f64(const fill *f, int64_t at, int64_t count, const uint32_t *w) {
+  double *out = (double *)f->out->data + at;
+  for (int64_t i = 0; i < count; i++) {
+    double x = f->a + f->b * unit_double(w + 2 * i);
+    out[i] = x < f->c ? x : f->c;
+  }
+}
+
+eg_status eg_uniform(eg_tensor *out, eg_rng *rng, double low, double high) {
+  EG_TRY(eg_check_real("uniform", "output", out));
+  EG_TRY(check("uniform", out, rng));
+  bool single = out->dtype == EG_FLOAT32;
+  double span = high - low;
+  if (!(low <= high) || !isfinite(span) || (single && !(isfinite((float)span) && isfinite((float)low))))
+    return eg_fail(EG_EINVAL, "uniform: the range %g to %g is empty or too wide for %s", low, high,
+                   eg_dtype_name(out->dtype));
+  double last = single ? (double)nextafterf((float)high, (float)low) : nextafter(high, low);
+  fill f = {.out = out, .a = low, .b = span, .c = last, .words = 1, .make = EG_OF_SET(uniform_f32)};
+  if (!single) f.words = 2, f.make = uniform_f64;
+  return run(&f, rng);
+}
+
+/* ---- normal: Box and Muller (1958): a + b radius (cosine, sine), radius = sqrt(-2 log u), of one pair of words in float, of two
+ * in double; u is never 0 ---- */
 
 static void normal_f64(const fill *f, int64_t at, int64_t count, const uint32_t *w) {
   double *out = (double *)f->out->data + at;
@@ -221,7 +234,7 @@ eg_status eg_normal(eg_tensor *out, eg_rng *rng, double mean, double std) {
   if (single) finite = isfinite((float)mean) && isfinite((float)std);
   if (!finite || std < 0)
     return eg_fail(EG_EINVAL, "normal: mean %g and deviation %g must be finite, the deviation not negative", mean, std);
-  fill f = {.out = out, .a = mean, .b = std, .words = 1, .make = normal_f32};
+  fill f = {.out = out, .a = mean, .b = std, .words = 1, .make = EG_OF_SET(normal_f32)};
   if (!single) f.words = 2, f.make = normal_f64;
   return run(&f, rng);
 }
@@ -295,3 +308,4 @@ eg_status eg_randperm(eg_tensor *out, eg_rng *rng) {
   eg_rng_advance(rng, (uint64_t)eg_tiles(draws, 2));
   return EG_OK;
 }
+#endif

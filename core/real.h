@@ -1,8 +1,9 @@
-/* real.h - compiles a file's kernels twice, over float and over double.
+/* real.h - compiles a file's kernels over float and over double, for each instruction set.
  *
  * A kernel file has two halves. The first, under `#ifdef REAL`, holds the kernels, written once over the type `real`, with
  * names made by K(name). The second is the ordinary file: it sets EG_KERNELS to its own name, includes this header, and
- * from then on has name_f32 and name_f64, between which EG_REAL(dtype, name) chooses.
+ * from then on EG_REAL(dtype, name) chooses the kernel for a dtype and the instruction set in use. T(name) is the name of
+ * what the ordinary half has for each type alone, name_f32 and name_f64.
  *
  *     #ifdef REAL
  *     static void K(scale)(real *x, int64_t n, real by) { for (int64_t i = 0; i < n; i++) x[i] *= by; }
@@ -10,17 +11,21 @@
  *     #include "internal.h"
  *     #define EG_KERNELS "scale.c"
  *     #include "real.h"
- *     eg_status eg_scale(eg_tensor *t, double by) { ... EG_REAL(t->dtype, scale)(t->data, t->count, by); ... }
+ *     eg_status eg_scale(eg_tensor *t, double by) { ... EG_REAL_CALL(t->dtype, scale, t->data, t->count, by); ... }
  *     #endif
  */
-#define EG_JOIN_(a, b) a##b
-#define EG_JOIN(a, b) EG_JOIN_(a, b)
-#define K(name) EG_JOIN(name, REAL_SUFFIX)
-/* The two variants have different pointer types, so this works where it is called: both calls are compiled. */
+#ifndef SET
+/* Chooses between kernels of one C type (void pointers for data). */
+#define EG_REAL(dtype, name) ((dtype) == EG_FLOAT32 ? EG_OF_SET(name##_f32) : EG_OF_SET(name##_f64))
+/* The two types' kernels have different pointer types, so this works where it is called: all calls are compiled. */
 #define EG_REAL_CALL(dtype, name, ...)                                                                                 \
-  ((dtype) == EG_FLOAT32 ? EG_JOIN(name, _f32)(__VA_ARGS__) : EG_JOIN(name, _f64)(__VA_ARGS__))
-/* Chooses between two kernels of one C type (void pointers for data). */
-#define EG_REAL(dtype, name) ((dtype) == EG_FLOAT32 ? EG_JOIN(name, _f32) : EG_JOIN(name, _f64))
+  ((dtype) == EG_FLOAT32 ? EG_OF_SET(name##_f32)(__VA_ARGS__) : EG_OF_SET(name##_f64)(__VA_ARGS__))
+#undef T
+#define T(name) EG_JOIN(name, REAL_SUFFIX)
+#define K(name) S(T(name))
+#define EG_KERNELS_OF_A_SET "real.h"
+#include "instructions.h"
+#else
 
 #define REAL float
 #define real float
@@ -41,3 +46,4 @@
 #undef real
 #undef REAL_SUFFIX
 #undef REAL_IS_FLOAT
+#endif

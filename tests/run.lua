@@ -42,18 +42,29 @@ local function skip(name, reason)
    print(("%-40s skipped: %s"):format(name, reason))
 end
 
+-- The instruction sets that this processor has: kernels are tested with each.
+local sets = {}
+for _, name in ipairs{ "portable", "avx2", "avx512" } do
+   if pcall(require "engram.core".instructions, name) then sets[#sets + 1] = name end
+end
+
 local function collect()
    local lua = ("%s run --no-run --quiet "):format(quote(program))
    for _, path in ipairs(lines_of "ls tests/cli/test_*.lua tests/lua/test_*.lua 2>/dev/null") do add(path, lua .. path) end
    add("tests/docs/run.lua", lua .. "tests/docs/run.lua")
    add("tests/docs/symbols.lua", lua .. "tests/docs/symbols.lua")
    for _, path in ipairs(lines_of("ls " .. quote(build) .. "/test/test_*")) do
-      if not path:find "%.d$" then add(path, path) end
+      if not path:find "%.d$" then
+         for _, set in ipairs(sets) do add(path .. " " .. set, "env ENGRAM_INSTRUCTIONS=" .. set .. " " .. path) end
+      end
    end
    local vectors = os.getenv "ENGRAM_VECTORS" or exists "../shared/vectors/README.md" and "../shared/vectors"
    if not exists "tests/vectors.lua" then return end
-   if vectors then add("tests/vectors.lua", "env ENGRAM_VECTORS=" .. quote(vectors) .. " " .. lua .. "tests/vectors.lua")
-   else skip("tests/vectors.lua", "ENGRAM_VECTORS is not set") end
+   if not vectors then return skip("tests/vectors.lua", "ENGRAM_VECTORS is not set") end
+   for _, set in ipairs(sets) do
+      local environment = ("env ENGRAM_INSTRUCTIONS=%s ENGRAM_VECTORS=%s "):format(set, quote(vectors))
+      add("tests/vectors.lua " .. set, environment .. lua .. "tests/vectors.lua")
+   end
 end
 
 -- ---- one file ---------------------------------------------------------------------------------------------

@@ -105,6 +105,16 @@ function core.threads(count)
    return C.eg_threads_get()
 end
 
+-- Sets the instruction set of the kernels ("portable", "avx2" or "avx512") when given; returns it. At first it is the widest
+-- that the processor has, or that of the environment's ENGRAM_INSTRUCTIONS. Bits are the same within one set, not between them.
+function core.instructions(name)
+   if name ~= nil then
+      if type(name) ~= "string" then raise("instructions: expected a name, got %s", tostring(name)) end
+      core.check(C.eg_instructions_set(name))
+   end
+   return ffi.string(C.eg_instructions())
+end
+
 -- The signal that asked this process to stop, or nil.
 function core.interrupted()
    local signal = C.eg_interrupt_get()

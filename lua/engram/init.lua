@@ -15,7 +15,7 @@ require "engram.tensor.print"
 engram.is_tensor, engram.scope, engram.collect = tensor.is_tensor, tensor.scope, tensor.collect
 engram.grad, engram.no_grad, engram.enable_grad = autograd.grad, autograd.no_grad, autograd.enable_grad
 engram.is_grad_enabled = autograd.is_enabled
-engram.seed, engram.threads = random.seed, core.threads
+engram.seed, engram.threads, engram.instructions = random.seed, core.threads, core.instructions
 
 -- { live =, peak =, pooled =, resident =, peak_resident = } bytes, and the number of live tensors.
 function engram.memory()

@@ -28,6 +28,15 @@ t.test("version, help, doctor", function()
    expect_command("doctor", 0, "OpenBLAS")
 end)
 
+t.test("ENGRAM_INSTRUCTIONS chooses the instruction set; a wrong one is refused", function()
+   local code, out, err = t.command "ENGRAM_INSTRUCTIONS=portable engram doctor"
+   t.expect({ code, err }):equals({ 0, "" })
+   t.expect(out):contains "portable"
+   code, out, err = t.command "ENGRAM_INSTRUCTIONS=mmx engram doctor"
+   t.expect({ code, out }):equals({ 1, "" })
+   t.expect(err):contains "engram: instructions: 'mmx' is not one of this processor's instruction sets: portable"
+end)
+
 t.test("each command has help with its usage", function()
    local _, out = engram "help"
    local count = 0

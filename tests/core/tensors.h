@@ -19,6 +19,15 @@
   (const int64_t[]) { __VA_ARGS__ }
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
+/* The kernels under test are those of the instruction set that ENGRAM_INSTRUCTIONS names. */
+__attribute__((constructor(65535))) static void choose_instructions(void) {
+  const char *wanted = getenv("ENGRAM_INSTRUCTIONS");
+  if (wanted && eg_instructions_set(wanted)) {
+    fprintf(stderr, "%s\n", eg_error_message());
+    exit(1);
+  }
+}
+
 /* Fails unless the call returns the status and leaves a message that holds the text. */
 #define assert_fails(call, status, text)                                                                               \
   do {                                                                                                                 \

@@ -46,6 +46,7 @@ end
 function describe.library()
    return {
       engram = require "engram.version", luajit = jit.version, blas = ffi.string(C.eg_blas()), build = ffi.string(C.eg_build()),
+      instructions = ffi.string(C.eg_instructions()),
       flags = ffi.string(C.eg_flags_text), threads = C.eg_threads_get(), cores = C.eg_cores(),
    }
 end
