@@ -10,13 +10,7 @@
 
 #ifdef REAL
 
-typedef real K(vector) __attribute__((vector_size(VECTOR), aligned(sizeof(real)), may_alias));
-enum { K(lanes) = VECTOR / sizeof(real) };
-#if REAL_IS_FLOAT
-typedef int32_t K(indices) __attribute__((vector_size(VECTOR)));
-#else
-typedef int64_t K(indices) __attribute__((vector_size(VECTOR)));
-#endif
+#include "planes.h"
 
 /* c[r] = start + sum over i of image[row[r] + column[i]] * m[i], for ROWS rows of `vectors` vectors that stay in
  * registers. Without a start the sum is added to c. */
@@ -52,41 +46,6 @@ static void K(rows)(int64_t width, real *c, const real *start, const int64_t *ro
                     const int64_t *column, const real *m) {
   if (width > K(lanes)) K(tile)(2, c, start, row, image, count, column, m);
   else K(tile)(1, c, start, row, image, count, column, m);
-}
-
-/* Transposes a square of vectors: each round interleaves the first half of the vectors with the second. */
-static ALWAYS_INLINE void K(transpose_square)(real *to, int64_t to_pitch, const real *from, int64_t from_pitch) {
-  K(vector) x[K(lanes)], y[K(lanes)];
-  K(indices) low = {0}, high = {0};
-  for (int i = 0; i < K(lanes); i++) {
-    low[i] = i / 2 + i % 2 * K(lanes);
-    high[i] = low[i] + K(lanes) / 2;
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < K(lanes); i++) x[i] = *(const K(vector) *)(from + i * from_pitch);
-#pragma GCC unroll 4
-  for (int round = 1; round < K(lanes); round *= 2) {
-#pragma GCC unroll 8
-    for (int i = 0; i < K(lanes) / 2; i++) {
-      y[2 * i] = __builtin_shuffle(x[i], x[i + K(lanes) / 2], low);
-      y[2 * i + 1] = __builtin_shuffle(x[i], x[i + K(lanes) / 2], high);
-    }
-#pragma GCC unroll 16
-    for (int i = 0; i < K(lanes); i++) x[i] = y[i];
-  }
-#pragma GCC unroll 16
-  for (int i = 0; i < K(lanes); i++) *(K(vector) *)(to + i * to_pitch) = x[i];
-}
-
-/* to[x][y] = from[y][x] */
-static void K(transpose)(real *to, int64_t to_pitch, const real *from, int64_t from_pitch, int64_t rows,
-                         int64_t width) {
-  int64_t whole_rows = rows / K(lanes) * K(lanes), whole_width = width / K(lanes) * K(lanes);
-  for (int64_t x = 0; x < whole_width; x += K(lanes))
-    for (int64_t y = 0; y < whole_rows; y += K(lanes))
-      K(transpose_square)(to + x * to_pitch + y, to_pitch, from + y * from_pitch + x, from_pitch);
-  for (int64_t y = 0; y < rows; y++)
-    for (int64_t x = y < whole_rows ? whole_width : 0; x < width; x++) to[x * to_pitch + y] = from[y * from_pitch + x];
 }
 
 /* Copies a row of elements that lie `step` apart. Rows are short: the last vector overlaps the one before. */
@@ -241,11 +200,10 @@ static void K(add_up)(void *context, int64_t block) {
 }
 
 #else
-#include "internal.h"
+#include "winograd.h"
 
 /* Under -std=c11 the compiler may not fuse a * b + c by itself; the products here want it. */
 #pragma GCC optimize("fp-contract=fast")
-#define ALWAYS_INLINE inline __attribute__((always_inline))
 
 /* The rows of two vectors that one tile sums: enough to hide the latency of a sum, few enough for an address register each.
  * Tables and sums are padded for both. */
@@ -495,6 +453,9 @@ eg_status eg_conv2d(eg_tensor *out, const eg_tensor *in, const eg_tensor *weight
     EG_TRY(eg_check_shape(op, "bias", bias, 1, size + 1));
   }
   if (out->count == 0) return EG_OK;
+  bool done = eg_winograd_fits(in->size, weight->size, out->size, how);
+  if (done) EG_TRY(eg_winograd(out, in, weight, bias, how, &done));
+  if (done) return EG_OK;
   const side all = {.tap = 0, .tap_step = 1, .origin = 0, .step = 1};
   correlation k = {.y = all, .x = all, .target = out, .weight = weight, .bias = bias, .channels = size[1]};
   k.plan = forward_plan(in, weight, how, size);
@@ -533,6 +494,9 @@ eg_status eg_conv2d_input(eg_tensor *grad_in, const eg_tensor *grad_out, const e
   EG_TRY(eg_check_contiguous(op, "input gradient", grad_in));
   EG_TRY(check_like(op, "output gradient", grad_out, grad_in, size));
   if (grad_in->count == 0) return EG_OK;
+  bool done = eg_winograd_fits(grad_out->size, weight->size, grad_in->size, how);
+  if (done) EG_TRY(eg_winograd_input(grad_in, grad_out, weight, how, &done));
+  if (done) return EG_OK;
   /* With a stride larger than the kernel some pixels are seen by no tap: their phases are empty. */
   int64_t phases_h = EG_MIN(how->stride_h, grad_in->size[2]), phases_w = EG_MIN(how->stride_w, grad_in->size[3]);
   bool empty = false;
@@ -569,6 +533,9 @@ eg_status eg_conv2d_weight(eg_tensor *grad_weight, const eg_tensor *grad_out, co
     memset(grad_weight->data, 0, (size_t)grad_weight->count * eg_element_size(grad_weight->dtype));
     return EG_OK;
   }
+  bool done = eg_winograd_fits(in->size, grad_weight->size, grad_out->size, how);
+  if (done) EG_TRY(eg_winograd_weight(grad_weight, grad_out, in, how, &done));
+  if (done) return EG_OK;
   weight_gradient k = {.grad_out = grad_out, .grad_weight = grad_weight, .channels = size[1]};
   plan *p = &k.plan;
   *p = forward_plan(in, grad_weight, how, size);

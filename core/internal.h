@@ -9,6 +9,7 @@
 
 #define EG_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define EG_MAX(a, b) ((a) > (b) ? (a) : (b))
+#define ALWAYS_INLINE inline __attribute__((always_inline))
 #define EG_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
 /* ---- errors (error.c) ---- */
