@@ -10,7 +10,7 @@
 
 #ifdef REAL
 
-#include "planes.h"
+#include "vectors.h"
 
 /* c[r] = start + sum over i of image[row[r] + column[i]] * m[i], for ROWS rows of `vectors` vectors that stay in
  * registers. Without a start the sum is added to c. */
@@ -205,10 +205,7 @@ static void K(add_up)(void *context, int64_t block) {
 /* Under -std=c11 the compiler may not fuse a * b + c by itself; the products here want it. */
 #pragma GCC optimize("fp-contract=fast")
 
-/* The rows of two vectors that one tile sums: enough to hide the latency of a sum, few enough for an address register each.
- * Tables and sums are padded for both. */
-#define ROWS (VECTOR == 64 ? 8 : 6)
-enum { PADDING = 24 };
+enum { PADDING = 24 }; /* tables and sums are padded to whole groups of ROWS, in every instruction set */
 
 enum {
   IMAGE = 1 << 16,    /* most elements of an image, */

@@ -1,9 +1,107 @@
-/* matmul.c - products: the front to OpenBLAS. The output is cut into tiles by its shape (never along the summed dimension,
- * never by the number of threads); each tile is one single-threaded BLAS call. */
+/* matmul.c - products of matrices. The output is cut into tiles by its shape (never along the summed dimension, never by the
+ * number of threads). A tile is one single-threaded call of OpenBLAS; or, where the product has a side of middle size, as
+ * layers of networks have, one pass over panels of ours, which copies less before it multiplies. */
+#ifdef REAL
+
+#include "vectors.h"
+
+/* panel[i][column] of `count` rows of b, `width` columns wide, of which the last may be missing and are zero. */
+static void K(pack)(real *panel, int64_t width, const real *b, int64_t row, int64_t column, int64_t count,
+                    int64_t columns) {
+  if (columns < width) memset(panel, 0, (size_t)(count * width) * sizeof(real));
+  if (column != 1) K(transpose)(panel, width, b, column, columns, count);
+  else if (columns < width)
+    for (int64_t i = 0; i < count; i++) memcpy(panel + i * width, b + i * row, (size_t)columns * sizeof(real));
+  else if (width == K(lanes))
+    for (int64_t i = 0; i < count; i++) memcpy(panel + i * K(lanes), b + i * row, K(lanes) * sizeof(real));
+  else
+    for (int64_t i = 0; i < count; i++) memcpy(panel + i * 2 * K(lanes), b + i * row, 2 * K(lanes) * sizeof(real));
+}
+
+/* group[i][r] = a[i][r] for rows that lie beside each other */
+static void K(pack_rows)(real *group, const real *a, int64_t step, int64_t count, int64_t rows) {
+  if (rows == ROWS)
+    for (int64_t i = 0; i < count; i++) memcpy(group + i * ROWS, a + i * step, ROWS * sizeof(real));
+  else
+    for (int64_t i = 0; i < count; i++)
+      for (int64_t r = 0; r < rows; r++) group[i * ROWS + r] = a[i * step + r];
+}
+
+/* At most ROWS rows over one panel. Rows of a that lie beside each other come ROWS apart in `group`. */
+static ALWAYS_INLINE void K(multiply_panel)(int vectors, const panels *p, int64_t rows, real *c, int64_t c_pitch,
+                                            const real *a, const real *panel, int64_t count, const real *start,
+                                            bool add) {
+  int64_t width = vectors * K(lanes);
+  if (p->a_row == 1) K(multiply_rows)(vectors, rows, c, c_pitch, a, 1, ROWS, panel, width, count, start, add);
+  else K(multiply_rows)(vectors, rows, c, c_pitch, a, p->a_row, 1, panel, width, count, start, add);
+}
+
+/* The same for fewer columns than the panel has, through whole vectors. */
+static void K(multiply_edge)(const panels *p, int64_t rows, int64_t columns, real *c, const real *a, const real *panel,
+                             int64_t count, const real *start, bool add) {
+  int64_t width = columns > K(lanes) ? 2 * K(lanes) : K(lanes);
+  size_t bytes = (size_t)columns * sizeof(real);
+  real whole[ROWS * 2 * K(lanes)] __attribute__((aligned(64)));
+  for (int64_t r = 0; add && r < rows; r++) memcpy(whole + r * width, c + r * p->c_pitch, bytes);
+  if (width > K(lanes)) K(multiply_panel)(2, p, rows, whole, width, a, panel, count, start, add);
+  else K(multiply_panel)(1, p, rows, whole, width, a, panel, count, start, add);
+  for (int64_t r = 0; r < rows; r++) memcpy(c + r * p->c_pitch, whole + r * width, bytes);
+}
+
+/* c = a b (+ bias). A block of b is packed into panels, which stay in the second cache while all rows of a go over them; a few
+ * rows of a stay in the first cache while they go over all panels, and write their part of c from left to right. */
+static void K(multiply_panels)(const panels *p) {
+  enum { WIDTH = 2 * K(lanes), COLUMNS = BLOCK / DEPTH / sizeof(real) };
+  real block[DEPTH * COLUMNS] __attribute__((aligned(64))), bias[COLUMNS] __attribute__((aligned(64)));
+  real group[DEPTH * ROWS];
+  for (int64_t j = 0; j < p->n; j += COLUMNS) {
+    int64_t columns = EG_MIN(COLUMNS, p->n - j);
+    for (int64_t x = 0; p->bias && x < COLUMNS; x++)
+      bias[x] = x < columns ? ((const real *)p->bias)[(j + x) * p->bias_step] : 0;
+    for (int64_t i = 0; i < p->k; i += DEPTH) {
+      int64_t count = EG_MIN(DEPTH, p->k - i);
+      const real *b = (const real *)p->b + i * p->b_row + j * p->b_column;
+      for (int64_t x = 0; x < columns; x += WIDTH) K(pack)
+      (block + x * DEPTH, columns - x > K(lanes) ? WIDTH : K(lanes), b + x * p->b_column, p->b_row, p->b_column, count,
+       EG_MIN(WIDTH, columns - x));
+      for (int64_t r = 0; r < p->m; r += ROWS) {
+        int64_t rows = EG_MIN(ROWS, p->m - r);
+        const real *a = (const real *)p->a + r * p->a_row + i * p->a_step;
+        real *c = (real *)p->c + r * p->c_pitch + j;
+        if (p->a_row == 1) {
+          K(pack_rows)(group, a, p->a_step, count, rows);
+          a = group;
+        }
+        for (int64_t x = 0; x < columns; x += WIDTH) {
+          const real *panel = block + x * DEPTH, *start = p->bias ? bias + x : NULL;
+          if (columns - x >= WIDTH) K(multiply_panel)(2, p, rows, c + x, p->c_pitch, a, panel, count, start, i > 0);
+          else K(multiply_edge)(p, rows, columns - x, c + x, a, panel, count, start, i > 0);
+        }
+      }
+    }
+  }
+}
+
+#else
 #include <cblas.h>
 #include <limits.h>
 
 #include "internal.h"
+
+/* Products are to be fused with sums. */
+#pragma GCC optimize("fp-contract=fast")
+
+enum { DEPTH = 256, BLOCK = 1 << 18 }; /* rows and bytes of a block of panels */
+
+/* One tile for multiply_panels: c (m, n) = a (m, k) b (k, n), of any strides of a and b one of which is 1. */
+typedef struct {
+  int64_t m, n, k, a_row, a_step, b_row, b_column, c_pitch, bias_step;
+  const void *a, *b, *bias;
+  void *c;
+} panels;
+
+#define EG_KERNELS "matmul.c"
+#include "real.h"
 
 /* A matrix, or a batch of them, as BLAS reads it. */
 typedef struct {
@@ -25,6 +123,7 @@ typedef struct {
   int64_t batch, batch_dims, batch_size[EG_MAX_DIMS]; /* number of matrices; the leading dimensions */
   int64_t rows, columns, across, parts;               /* a tile; tiles beside each other; tiles of a matrix */
   int64_t group;                                      /* matrices in a tile, when parts is 1 */
+  bool ours;                                          /* by panels */
 } product;
 
 /* ---- operands ---- */
@@ -77,19 +176,32 @@ static const char *matrix(const product *p, const operand *x, int64_t item, int6
 
 /* ---- tiles ---- */
 
-/* Length of the pieces of a side; a multiple of 16, the width of the kernels. Each tile packs the other operand anew, so
- * pieces are not much shorter than the other side is long. */
-static int64_t piece(int64_t side, int64_t other, int64_t pieces) {
-  int64_t least = EG_MAX(64, EG_MIN(other / 2, 256)), length = EG_MAX((side + pieces - 1) / pieces, least);
-  return EG_MAX(1, EG_MIN(side, (length + 15) / 16 * 16));
+enum { PANEL_ROWS = 16, PANEL_DEPTH = 8 };
+
+/* Length of the pieces of a side: at least some, whole vectors. */
+static int64_t piece(int64_t side, int64_t least, int64_t pieces) {
+  int64_t length = EG_MAX(eg_tiles(side, pieces), least);
+  return EG_MAX(1, EG_MIN(side, (length + 31) / 32 * 32));
 }
 
+/* Whether panels pay: the matrix that is packed is used by enough rows, vectors are full, and each step of a product has work. */
+static bool panels_pay(const product *p) {
+  int64_t lanes = eg_vector_bytes() / (int64_t)p->element;
+  bool strides = (p->a.row == 1 || p->a.column == 1) && (p->b.row == 1 || p->b.column == 1);
+  return strides && p->m >= PANEL_ROWS && p->n >= lanes && p->k >= PANEL_DEPTH;
+}
+
+/* Each tile packs the other operand anew (BLAS) or b (panels), so pieces are not much shorter than the other side is long. */
 static void cut(product *p) {
   const double tile_work = 4e6; /* multiplications and additions that pay for waking a thread */
   double work = 2.0 * (double)p->m * (double)p->n * (double)p->k;
   int64_t pieces = work >= 2 * tile_work ? (int64_t)EG_MIN(work / tile_work, 16.0) : 1;
-  p->rows = p->m >= p->n ? piece(p->m, p->n, pieces) : EG_MAX(1, p->m);
-  p->columns = p->m >= p->n ? EG_MAX(1, p->n) : piece(p->n, p->m, pieces);
+  int64_t least_rows = EG_MAX(64, EG_MIN(p->n / 2, 256)), least_columns = EG_MAX(64, EG_MIN(p->m / 2, 256));
+  p->ours = panels_pay(p);
+  if (p->ours) least_columns = 64;
+  bool by_rows = p->ours ? p->n < 128 && p->m >= 128 : p->m >= p->n;
+  p->rows = by_rows ? piece(p->m, least_rows, pieces) : EG_MAX(1, p->m);
+  p->columns = by_rows ? EG_MAX(1, p->n) : piece(p->n, least_columns, pieces);
   p->across = eg_tiles(p->n, p->columns);
   p->parts = eg_tiles(p->m, p->rows) * p->across;
   p->group = p->parts > 1 ? 1 : EG_MAX(1, (int64_t)EG_MIN(tile_work / EG_MAX(work, 1), 1e9));
@@ -131,11 +243,26 @@ static void multiply(const product *p, int64_t item, int64_t row, int64_t column
                 p->bias ? 1 : 0, out, (int)p->n);
 }
 
+static void multiply_by_panels(const product *p, int64_t item, int64_t row, int64_t column) {
+  panels q = {.m = EG_MIN(p->rows, p->m - row), .n = EG_MIN(p->columns, p->n - column), .k = p->k};
+  q.a = matrix(p, &p->a, item, row * p->a.row);
+  q.b = matrix(p, &p->b, item, column * p->b.column);
+  q.c = p->out + (size_t)((item * p->m + row) * p->n + column) * p->element;
+  q.a_row = p->a.row, q.a_step = p->a.column;
+  q.b_row = p->b.row, q.b_column = p->b.column;
+  q.c_pitch = p->n;
+  if (p->bias) {
+    q.bias_step = p->bias->stride[0];
+    q.bias = (const char *)p->bias->data + (size_t)(column * q.bias_step) * p->element;
+  }
+  EG_REAL(p->dtype, multiply_panels)(&q);
+}
+
 static void run_tile(void *context, int64_t tile) {
   const product *p = context;
   int64_t first = tile / p->parts * p->group, last = EG_MIN(first + p->group, p->batch), part = tile % p->parts;
   for (int64_t item = first; item < last; item++)
-    multiply(p, item, part / p->across * p->rows, part % p->across * p->columns);
+    (p->ours ? multiply_by_panels : multiply)(p, item, part / p->across * p->rows, part % p->across * p->columns);
 }
 
 static eg_status run(product *p, eg_tensor *out, const eg_tensor *a, const eg_tensor *b, const char *op) {
@@ -221,3 +348,4 @@ eg_status eg_linear(eg_tensor *out, const eg_tensor *x, const eg_tensor *weight,
   transposed.contiguous = 0;
   return run(&p, out, x, &transposed, "linear");
 }
+#endif

@@ -10,7 +10,7 @@
  * Pixels are turned into lanes of channels first, so that every transform works on whole vectors. */
 #ifdef REAL
 
-#include "planes.h"
+#include "vectors.h"
 
 /* ---- the six one-dimensional transforms, of vectors ---- */
 
@@ -76,57 +76,20 @@ static ALWAYS_INLINE void K(weight_side_back)(K(vector) * x, int step) {
   x[2 * step] = (real)0.25 * (even2 - even1) + x[5 * step];
 }
 
-/* ---- the product: c[r] (+)= sum over i of a[r * a_row + i * a_step] b[i], of rows of one or two vectors ---- */
-
-static ALWAYS_INLINE void K(multiply)(int rows, int vectors, real *c, const real *a, int64_t a_row, int64_t a_step,
-                                      const real *b, int64_t count, bool add) {
-  K(vector) sum[ROWS][2], *to = (K(vector) *)c;
-  const real *from[ROWS];
-#pragma GCC unroll 16
-  for (int r = 0; r < rows; r++) {
-    from[r] = a + r * a_row;
-    sum[r][0] = sum[r][1] = (K(vector)){0};
-    if (add) sum[r][0] = to[r * vectors], sum[r][1] = to[r * vectors + vectors - 1];
-  }
-  for (int64_t i = 0; i < count; i++, b += vectors * K(lanes)) {
-    K(vector) first = ((const K(vector) *)b)[0], second = ((const K(vector) *)b)[vectors - 1];
-    int64_t at = i * a_step;
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; r++) {
-      real x = from[r][at];
-      sum[r][0] += x * first;
-      if (vectors == 2) sum[r][1] += x * second;
-    }
-  }
-#pragma GCC unroll 16
-  for (int r = 0; r < rows; r++) {
-    to[r * vectors] = sum[r][0];
-    if (vectors == 2) to[r * vectors + 1] = sum[r][1];
-  }
-}
-
-static ALWAYS_INLINE void K(multiply_rows)(int vectors, int64_t rows, real *c, const real *a, int64_t a_row,
-                                           int64_t a_step, const real *b, int64_t count, bool add) {
-  int64_t r = 0, pitch = vectors * K(lanes);
-  for (; r + ROWS <= rows; r += ROWS)
-    K(multiply)(ROWS, vectors, c + r * pitch, a + r * a_row, a_row, a_step, b, count, add);
-  for (; r + ROWS / 2 <= rows; r += ROWS / 2)
-    K(multiply)(ROWS / 2, vectors, c + r * pitch, a + r * a_row, a_row, a_step, b, count, add);
-  for (; r < rows; r++) K(multiply)(1, vectors, c + r * pitch, a + r * a_row, a_row, a_step, b, count, add);
-}
+/* ---- the products of one place, of rows of one or two vectors ---- */
 
 /* Rows are tiles, which lie `depth` apart; what is summed are channels. */
 static void K(multiply_tiles)(int64_t width, int64_t rows, real *c, const real *a, int64_t depth, const real *b,
                               int64_t count) {
-  if (width > K(lanes)) K(multiply_rows)(2, rows, c, a, depth, 1, b, count, false);
-  else K(multiply_rows)(1, rows, c, a, depth, 1, b, count, false);
+  if (width > K(lanes)) K(multiply_rows)(2, rows, c, width, a, depth, 1, b, width, count, NULL, false);
+  else K(multiply_rows)(1, rows, c, width, a, depth, 1, b, width, count, NULL, false);
 }
 
 /* Rows are channels; what is summed are tiles, which lie `depth` apart. */
 static void K(multiply_channels)(int64_t width, int64_t rows, real *c, const real *a, int64_t depth, const real *b,
                                  int64_t count) {
-  if (width > K(lanes)) K(multiply_rows)(2, rows, c, a, 1, depth, b, count, true);
-  else K(multiply_rows)(1, rows, c, a, 1, depth, b, count, true);
+  if (width > K(lanes)) K(multiply_rows)(2, rows, c, width, a, 1, depth, b, width, count, NULL, true);
+  else K(multiply_rows)(1, rows, c, width, a, 1, depth, b, width, count, NULL, true);
 }
 
 /* ---- planes to lanes: image[pixel][channel] of rows `top` .. of columns `left` .., zeros outside the planes ---- */
@@ -281,10 +244,9 @@ static void K(correlate)(void *context, int64_t tile) {
     if (k->bias)
       for (int64_t lane = 0; lane < EG_MIN(width, k->channels - first); lane++)
         bias[lane] = ((const real *)k->bias->data)[(first + lane) * k->bias->stride[0]];
-    for (int64_t place = 0; place < 36; place++)
-      K(multiply_tiles)
-      (width, tiles, product + place * k->tiles * width, source + place * k->tiles * k->padded_depth, k->padded_depth,
-       weight + place * k->depth * width, k->depth);
+    for (int64_t place = 0; place < 36; place++) K(multiply_tiles)
+    (width, tiles, product + place * k->tiles * width, source + place * k->tiles * k->padded_depth, k->padded_depth,
+     weight + place * k->depth * width, k->depth);
     K(transform_target)(pixels, product, bias, k, u, width);
     K(store)(k, u, pixels, width, first);
   }
@@ -313,10 +275,9 @@ static void K(gather)(void *context, int64_t tile) {
       real *pixels = gradient + 36 * k->tiles * width, *sum = partial + 36 * k->depth * first;
       K(load)(pixels, width, k->grad_out, first, EG_MIN(width, k->channels - first), u, target_window(k, u));
       K(transform_gradient)(gradient, pixels, k, u, width);
-      for (int64_t place = 0; place < 36; place++)
-        K(multiply_channels)
-        (width, k->depth, sum + place * k->depth * width, source + place * k->tiles * k->padded_depth, k->padded_depth,
-         gradient + place * k->tiles * width, tiles);
+      for (int64_t place = 0; place < 36; place++) K(multiply_channels)
+      (width, k->depth, sum + place * k->depth * width, source + place * k->tiles * k->padded_depth, k->padded_depth,
+       gradient + place * k->tiles * width, tiles);
     }
   }
 }
@@ -349,9 +310,6 @@ static void K(add_up)(void *context, int64_t block) {
 
 /* Products are to be fused with sums, as in conv.c. */
 #pragma GCC optimize("fp-contract=fast")
-
-/* Rows of two vectors that one product sums. */
-#define ROWS (VECTOR == 64 ? 8 : 6)
 
 enum {
   TILES = 48,         /* about as many tiles a unit: their places stay in the second cache */

@@ -53,8 +53,9 @@ static void assert_product(const eg_tensor *out, const eg_tensor *a, const eg_te
 }
 
 static void test_matrices_in_every_layout(void **state) {
-  static const int64_t shapes[][3] = {{1, 1, 1},    {2, 3, 4}, {1, 7, 5}, {5, 7, 1}, {1, 9, 1},   {17, 33, 19},
-                                      {64, 10, 64}, {3, 0, 4}, {0, 3, 4}, {4, 3, 0}, {100, 1, 30}};
+  static const int64_t shapes[][3] = {{1, 1, 1},    {2, 3, 4},     {1, 7, 5},    {5, 7, 1},     {1, 9, 1},
+                                      {17, 33, 19}, {64, 10, 64},  {3, 0, 4},    {0, 3, 4},     {4, 3, 0},
+                                      {100, 1, 30}, {23, 520, 47}, {16, 8, 300}, {41, 300, 16}, {19, 9, 31}};
   for (size_t s = 0; s < COUNT(shapes); s++)
     for (int dtype = 0; dtype < 2; dtype++)
       for (int layout = 0; layout < LAYOUTS * LAYOUTS; layout++) {
@@ -94,7 +95,7 @@ static void test_batches_broadcast(void **state) {
 
 static void test_linear_layers(void **state) {
   static const int64_t shapes[][3] = {{1, 1, 1}, {4, 7, 5}, {1, 30, 10}, {10, 784, 100},
-                                      {3, 0, 4}, {0, 3, 4}, {33, 65, 1}};
+                                      {3, 0, 4}, {0, 3, 4}, {33, 65, 1}, {17, 270, 45}};
   for (size_t s = 0; s < COUNT(shapes); s++)
     for (int dtype = 0; dtype < 2; dtype++)
       for (int layout = 0; layout < LAYOUTS * LAYOUTS; layout += 1 + (s == 3) * 2) {

@@ -1,0 +1,99 @@
+/* vectors.h - vectors of real, their transposition, and the product under every matrix product and convolution of ours: for
+ * the kernel halves of matmul.c, conv.c and winograd.c. */
+
+/* Rows of two vectors that one product sums: enough to hide the latency of a sum, few enough for a register each. */
+#undef ROWS
+#define ROWS (VECTOR == 64 ? 8 : 6)
+
+typedef real K(vector) __attribute__((vector_size(VECTOR), aligned(sizeof(real)), may_alias));
+enum { K(lanes) = VECTOR / sizeof(real) };
+#if REAL_IS_FLOAT
+typedef int32_t K(indices) __attribute__((vector_size(VECTOR)));
+#else
+typedef int64_t K(indices) __attribute__((vector_size(VECTOR)));
+#endif
+
+/* Transposes a square of vectors: each round interleaves the first half of the vectors with the second. */
+static ALWAYS_INLINE void K(transpose_square)(real *to, int64_t to_pitch, const real *from, int64_t from_pitch) {
+  K(vector) x[K(lanes)], y[K(lanes)];
+  K(indices) low = {0}, high = {0};
+  for (int i = 0; i < K(lanes); i++) {
+    low[i] = i / 2 + i % 2 * K(lanes);
+    high[i] = low[i] + K(lanes) / 2;
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < K(lanes); i++) x[i] = *(const K(vector) *)(from + i * from_pitch);
+#pragma GCC unroll 4
+  for (int round = 1; round < K(lanes); round *= 2) {
+#pragma GCC unroll 8
+    for (int i = 0; i < K(lanes) / 2; i++) {
+      y[2 * i] = __builtin_shuffle(x[i], x[i + K(lanes) / 2], low);
+      y[2 * i + 1] = __builtin_shuffle(x[i], x[i + K(lanes) / 2], high);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < K(lanes); i++) x[i] = y[i];
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < K(lanes); i++) *(K(vector) *)(to + i * to_pitch) = x[i];
+}
+
+/* to[x][y] = from[y][x]. The last square of a side that is no multiple of the lanes lies over the one before. */
+static void K(transpose)(real *to, int64_t to_pitch, const real *from, int64_t from_pitch, int64_t rows,
+                         int64_t width) {
+  if (rows < K(lanes) || width < K(lanes)) {
+    for (int64_t y = 0; y < rows; y++)
+      for (int64_t x = 0; x < width; x++) to[x * to_pitch + y] = from[y * from_pitch + x];
+    return;
+  }
+  for (int64_t x = 0; x < width; x += K(lanes))
+    for (int64_t y = 0; y < rows; y += K(lanes)) {
+      int64_t at_x = EG_MIN(x, width - K(lanes)), at_y = EG_MIN(y, rows - K(lanes));
+      K(transpose_square)(to + at_x * to_pitch + at_y, to_pitch, from + at_y * from_pitch + at_x, from_pitch);
+    }
+}
+
+/* c[r] (+)= start + sum over i of a[r * a_row + i * a_step] b[i], for rows of one or two vectors that stay in registers: rows of
+ * c lie c_pitch apart, those of b b_pitch. Without `start` it is zero; with `add` the sum is added to c. */
+static ALWAYS_INLINE void K(multiply)(int rows, int vectors, real *c, int64_t c_pitch, const real *a, int64_t a_row,
+                                      int64_t a_step, const real *b, int64_t b_pitch, int64_t count, const real *start,
+                                      bool add) {
+  const bool beside = __builtin_constant_p(a_row) && a_row == 1; /* then one address register serves all rows */
+  K(vector) sum[ROWS][2];
+  const real *from[ROWS];
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; r++) {
+    const K(vector) *begin = (const K(vector) *)(add ? c + r * c_pitch : start);
+    from[r] = a + r * a_row;
+    sum[r][0] = sum[r][1] = (K(vector)){0};
+    if (begin) sum[r][0] = begin[0], sum[r][1] = begin[vectors - 1];
+  }
+  for (int64_t i = 0; i < count; i++, b += b_pitch) {
+    K(vector) first = ((const K(vector) *)b)[0], second = ((const K(vector) *)b)[vectors - 1];
+    int64_t at = i * a_step;
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+      real x = beside ? a[at + r] : from[r][at];
+      sum[r][0] += x * first;
+      if (vectors == 2) sum[r][1] += x * second;
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; r++) {
+    K(vector) *to = (K(vector) *)(c + r * c_pitch);
+    to[0] = sum[r][0];
+    if (vectors == 2) to[1] = sum[r][1];
+  }
+}
+
+/* The same for any number of rows. */
+static ALWAYS_INLINE void K(multiply_rows)(int vectors, int64_t rows, real *c, int64_t c_pitch, const real *a,
+                                           int64_t a_row, int64_t a_step, const real *b, int64_t b_pitch, int64_t count,
+                                           const real *start, bool add) {
+  int64_t r = 0;
+  for (; r + ROWS <= rows; r += ROWS)
+    K(multiply)(ROWS, vectors, c + r * c_pitch, c_pitch, a + r * a_row, a_row, a_step, b, b_pitch, count, start, add);
+  for (; r + ROWS / 2 <= rows; r += ROWS / 2) K(multiply)
+  (ROWS / 2, vectors, c + r * c_pitch, c_pitch, a + r * a_row, a_row, a_step, b, b_pitch, count, start, add);
+  for (; r < rows; r++)
+    K(multiply)(1, vectors, c + r * c_pitch, c_pitch, a + r * a_row, a_row, a_step, b, b_pitch, count, start, add);
+}
