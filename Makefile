@@ -97,9 +97,11 @@ test: deps
 	@$(MAKE) --no-print-directory all c-tests
 	@env -u MAKEFLAGS -u MFLAGS $(PROGRAM) run --no-run tests/run.lua $(BUILD)
 
+# make bench [PEER=path/torch_bench.py] [ROUNDS=5] [ONLY=cnn] [THREADS=1,2] [OUT=folder]: see docs/performance.md.
 bench: deps
 	@$(MAKE) --no-print-directory all
-	$(PROGRAM) bench
+	$(PROGRAM) bench $(if $(PEER),'peer=$(PEER)') $(if $(ROUNDS),'rounds=$(ROUNDS)') $(if $(ONLY),'only=$(ONLY)') \
+	  $(if $(THREADS),'threads=$(THREADS)') $(if $(OUT),'out=$(OUT)')
 
 # Every test, with the library and the program under the sanitizers and leaks counted.
 asan: deps

@@ -414,6 +414,13 @@ const eg_json *eg_json_item(const eg_json *array, int64_t i);
 /* Object members in file order: key, its length, value. */
 const eg_json *eg_json_member(const eg_json *object, int64_t i, const char **key, size_t *length);
 
+/* ---- limits (limit.c): what the machine can do on the threads that are set; the best of `rounds` rounds ---------------------- */
+/* Floating-point operations a second of float32 matrix products that fit the caches, a single-threaded BLAS call a tile. */
+eg_status eg_limit_sgemm(int rounds, double *per_second);
+/* Bytes a second of a[i] = b[i] + s * c[i] over three arrays of 128 MB (each counted once; the cache line that is read before
+ * it is written is not counted, as in STREAM). */
+eg_status eg_limit_triad(int rounds, double *per_second);
+
 /* ---- system (system.c): what Lua's own library lacks ----------------------------------------------------------------------- */
 double eg_clock(void);           /* seconds, monotonic */
 int64_t eg_resident_bytes(void); /* resident memory of this process; 0 where unknown */

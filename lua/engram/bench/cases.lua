@@ -1,27 +1,46 @@
--- bench/cases.lua: the training steps that are timed. Each case is { name, batch, make = function() -> step function }.
+-- bench/cases.lua: what is timed. A case is { name, batch (nil: no samples), steps = how many a round, limit = "sgemm" or "triad",
+-- work = floating-point operations or bytes a step needs at least, make = function() -> step function }.
+--
+-- Work is counted from the mathematics, not from what a kernel does: products as direct convolution and matrix product, forward and
+-- both adjoints; bytes as each array read once and written once. A cleverer kernel may therefore pass 100 % of its limit.
 local engram = require "engram"
 local nn, optim = engram.nn, engram.optim
+
+local cases = {}
+
+-- ---- models, and the multiplications of each layer for one sample, the first layer first --------------------------------
 
 local function cnn()
    return nn.Sequential{ nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout2d(0.25),
       nn.Flatten(), nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10) }
 end
 
+local cnn_layers = { 32 * 1 * 3 * 3 * 26 * 26, 64 * 32 * 3 * 3 * 24 * 24, 9216 * 128, 128 * 10 }
+
 local function mlp(hidden)
-   return function()
-      return nn.Sequential{ nn.Linear(784, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 10) }
-   end
+   return nn.Sequential{ nn.Linear(784, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 10) }
 end
 
+local function mlp_layers(hidden) return { 784 * hidden, hidden * hidden, hidden * 10 } end
+
+-- Forward, the weights' gradient, and the input's gradient of every layer but the first; two operations a multiplication.
+local function training_work(layers, batch)
+   local all = 0
+   for _, multiplications in ipairs(layers) do all = all + multiplications end
+   return 2 * batch * (3 * all - layers[1])
+end
+
+-- ---- training steps: forward, loss, backward, update, inside a scope ------------------------------------------------------
+
 local optimizers = {
-   sgd = function(model) return optim.SGD(model, { lr = 0.01 }) end,
-   adam = function(model) return optim.Adam(model, { lr = 0.001 }) end,
-   classp = function(model) return optim.CLASSP(model, { lr = 0.01, threshold = 1e-7 }) end,
+   sgd = function(target) return optim.SGD(target, { lr = 0.01 }) end,
+   adam = function(target) return optim.Adam(target, { lr = 0.001 }) end,
+   adagrad = function(target) return optim.AdaGrad(target, { lr = 0.01 }) end,
+   classp = function(target) return optim.CLASSP(target, { lr = 0.01, threshold = 1e-7 }) end,
 }
 
--- One training step inside a scope: forward, loss, backward, update.
-local function training(make_model, shape, batch, optimizer)
-   return function()
+local function add_training(name, optimizer, batch, shape, steps, layers, make_model)
+   local function make()
       local model = make_model()
       local x, y = engram.randn(batch, unpack(shape)), engram.randint(1, 10, batch)
       local opt = optimizers[optimizer](model)
@@ -32,17 +51,58 @@ local function training(make_model, shape, batch, optimizer)
       end
       return function() engram.scope(body) end
    end
+   cases[#cases + 1] = { name = ("%s_b%d_%s"):format(name, batch, optimizer), batch = batch, steps = steps, limit = "sgemm",
+      work = training_work(layers, batch), make = make }
 end
 
-local cases = {}
-for _, o in ipairs{ "sgd", "classp" } do
-   cases[#cases + 1] = { name = "cnn_b32_" .. o, batch = 32, steps = 8, make = training(cnn, { 1, 28, 28 }, 32, o) }
-end
+for _, optimizer in ipairs{ "sgd", "classp" } do add_training("cnn", optimizer, 32, { 1, 28, 28 }, 8, cnn_layers, cnn) end
 for _, size in ipairs{ { 100, 10, 200 }, { 400, 128, 30 } } do
-   for _, o in ipairs{ "sgd", "adam", "classp" } do
-      cases[#cases + 1] = { name = ("mlp%d_b%d_%s"):format(size[1], size[2], o), batch = size[2], steps = size[3],
-         make = training(mlp(size[1]), { 784 }, size[2], o) }
+   local hidden, batch, steps = unpack(size)
+   for _, optimizer in ipairs{ "sgd", "adam", "classp" } do
+      add_training("mlp" .. hidden, optimizer, batch, { 784 }, steps, mlp_layers(hidden), function() return mlp(hidden) end)
    end
 end
+
+-- ---- optimizer steps alone: ten million weights in one tensor, their gradient set --------------------------------------------
+
+local WEIGHTS = 10000000
+
+-- arrays: how many are read and how many written; parameter and slots count twice, the gradient once.
+local function add_optimizer(name, arrays)
+   local function make()
+      local weights = engram.randn(WEIGHTS, { requires_grad = true })
+      weights.grad = engram.randn(WEIGHTS)
+      local opt = optimizers[name]{ weights }
+      return function() opt:step() end
+   end
+   cases[#cases + 1] = { name = ("optim_%s_10m"):format(name), steps = 3, limit = "triad", work = 4 * WEIGHTS * arrays, make = make }
+end
+
+add_optimizer("sgd", 3)
+add_optimizer("adam", 7)
+add_optimizer("adagrad", 5)
+add_optimizer("classp", 5)
+
+-- ---- the exact diagonal Fisher information ------------------------------------------------------------------------------------
+
+local SAMPLES, CLASSES = 64, 10
+
+-- One forward; for each class the squared gradients of the weights and, above the first layer, the gradients of the inputs.
+local function fisher_work(layers)
+   local all = 0
+   for _, multiplications in ipairs(layers) do all = all + multiplications end
+   return 2 * SAMPLES * (all + CLASSES * (2 * all - layers[1]))
+end
+
+cases[#cases + 1] = {
+   name = "fisher_exact_mlp400_n64", batch = SAMPLES, steps = 5, limit = "sgemm", work = fisher_work(mlp_layers(400)),
+   make = function()
+      local model = mlp(400)
+      local set = engram.data.dataset{ images = engram.randn(SAMPLES, 784), labels = engram.randint(1, CLASSES, SAMPLES),
+         classes = CLASSES }
+      local function body() engram.fisher.diagonal(model, set, { label = "exact" }) end
+      return function() engram.scope(body) end
+   end,
+}
 
 return cases

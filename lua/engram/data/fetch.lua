@@ -3,6 +3,7 @@
 local ffi = require "ffi"
 local core = require "engram.core"
 local folders = require "engram.data.folders"
+local program = require "engram.program"
 local C, raise = core.C, core.raise
 
 local fetch = {}
@@ -34,9 +35,7 @@ local function curl(url, part, quiet)
    local words = { "sh", "-c", 'exec curl "$@" >"$0"', answer_file, "--fail", "--location", "--continue-at", "-",
       "--connect-timeout", "20", "--speed-limit", "1", "--speed-time", "60", "--write-out", "%{http_code}", "--output", part,
       (quiet or C.eg_is_terminal(2) == 0) and "--silent" or "--progress-bar", "--url", url }
-   local arguments = ffi.new("const char *[?]", #words + 1, words)
-   arguments[#words] = nil                             -- ffi.new leaves what the table does not fill as it is
-   local code = C.eg_run_program(arguments)
+   local code = program(words)
    local file = io.open(answer_file)
    local answer = file and tonumber(file:read "*l" or "")
    if file then file:close() end
