@@ -139,6 +139,8 @@ static void K(correlate)(void *context, int64_t tile) {
       const int64_t *tap = p->tap + taps.first, count = taps.last - taps.first;
       K(rows)(width, c + i * width, start, p->pixel + i, image, count, tap, m + taps.first * width);
     }
+    for (int64_t i = 0; k->relu && i < pixels * width; i += K(lanes))
+      *(K(vector) *)(c + i) = K(rectified)(*(const K(vector) *)(c + i));
     K(store)(k, u, block, width, c);
   }
 }
@@ -255,6 +257,7 @@ typedef struct correlation {
   side y, x;
   eg_tensor *target;
   const eg_tensor *weight, *bias;
+  bool relu;       /* forward: negative results become 0 */
   int channel_dim; /* of the weight: where the target's channels lie */
   int64_t channels;
 } correlation;
@@ -373,24 +376,25 @@ eg_status eg_conv2d_check(const char *op, const eg_tensor *in, const eg_tensor *
   EG_TRY(eg_check_dims(op, "input", in, 4));
   EG_TRY(eg_check_dims(op, "weight", weight, 4));
   const int64_t stride[2] = {how->stride_h, how->stride_w}, padding[2] = {how->padding_h, how->padding_w};
-  const char *shapes = eg_describe_sizes(4, in->size), *kernel = eg_describe_sizes(4, weight->size);
   if (stride[0] < 1 || stride[1] < 1)
     return eg_fail(EG_EINVAL, "%s: stride is %s, expected at least 1", op, eg_describe_sizes(2, stride));
   if (padding[0] < 0 || padding[1] < 0)
     return eg_fail(EG_EINVAL, "%s: padding is %s, expected at least 0", op, eg_describe_sizes(2, padding));
   if (in->size[1] != weight->size[1])
     return eg_fail(EG_ESHAPE, "%s: input has %lld channels, the layer wants %lld: input %s, weight %s", op,
-                   (long long)in->size[1], (long long)weight->size[1], shapes, kernel);
+                   (long long)in->size[1], (long long)weight->size[1], eg_describe_sizes(4, in->size),
+                   eg_describe_sizes(4, weight->size));
   size[0] = in->size[0];
   size[1] = weight->size[0];
   for (int d = 0; d < 2; d++) {
     int64_t padded = in->size[2 + d], taps = weight->size[2 + d];
     if (__builtin_add_overflow(padded, padding[d], &padded) || __builtin_add_overflow(padded, padding[d], &padded))
       return eg_fail(EG_EINVAL, "%s: padding %s is too large", op, eg_describe_sizes(2, padding));
-    if (taps < 1) return eg_fail(EG_ESHAPE, "%s: the kernel is empty: weight %s", op, kernel);
+    if (taps < 1)
+      return eg_fail(EG_ESHAPE, "%s: the kernel is empty: weight %s", op, eg_describe_sizes(4, weight->size));
     if (taps > padded)
       return eg_fail(EG_ESHAPE, "%s: the kernel is larger than the padded input: input %s, weight %s, padding %s", op,
-                     shapes, kernel, eg_describe_sizes(2, padding));
+                     eg_describe_sizes(4, in->size), eg_describe_sizes(4, weight->size), eg_describe_sizes(2, padding));
     size[2 + d] = (padded - taps) / stride[d] + 1;
   }
   return EG_OK;
@@ -438,8 +442,8 @@ static plan forward_plan(const eg_tensor *in, const eg_tensor *weight, const eg_
   return p;
 }
 
-eg_status eg_conv2d(eg_tensor *out, const eg_tensor *in, const eg_tensor *weight, const eg_tensor *bias,
-                    const eg_conv *how) {
+static eg_status forward(eg_tensor *out, const eg_tensor *in, const eg_tensor *weight, const eg_tensor *bias,
+                         const eg_conv *how, bool relu) {
   static const char *op = "conv2d";
   int64_t size[4];
   EG_TRY(eg_conv2d_check(op, in, weight, how, size));
@@ -451,10 +455,11 @@ eg_status eg_conv2d(eg_tensor *out, const eg_tensor *in, const eg_tensor *weight
   }
   if (out->count == 0) return EG_OK;
   bool done = eg_winograd_fits(in->size, weight->size, out->size, how);
-  if (done) EG_TRY(eg_winograd(out, in, weight, bias, how, &done));
+  if (done) EG_TRY(eg_winograd(out, in, weight, bias, how, relu, &done));
   if (done) return EG_OK;
   const side all = {.tap = 0, .tap_step = 1, .origin = 0, .step = 1};
-  correlation k = {.y = all, .x = all, .target = out, .weight = weight, .bias = bias, .channels = size[1]};
+  correlation k = {
+      .y = all, .x = all, .target = out, .weight = weight, .bias = bias, .channels = size[1], .relu = relu};
   k.plan = forward_plan(in, weight, how, size);
   k.plan.by_row = true;
   if (!prepare(&k)) return too_large(op, in, weight);
@@ -464,6 +469,16 @@ eg_status eg_conv2d(eg_tensor *out, const eg_tensor *in, const eg_tensor *weight
   run(&k, block);
   eg_block_free(block, bytes);
   return EG_OK;
+}
+
+eg_status eg_conv2d(eg_tensor *out, const eg_tensor *in, const eg_tensor *weight, const eg_tensor *bias,
+                    const eg_conv *how) {
+  return forward(out, in, weight, bias, how, false);
+}
+
+eg_status eg_conv2d_relu(eg_tensor *out, const eg_tensor *in, const eg_tensor *weight, const eg_tensor *bias,
+                         const eg_conv *how) {
+  return forward(out, in, weight, bias, how, true);
 }
 
 /* One dimension of one phase: the pixels origin, origin + stride, ... of the input see every stride-th tap of the

@@ -253,8 +253,12 @@ eg_status eg_quantile(const eg_tensor *in, double q, double *value);
 /* ---- products (matmul.c): OpenBLAS in tiles fixed by shape --------------------------------------------------------- */
 /* out = a b. (m,k)x(k,n); batched: equal or broadcast leading dimensions; real; any strides (transposes cost nothing). */
 eg_status eg_matmul(eg_tensor *out, const eg_tensor *a, const eg_tensor *b);
+eg_tensor *eg_matmul_new(const eg_tensor *a, const eg_tensor *b); /* of the output's shape */
 /* out (n, o) = x (n, i) weight(o, i)^T + bias (o); bias may be NULL */
 eg_status eg_linear(eg_tensor *out, const eg_tensor *x, const eg_tensor *weight, const eg_tensor *bias);
+/* The positive part of the same, in one pass. */
+eg_status eg_linear_relu(eg_tensor *out, const eg_tensor *x, const eg_tensor *weight, const eg_tensor *bias);
+eg_tensor *eg_linear_new(const eg_tensor *x, const eg_tensor *weight); /* of the output's shape */
 
 /* ---- convolution (conv.c): NCHW, weight (out, in, kh, kw) ---------------------------------------------------------- */
 typedef struct eg_conv {
@@ -264,6 +268,9 @@ typedef struct eg_conv {
 eg_tensor *eg_conv2d_new(const eg_tensor *in, const eg_tensor *weight, const eg_conv *how);
 eg_status eg_conv2d(eg_tensor *out, const eg_tensor *in, const eg_tensor *weight, const eg_tensor *bias,
                     const eg_conv *how);
+/* The positive part of the same, in one pass. */
+eg_status eg_conv2d_relu(eg_tensor *out, const eg_tensor *in, const eg_tensor *weight, const eg_tensor *bias,
+                         const eg_conv *how);
 /* The two adjoints. Each of the three is linear in each argument, so together they give every order of derivative. */
 eg_status eg_conv2d_input(eg_tensor *grad_in, const eg_tensor *grad_out, const eg_tensor *weight, const eg_conv *how);
 eg_status eg_conv2d_weight(eg_tensor *grad_weight, const eg_tensor *grad_out, const eg_tensor *in, const eg_conv *how);

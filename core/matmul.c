@@ -82,6 +82,14 @@ static void K(multiply_panels)(const panels *p) {
   }
 }
 
+/* Negative elements of a tile become 0. */
+static void K(rectify)(void *tile, int64_t rows, int64_t columns, int64_t pitch) {
+  for (int64_t r = 0; r < rows; r++) {
+    real *x = (real *)tile + r * pitch;
+    for (int64_t i = 0; i < columns; i++) x[i] = x[i] <= 0 ? 0 : x[i];
+  }
+}
+
 #else
 #include <cblas.h>
 #include <limits.h>
@@ -123,6 +131,7 @@ typedef struct {
   int64_t batch, batch_dims, batch_size[EG_MAX_DIMS]; /* number of matrices; the leading dimensions */
   int64_t rows, columns, across, parts;               /* a tile; tiles beside each other; tiles of a matrix */
   int64_t group;                                      /* matrices in a tile, when parts is 1 */
+  bool relu;                                          /* negative elements become 0 */
   bool ours;                                          /* by panels */
 } product;
 
@@ -258,11 +267,18 @@ static void multiply_by_panels(const product *p, int64_t item, int64_t row, int6
   EG_REAL(p->dtype, multiply_panels)(&q);
 }
 
+static void tile_of_matrix(const product *p, int64_t item, int64_t row, int64_t column) {
+  (p->ours ? multiply_by_panels : multiply)(p, item, row, column);
+  int64_t rows = EG_MIN(p->rows, p->m - row), columns = EG_MIN(p->columns, p->n - column);
+  void *out = p->out + (size_t)((item * p->m + row) * p->n + column) * p->element;
+  if (p->relu) EG_REAL(p->dtype, rectify)(out, rows, columns, p->n);
+}
+
 static void run_tile(void *context, int64_t tile) {
   const product *p = context;
   int64_t first = tile / p->parts * p->group, last = EG_MIN(first + p->group, p->batch), part = tile % p->parts;
   for (int64_t item = first; item < last; item++)
-    (p->ours ? multiply_by_panels : multiply)(p, item, part / p->across * p->rows, part % p->across * p->columns);
+    tile_of_matrix(p, item, part / p->across * p->rows, part % p->across * p->columns);
 }
 
 static eg_status run(product *p, eg_tensor *out, const eg_tensor *a, const eg_tensor *b, const char *op) {
@@ -299,53 +315,84 @@ static eg_status check_operands(const char *op, const eg_tensor *out, const eg_t
   return EG_OK;
 }
 
+/* The shape of a product, whose matrices and batch dimensions p takes. */
+static eg_status product_shape(product *p, const eg_tensor *a, const eg_tensor *b, int *dims, int64_t *size) {
+  EG_TRY(eg_check_live("matmul", "first operand", a));
+  EG_TRY(eg_check_live("matmul", "second operand", b));
+  if (a->dims < 2 || b->dims < 2)
+    return eg_fail(EG_ESHAPE, "matmul: expected two dimensions or more: %s x %s", eg_describe_sizes(a->dims, a->size),
+                   eg_describe_sizes(b->dims, b->size));
+  p->m = a->size[a->dims - 2];
+  p->k = a->size[a->dims - 1];
+  p->n = b->size[b->dims - 1];
+  if (p->k != b->size[b->dims - 2])
+    return eg_fail(EG_ESHAPE, "matmul: inner sizes differ: %s x %s", eg_describe_sizes(a->dims, a->size),
+                   eg_describe_sizes(b->dims, b->size));
+  if (!eg_broadcast_sizes(a->dims - 2, a->size, b->dims - 2, b->size, dims, size))
+    return eg_fail(EG_ESHAPE, "matmul: leading sizes do not broadcast: %s x %s", eg_describe_sizes(a->dims, a->size),
+                   eg_describe_sizes(b->dims, b->size));
+  p->batch_dims = *dims;
+  p->batch = 1;
+  for (int d = 0; d < *dims; d++) p->batch *= p->batch_size[d] = size[d];
+  size[(*dims)++] = p->m;
+  size[(*dims)++] = p->n;
+  return EG_OK;
+}
+
+eg_tensor *eg_matmul_new(const eg_tensor *a, const eg_tensor *b) {
+  product p;
+  int dims;
+  int64_t size[EG_MAX_DIMS];
+  return product_shape(&p, a, b, &dims, size) ? NULL : eg_new(a->dtype, dims, size);
+}
+
 eg_status eg_matmul(eg_tensor *out, const eg_tensor *a, const eg_tensor *b) {
   product p = {.bias = NULL};
   int dims;
   int64_t size[EG_MAX_DIMS];
   EG_TRY(check_operands("matmul", out, a, "first operand", b, "second operand"));
-  const char *a_text = eg_describe_sizes(a->dims, a->size), *b_text = eg_describe_sizes(b->dims, b->size);
-  if (a->dims < 2 || b->dims < 2)
-    return eg_fail(EG_ESHAPE, "matmul: expected two dimensions or more: %s x %s", a_text, b_text);
-  p.m = a->size[a->dims - 2];
-  p.k = a->size[a->dims - 1];
-  p.n = b->size[b->dims - 1];
-  if (p.k != b->size[b->dims - 2]) return eg_fail(EG_ESHAPE, "matmul: inner sizes differ: %s x %s", a_text, b_text);
-  if (!eg_broadcast_sizes(a->dims - 2, a->size, b->dims - 2, b->size, &dims, size))
-    return eg_fail(EG_ESHAPE, "matmul: leading sizes do not broadcast: %s x %s", a_text, b_text);
-  p.batch_dims = dims;
-  p.batch = 1;
-  for (int d = 0; d < dims; d++) p.batch *= p.batch_size[d] = size[d];
-  size[dims] = p.m;
-  size[dims + 1] = p.n;
-  EG_TRY(eg_check_shape("matmul", "output", out, dims + 2, size));
+  EG_TRY(product_shape(&p, a, b, &dims, size));
+  EG_TRY(eg_check_shape("matmul", "output", out, dims, size));
   return run(&p, out, a, b, "matmul");
 }
 
-eg_status eg_linear(eg_tensor *out, const eg_tensor *x, const eg_tensor *weight, const eg_tensor *bias) {
-  product p = {.batch = 1, .bias = bias};
-  EG_TRY(check_operands("linear", out, x, "input", weight, "weight"));
-  EG_TRY(eg_check_dims("linear", "input", x, 2));
-  EG_TRY(eg_check_dims("linear", "weight", weight, 2));
+static eg_status linear(eg_tensor *out, const eg_tensor *x, const eg_tensor *weight, const eg_tensor *bias, bool relu) {
+  static const char *op = "linear";
+  product p = {.batch = 1, .bias = bias, .relu = relu};
+  EG_TRY(check_operands(op, out, x, "input", weight, "weight"));
+  EG_TRY(eg_check_dims(op, "input", x, 2));
+  EG_TRY(eg_check_dims(op, "weight", weight, 2));
   p.m = x->size[0];
   p.k = x->size[1];
   p.n = weight->size[0];
   if (p.k != weight->size[1])
-    return eg_fail(EG_ESHAPE, "linear: input has %lld features, the weight wants %lld: input %s, weight %s",
+    return eg_fail(EG_ESHAPE, "%s: input has %lld features, the weight wants %lld: input %s, weight %s", op,
                    (long long)p.k, (long long)weight->size[1], eg_describe_sizes(2, x->size),
                    eg_describe_sizes(2, weight->size));
   if (bias) {
-    EG_TRY(eg_check_dtype("linear", "bias", bias, x->dtype));
-    EG_TRY(eg_check_shape("linear", "bias", bias, 1, &p.n));
-    if (eg_overlap(out, bias)) return eg_fail(EG_EINVAL, "linear: the output shares memory with the bias");
+    EG_TRY(eg_check_dtype(op, "bias", bias, x->dtype));
+    EG_TRY(eg_check_shape(op, "bias", bias, 1, &p.n));
+    if (eg_overlap(out, bias)) return eg_fail(EG_EINVAL, "%s: the output shares memory with the bias", op);
   }
-  EG_TRY(eg_check_shape("linear", "output", out, 2, (const int64_t[]){p.m, p.n}));
+  EG_TRY(eg_check_shape(op, "output", out, 2, (const int64_t[]){p.m, p.n}));
   eg_tensor transposed = *weight;
   transposed.size[0] = p.k;
   transposed.size[1] = p.n;
   transposed.stride[0] = weight->stride[1];
   transposed.stride[1] = weight->stride[0];
   transposed.contiguous = 0;
-  return run(&p, out, x, &transposed, "linear");
+  return run(&p, out, x, &transposed, op);
+}
+eg_tensor *eg_linear_new(const eg_tensor *x, const eg_tensor *weight) {
+  if (eg_check_dims("linear", "input", x, 2) || eg_check_dims("linear", "weight", weight, 2)) return NULL;
+  return eg_new(x->dtype, 2, (const int64_t[]){x->size[0], weight->size[0]});
+}
+
+eg_status eg_linear(eg_tensor *out, const eg_tensor *x, const eg_tensor *weight, const eg_tensor *bias) {
+  return linear(out, x, weight, bias, false);
+}
+
+eg_status eg_linear_relu(eg_tensor *out, const eg_tensor *x, const eg_tensor *weight, const eg_tensor *bias) {
+  return linear(out, x, weight, bias, true);
 }
 #endif

@@ -37,19 +37,32 @@ static ALWAYS_INLINE void K(transpose_square)(real *to, int64_t to_pitch, const 
   for (int i = 0; i < K(lanes); i++) *(K(vector) *)(to + i * to_pitch) = x[i];
 }
 
-/* to[x][y] = from[y][x]. The last square of a side that is no multiple of the lanes lies over the one before. */
+/* x <= 0 ? 0 : x, so that NaN stays */
+static ALWAYS_INLINE K(vector) K(rectified)(K(vector) x) {
+  return (K(vector))((K(indices))x & ~(K(indices))(x <= (K(vector)){0}));
+}
+
+static ALWAYS_INLINE void K(transpose_at)(real *to, int64_t to_pitch, const real *from, int64_t from_pitch, int64_t x,
+                                          int64_t y) {
+  K(transpose_square)(to + x * to_pitch + y, to_pitch, from + y * from_pitch + x, from_pitch);
+}
+
+/* to[x][y] = from[y][x]. The last square of a side that is no multiple of the lanes lies over the one before. Goes along the
+ * longer side first, so that few lines of memory are open at a time. */
 static void K(transpose)(real *to, int64_t to_pitch, const real *from, int64_t from_pitch, int64_t rows,
                          int64_t width) {
-  if (rows < K(lanes) || width < K(lanes)) {
+  int64_t last_x = width - K(lanes), last_y = rows - K(lanes);
+  if (last_x < 0 || last_y < 0)
     for (int64_t y = 0; y < rows; y++)
       for (int64_t x = 0; x < width; x++) to[x * to_pitch + y] = from[y * from_pitch + x];
-    return;
-  }
-  for (int64_t x = 0; x < width; x += K(lanes))
-    for (int64_t y = 0; y < rows; y += K(lanes)) {
-      int64_t at_x = EG_MIN(x, width - K(lanes)), at_y = EG_MIN(y, rows - K(lanes));
-      K(transpose_square)(to + at_x * to_pitch + at_y, to_pitch, from + at_y * from_pitch + at_x, from_pitch);
-    }
+  else if (width > rows)
+    for (int64_t y = 0; y < rows; y += K(lanes))
+      for (int64_t x = 0; x < width; x += K(lanes))
+        K(transpose_at)(to, to_pitch, from, from_pitch, EG_MIN(x, last_x), EG_MIN(y, last_y));
+  else
+    for (int64_t x = 0; x < width; x += K(lanes))
+      for (int64_t y = 0; y < rows; y += K(lanes))
+        K(transpose_at)(to, to_pitch, from, from_pitch, EG_MIN(x, last_x), EG_MIN(y, last_y));
 }
 
 /* c[r] (+)= start + sum over i of a[r * a_row + i * a_step] b[i], for rows of one or two vectors that stay in registers: rows of

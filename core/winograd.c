@@ -143,7 +143,7 @@ static void K(transform_source)(real *places, const real *image, const winograd 
     }
 }
 
-/* A^T m A + bias, of a block of channels, into pixels[pixel][lane] */
+/* A^T m A + bias, or its positive part, of a block of channels, into pixels[pixel][lane] */
 static void K(transform_target)(real *pixels, const real *places, const real *bias, const winograd *k, unit u,
                                 int64_t width) {
   int64_t pitch = 4 * k->across * width, plane = k->tiles * width;
@@ -151,6 +151,7 @@ static void K(transform_target)(real *pixels, const real *places, const real *bi
     real *to = pixels + i / k->across * 4 * pitch + i % k->across * 4 * width;
     for (int64_t lane = 0; lane < width; lane += K(lanes)) {
       K(vector) m[36], start = *(const K(vector) *)(bias + lane);
+      const bool relu = k->relu;
 #pragma GCC unroll 6
       for (int x = 0; x < 6; x++) {
 #pragma GCC unroll 6
@@ -161,7 +162,10 @@ static void K(transform_target)(real *pixels, const real *places, const real *bi
       for (int y = 0; y < 4; y++) {
         K(target_side)(m + 6 * y, 1);
 #pragma GCC unroll 4
-        for (int x = 0; x < 4; x++) *(K(vector) *)(to + y * pitch + x * width + lane) = m[6 * y + x] + start;
+        for (int x = 0; x < 4; x++) {
+          K(vector) sum = m[6 * y + x] + start;
+          *(K(vector) *)(to + y * pitch + x * width + lane) = relu ? K(rectified)(sum) : sum;
+        }
       }
     }
   }
@@ -323,6 +327,7 @@ enum {
 typedef struct winograd {
   const eg_tensor *source;               /* (batch, depth, height, width), any strides */
   const eg_tensor *weight, *bias;        /* forward and input gradient */
+  bool relu;                             /* forward: negative results become 0 */
   eg_tensor *target;                     /* of them */
   const eg_tensor *grad_out;             /* weight gradient */
   eg_tensor *grad_weight;                /* of it */
@@ -443,8 +448,8 @@ static eg_status correlate(winograd *k, bool *done) {
 }
 
 eg_status eg_winograd(eg_tensor *out, const eg_tensor *in, const eg_tensor *weight, const eg_tensor *bias,
-                      const eg_conv *how, bool *done) {
-  winograd k = {.source = in, .target = out, .weight = weight, .bias = bias};
+                      const eg_conv *how, bool relu, bool *done) {
+  winograd k = {.source = in, .target = out, .weight = weight, .bias = bias, .relu = relu};
   k.top = -how->padding_h;
   k.left = -how->padding_w;
   return correlate(&k, done);

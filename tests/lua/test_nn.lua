@@ -158,4 +158,40 @@ test("sequences take functions; wrong items and names are told", function()
    expect(tostring(nn.Sequential{ nn.Linear(2, 3), nn.ReLU() })):equals "Sequential {\n  1: Linear(2, 3)\n  2: ReLU()\n}"
 end)
 
+t.test("Sequential takes relu along with a linear layer or a convolution: the same bits as one after the other", function()
+   local function check(layer, x)
+      x.grad = nil
+      local relu = nn.ReLU()
+      local together = nn.Sequential{ layer, relu }(x)
+      local apart = relu(layer(x))
+      t.expect(together:equal(apart)):is_true()
+      local seed = engram.randn(apart.shape, { dtype = apart.dtype })
+      local inputs = { x, layer.weight, layer.bias }
+      local a, b = engram.grad(together, inputs, { grad_outputs = seed }), engram.grad(apart, inputs, { grad_outputs = seed })
+      for i = 1, 3 do t.expect(a[i]:equal(b[i])):is_true() end
+   end
+   for _, dtype in ipairs{ "float32", "float64" } do
+      local o = { dtype = dtype }
+      check(nn.Linear(5, 3, o), engram.randn(4, 5, o):requires_grad_())
+      check(nn.Linear(40, 50, o), engram.randn(30, 40, o):requires_grad_())
+      check(nn.Conv2d(2, 3, 3, o), engram.randn(2, 2, 6, 5, o):requires_grad_())
+      check(nn.Conv2d(16, 20, 3, o), engram.randn(2, 16, 8, 8, o):requires_grad_())
+   end
+end)
+
+t.test("relu taken along keeps NaN, changes no gradient that others hold, and a changed forward is called", function()
+   local layer = nn.Linear(2, 2)
+   engram.no_grad(function() layer.weight:fill_(1) layer.bias:fill_(0) end)
+   local y = nn.Sequential{ layer, nn.ReLU() }(engram.tensor{ { 0 / 0, 1 }, { -1, -1 } })
+   t.expect(y:ne(y):sum():item()):equals(2)
+   t.expect(y[2]:sum():item()):equals(0)
+   local seed = engram.tensor{ { 1, 1 } }
+   local out = nn.Sequential{ layer, nn.ReLU() }(engram.tensor{ { -1, -1 } })
+   out:backward(seed)
+   t.expect(seed:sum():item()):equals(2)
+   local silent = nn.ReLU()
+   rawset(silent, "forward", function(_, x) return x end)
+   t.expect(nn.Sequential{ layer, silent }(engram.tensor{ { -1, -1 } }):sum():item()):equals(-4)
+end)
+
 t.done()

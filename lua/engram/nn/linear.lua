@@ -1,5 +1,6 @@
 -- nn/linear.lua: Linear(in_features, out_features [, {bias = true}]): y = x W^T + b, W (out, in).
 local core = require "engram.core"
+local tensor = require "engram.tensor"
 local nn = require "engram.nn.base"
 
 local Linear = nn.Module:extend "Linear"
@@ -14,6 +15,7 @@ function Linear:init(in_features, out_features, options)
 end
 
 function Linear:forward(x) return x:linear(self.weight, self.bias) end
+function Linear:forward_relu(x) return tensor.linear_relu(x, self.weight, self.bias) end
 
 function Linear:settings_text()
    return ("%d, %d%s"):format(self.in_features, self.out_features, self.bias and "" or ", bias = false")

@@ -1,6 +1,7 @@
 -- nn/sequential.lua: Sequential{ a, b, c }: modules or functions, one after the other, numbered from 1.
 local core = require "engram.core"
 local nn = require "engram.nn.base"
+local ReLU = require "engram.nn.simple".ReLU
 
 local Sequential = nn.Module:extend "Sequential"
 
@@ -16,8 +17,25 @@ function Sequential:init(list, ...)
    end
 end
 
+-- True when layer `a` followed by `b` is one pass: its own kind knows how, and its forward is that of its kind.
+local function fuses(a, b)
+   return nn.is_module(a) and nn.is_module(b) and a.forward_relu and getmetatable(b) == ReLU and rawget(a, "forward") == nil
+      and rawget(b, "forward") == nil
+end
+
+-- A linear layer or a convolution takes the ReLU behind it along: the same bits in one pass.
 function Sequential:forward(x)
-   for i = 1, self.length do x = self[i](x) end
+   local i, length = 1, self.length
+   while i <= length do
+      local layer = self[i]
+      if fuses(layer, self[i + 1]) then
+         x = layer:forward_relu(x)
+         i = i + 2
+      else
+         x = layer(x)
+         i = i + 1
+      end
+   end
    return x
 end
 

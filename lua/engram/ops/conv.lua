@@ -6,6 +6,7 @@ local tensor = require "engram.tensor"
 local autograd = require "engram.autograd"
 local C, check, raise = core.C, core.check, core.raise
 local methods, live = tensor.methods, tensor.live
+local rectified = require "engram.ops.rectified"
 local apply = autograd.apply
 
 local function randn(...) return require "engram".randn(...) end
@@ -42,6 +43,13 @@ conv2d = {
          { randn(2, 2, 5, 6), randn(3, 2, 3, 2), nil, plan(2, 1, 1, 0) } }
    end,
 }
+
+local conv2d_relu = rectified(conv2d, "conv2d_relu(x, weight, bias, plan): the positive part of conv2d(...), in one pass.",
+   function(x, weight, bias, how)
+      local out = tensor.wrap(C.eg_conv2d_new(x.tensor, weight.tensor, how))
+      check(C.eg_conv2d_relu(out.tensor, x.tensor, weight.tensor, bias and bias.tensor or nil, how))
+      return out
+   end)
 
 conv2d_input = {
    doc = "conv2d_input(grad, weight, shape, plan): conv2d's adjoint in x; a transposed convolution.",
@@ -97,15 +105,16 @@ function methods.conv2d(x, weight, bias, options)
    return (apply(conv2d, x, weight, bias, plan(sh, sw, ph, pw)))
 end
 
--- The same with a prepared plan, for layers.
-function tensor.conv2d_planned(x, weight, bias, how)
+-- The same with a prepared plan, for layers; with `relu` its positive part, in one pass.
+function tensor.conv2d_planned(x, weight, bias, how, relu)
    live(x, "conv2d: input")
-   return (apply(conv2d, x, weight, bias, how))
+   return (apply(relu and conv2d_relu or conv2d, x, weight, bias, how))
 end
 tensor.conv2d_plan = plan
 
 return function(define)
    define("conv2d", conv2d)
+   define("conv2d_relu", conv2d_relu)
    define("conv2d_input", conv2d_input)
    define("conv2d_weight", conv2d_weight)
 end

@@ -4,32 +4,19 @@ local tensor = require "engram.tensor"
 local autograd = require "engram.autograd"
 local C, check, raise = core.C, core.check, core.raise
 local methods, live = tensor.methods, tensor.live
+local rectified = require "engram.ops.rectified"
 local apply = autograd.apply
 
 local function randn(...) return require "engram".randn(...) end
 
 local function swap(x) return x:transpose(-1, -2) end
 
--- (..., m, k) x (..., k, n) -> (..., m, n)
-local function product_shape(a, b)
-   local x, y = a.shape, b.shape
-   local m, n = x[#x - 1], y[#y]
-   local shape = {}
-   local dims = math.max(#x, #y)
-   for d = 1, dims - 2 do
-      local s, u = x[#x - dims + d] or 1, y[#y - dims + d] or 1
-      shape[d] = s == 1 and u or s
-   end
-   shape[dims - 1], shape[dims] = m, n
-   return shape
-end
-
 local matmul = {
    doc = "matmul(a, b): product of matrices, or of batches of matrices with broadcast leading dimensions.",
    keeps = { 1, 2 },
    broadcasts = true,
    forward = function(a, b)
-      local out = tensor.new(a.tensor.dtype, product_shape(a, b))
+      local out = tensor.wrap(C.eg_matmul_new(a.tensor, b.tensor))
       check(C.eg_matmul(out.tensor, a.tensor, b.tensor))
       return out
    end,
@@ -47,7 +34,7 @@ linear = {
    doc = "linear(x, weight, bias): x (n, in) times weight (out, in) transposed, plus bias (out).",
    keeps = { 1, 2 },
    forward = function(x, weight, bias)
-      local out = tensor.new(x.tensor.dtype, { x:size(1), weight:size(1) })
+      local out = tensor.wrap(C.eg_linear_new(x.tensor, weight.tensor))
       check(C.eg_linear(out.tensor, x.tensor, weight.tensor, bias and bias.tensor or nil))
       return out
    end,
@@ -65,6 +52,13 @@ linear = {
       return { { randn(5, 3), randn(4, 3), randn(4) }, { randn(3, 5):t(), randn(4, 3) } }
    end,
 }
+
+local linear_relu = rectified(linear, "linear_relu(x, weight, bias): the positive part of linear(x, weight, bias), in one pass.",
+   function(x, weight, bias)
+      local out = tensor.wrap(C.eg_linear_new(x.tensor, weight.tensor))
+      check(C.eg_linear_relu(out.tensor, x.tensor, weight.tensor, bias and bias.tensor or nil))
+      return out
+   end)
 
 -- a:matmul(b): matrices, batches of them, or vectors (a vector on the left is a row, on the right a column).
 function methods.matmul(a, b)
@@ -92,8 +86,7 @@ function methods.dot(a, b)
    return methods.matmul(a, b)
 end
 
--- x:linear(weight, bias): x (..., in), weight (out, in), bias (out) or nil -> (..., out).
-function methods.linear(x, weight, bias)
+local function apply_linear(op, x, weight, bias)
    live(x, "linear")
    live(weight, "linear: weight")
    if bias then live(bias, "linear: bias") end
@@ -102,14 +95,21 @@ function methods.linear(x, weight, bias)
          x.tensor.dims > 0 and x:size(-1) or "no", weight.tensor.dims == 2 and weight:size(2) or "two dimensions",
          tensor.shape_text(x), tensor.shape_text(weight))
    end
-   if x.tensor.dims == 2 then return (apply(linear, x, weight, bias)) end
+   if x.tensor.dims == 2 then return (apply(op, x, weight, bias)) end
    local shape = x.shape
-   local out = apply(linear, x:reshape(-1, shape[#shape]), weight, bias)
+   local out = apply(op, x:reshape(-1, shape[#shape]), weight, bias)
    shape[#shape] = weight:size(1)
    return out:reshape(shape)
 end
 
+-- x:linear(weight, bias): x (..., in), weight (out, in), bias (out) or nil -> (..., out).
+function methods.linear(x, weight, bias) return apply_linear(linear, x, weight, bias) end
+
+-- The positive part of the same, in one pass, for layers: nn.Sequential puts Linear and ReLU together.
+function tensor.linear_relu(x, weight, bias) return apply_linear(linear_relu, x, weight, bias) end
+
 return function(define)
    define("matmul", matmul)
    define("linear", linear)
+   define("linear_relu", linear_relu)
 end
