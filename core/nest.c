@@ -74,7 +74,7 @@ static bool is_turned(const nest *n) {
 }
 
 static void cut(nest *n) {
-  bool turned = is_turned(n), small = n->count < 4 * EG_TILE;
+  bool turned = is_turned(n), small = n->count < EG_WORTH;
   n->length = n->size[n->dims - 1];
   n->rows = n->count / n->length;
   n->strip = turned ? STRIP : n->length;

@@ -24,6 +24,7 @@ end
 
 -- cross_entropy(logits (n, classes), labels (n) int64 from 1): -log softmax(logits)[label].
 function losses.cross_entropy(logits, labels, options)
+   if options == nil then return tensor.cross_entropy(logits, labels, true) end
    return reduce("cross_entropy", tensor.cross_entropy(logits, labels), options)
 end
 

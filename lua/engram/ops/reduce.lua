@@ -106,19 +106,22 @@ ops.cumsum = {
 
 -- ---- methods ----------------------------------------------------------------------------------------------
 
+-- Several dimensions, the last first, so that the others keep their numbers.
+local function over_several(x, name, op, dim, keep)
+   local dims = {}
+   for i, d in ipairs(dim) do dims[i] = dimension(x, d, name) + 1 end
+   table.sort(dims, function(a, b) return a > b end)
+   for _, d in ipairs(dims) do x = apply(op, x, d - 1, keep or false, x.shape) end
+   return x
+end
+
 -- One dimension, or several in a table; none: all.
 local function over(name, op, real_only)
    return function(x, dim, keep)
       live(x, name)
       if real_only and x.tensor.dtype > 1 then raise("%s: %s has no mean; convert it with :to(\"float32\")", name, x.dtype) end
       if dim == nil then return apply(op, x, -1, keep or false, x.shape) end
-      if type(dim) == "table" then
-         local dims = {}
-         for i, d in ipairs(dim) do dims[i] = dimension(x, d, name) + 1 end
-         table.sort(dims, function(a, b) return a > b end)
-         for _, d in ipairs(dims) do x = apply(op, x, d - 1, keep or false, x.shape) end
-         return x
-      end
+      if type(dim) == "table" then return over_several(x, name, op, dim, keep) end
       return apply(op, x, dimension(x, dim, name), keep or false, x.shape)
    end
 end

@@ -70,6 +70,28 @@ local cross_entropy = {
    end,
 }
 
+-- The same and its mean in one node: what a training step takes.
+local mean_cross_entropy = {
+   doc = "mean_cross_entropy(logits, labels): the mean of cross_entropy over the rows.",
+   keeps = { 1, 2 },
+   forward = function(logits, labels)
+      local losses, log_probabilities = cross_entropy.forward(logits, labels)
+      local mean = tensor.wrap(C.eg_new_reduced(losses.tensor, -1, 0, -1))
+      check(C.eg_reduce(C.EG_MEAN, mean.tensor, losses.tensor, -1))
+      tensor.release(losses)
+      return mean, log_probabilities
+   end,
+   backward = function(node, grad)
+      local n = node[1]:size(1)
+      return cross_entropy.backward(node, (grad / n):expand(n))
+   end,
+   fused = function(node, grad)
+      local n = node[1]:size(1)
+      return cross_entropy.fused(node, (grad / n):expand(n))
+   end,
+   samples = cross_entropy.samples,
+}
+
 function methods.softmax(x, dim)
    live(x, "softmax")
    return (apply(softmax, x, dimension(x, dim or -1, "softmax")))
@@ -80,18 +102,19 @@ function methods.log_softmax(x, dim)
    return (apply(log_softmax, x, dimension(x, dim or -1, "log_softmax")))
 end
 
--- Losses (n) of logits (n, classes) and labels (n) int64 from 1; nn.cross_entropy reduces them.
-function tensor.cross_entropy(logits, labels)
+-- Losses (n) of logits (n, classes) and labels (n) int64 from 1, or with `mean` their mean.
+function tensor.cross_entropy(logits, labels, mean)
    live(logits, "cross_entropy: logits")
    live(labels, "cross_entropy: labels")
    if logits.tensor.dims ~= 2 then
       raise("cross_entropy: logits must be (samples, classes), got %s", tensor.shape_text(logits))
    end
-   return (apply(cross_entropy, logits, labels))
+   return (apply(mean and mean_cross_entropy or cross_entropy, logits, labels))
 end
 
 return function(define)
    define("softmax", softmax)
    define("log_softmax", log_softmax)
    define("cross_entropy", cross_entropy)
+   define("mean_cross_entropy", mean_cross_entropy)
 end
