@@ -189,12 +189,12 @@ static eg_status check_linear(const eg_tensor *weight, const eg_tensor *bias, co
 }
 
 eg_status eg_fisher_linear(eg_tensor *out_weight, eg_tensor *out_bias, const eg_tensor *delta, const eg_tensor *input,
-                           double scale) {
+                           double scale, int squared) {
   EG_TRY(check_linear(out_weight, out_bias, delta, input, scale));
   if (delta->count == 0) return EG_OK;
   eg_tensor *delta2 = eg_new_like(delta, -1), *input2 = eg_new_like(input, -1);
   eg_status status = delta2 && input2 ? EG_OK : EG_ENOMEM;
-  if (!status) status = eg_unary(EG_SQUARE, delta2, delta);
+  if (!status) status = squared ? eg_copy(delta2, delta) : eg_unary(EG_SQUARE, delta2, delta);
   if (!status) status = eg_unary(EG_SQUARE, input2, input);
   if (!status) {
     linear_work w = {.samples = delta->size[0], .outputs = delta->size[1], .inputs = input->size[1], .scale = scale};

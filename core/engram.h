@@ -350,9 +350,10 @@ eg_status eg_classp_step(eg_tensor *p, const eg_tensor *g, eg_tensor *grad_sum, 
 
 /* ---- consolidation (consolidate.c) --------------------------------------------------------------------------------------- */
 /* out += scale * sum over samples of the squared per-sample gradient, exact, by one product of squared matrices.
- * Linear: delta (n, o) is the gradient of each sample's loss at the layer's output, input (n, i); out_bias may be NULL. */
+ * Linear: delta (n, o) is the gradient of each sample's loss at the layer's output, input (n, i); out_bias may be NULL.
+ * With `squared`, delta holds squares already, summed over several losses of the same inputs: all in one product. */
 eg_status eg_fisher_linear(eg_tensor *out_weight, eg_tensor *out_bias, const eg_tensor *delta, const eg_tensor *input,
-                           double scale);
+                           double scale, int squared);
 /* Convolution: per-sample gradients by one product a sample over unfolded columns, then squared. */
 eg_status eg_fisher_conv2d(eg_tensor *out_weight, eg_tensor *out_bias, const eg_tensor *delta, const eg_tensor *input,
                            const eg_conv *how, double scale);

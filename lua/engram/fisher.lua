@@ -18,27 +18,43 @@ fisher.labels = { exact = true, sampled = true, empirical = true }
 
 -- ---- one walk that squares --------------------------------------------------------------------------------
 
-local function add_square(found, leaf, s)
+-- found[leaf] is false until squares come; they come from one node alone, once for each seed.
+local function add_square(found, node, leaf, s)
    if not (leaf and s and found[leaf] ~= nil) then return end
-   if found[leaf] then
+   if not found[leaf] then
+      found[leaf], found.from[leaf] = s, node
+   elseif found.from[leaf] == node then
+      found[leaf]:add_(s)
+   else
       raise "fisher: a parameter is used more than once, so its per-sample gradients cannot be squared one use at a time"
    end
-   found[leaf] = s
+end
+
+local function add_squares(found, node, s1, s2, s3)
+   add_square(found, node, node.p1, s1)
+   add_square(found, node, node.p2, s2)
+   add_square(found, node, node.p3, s3)
+end
+
+-- What a layer's parameters get from one seed. A layer whose inputs are the same for all seeds only notes the squares at its
+-- output: one product at the end serves them all.
+local function square(node, grad, found)
+   local op = node.op
+   if op.squares_of_sum then
+      local delta = (op.delta and op.delta(node, grad) or grad):square()
+      if found.total[node] then found.total[node]:add_(delta) else found.total[node] = delta end
+   elseif op.squares then
+      add_squares(found, node, op.squares(node, grad))
+   else
+      raise("fisher: operation '%s' takes a parameter but has no rule for per-sample squares", op.name)
+   end
 end
 
 -- The parameters' share of one node; the gradient goes on only to what lies below.
 local function visit(node, grad, found)
    local p1, p2, p3 = node.p1, node.p2, node.p3
    local at_leaf = p1 and found[p1] ~= nil or p2 and found[p2] ~= nil or p3 and found[p3] ~= nil
-   if at_leaf then
-      if not node.op.squares then
-         raise("fisher: operation '%s' takes a parameter but has no rule for per-sample squares", node.op.name)
-      end
-      local s1, s2, s3 = node.op.squares(node, grad)
-      add_square(found, p1, s1)
-      add_square(found, p2, s2)
-      add_square(found, p3, s3)
-   end
+   if at_leaf then square(node, grad, found) end
    if (p1 and p1.op) or (p2 and p2.op) or (p3 and p3.op) then
       local g1, g2, g3 = internal.gradients_of(node, grad, false)
       internal.add_to(p1, g1)
@@ -47,12 +63,26 @@ local function visit(node, grad, found)
    end
 end
 
--- squared_gradients(output, seed, parameters): for output (n, ...) whose row i depends on sample i alone and a seed of its shape,
--- the list of sums over i of (d <output_i, seed_i> / d parameter)^2. The graph is kept for further walks.
-function fisher.squared_gradients(output, seed, parameters)
-   local found = {}
+local function walk(order, seed, found)
+   order[1].pending = seed
+   internal.mark_shared(seed)
+   for i = 1, #order do
+      local node = order[i]
+      local grad = node.pending
+      node.pending = nil
+      if grad and node.wanted then visit(node, grad, found) end
+   end
+end
+
+-- squared_gradients(output, seeds, parameters [, poll]): for output (n, ...) whose row i depends on sample i alone and seeds of its
+-- shape (a tensor or a list), the list of sums over seeds and i of (d <output_i, seed_i> / d parameter)^2. The graph is kept for
+-- further walks. `poll` is called before each seed's walk and may raise.
+function fisher.squared_gradients(output, seeds, parameters, poll)
+   local found = { from = {}, total = {} }
    for _, p in ipairs(parameters) do found[internal.parent_of(p)] = false end
-   local root = internal.seed_for(output, seed, "fisher")
+   if tensor.is_tensor(seeds) then seeds = { seeds } end
+   local root
+   for _, seed in ipairs(seeds) do root = internal.seed_for(output, seed, "fisher") end
    local order = internal.order_from(root)
    for i = #order, 1, -1 do                                    -- leaves get squares, not gradients
       local node = order[i]
@@ -60,15 +90,12 @@ function fisher.squared_gradients(output, seed, parameters)
       node.wanted = node.op and (p1 and (p1.wanted or found[p1] ~= nil) or p2 and (p2.wanted or found[p2] ~= nil)
          or p3 and (p3.wanted or found[p3] ~= nil)) or false
    end
-   root.pending = seed
-   internal.mark_shared(seed)
    autograd.no_grad(function()
-      for i = 1, #order do
-         local node = order[i]
-         local grad = node.pending
-         node.pending = nil
-         if grad and node.wanted then visit(node, grad, found) end
+      for _, seed in ipairs(seeds) do
+         if poll then poll() end
+         walk(order, seed, found)
       end
+      for node, total in pairs(found.total) do add_squares(found, node, node.op.squares_of_sum(node, total)) end
    end)
    local squares = {}
    for i, p in ipairs(parameters) do
@@ -112,10 +139,8 @@ end
 local function by_walk(model, parameters, x, labels, options, totals)
    local logits = model(x)
    if logits:dim() ~= 2 then raise("fisher: the model must give (samples, classes), got %s", tensor.shape_text(logits)) end
-   for _, seed in ipairs(seeds(logits:detach(), labels, options.label, options.stream)) do
-      options.poll()
-      for i, s in ipairs(fisher.squared_gradients(logits, seed, parameters)) do totals[i]:add_(s) end
-   end
+   local list = seeds(logits:detach(), labels, options.label, options.stream)
+   for i, s in ipairs(fisher.squared_gradients(logits, list, parameters, options.poll)) do totals[i]:add_(s) end
 end
 
 -- One backward a sample and class: any graph, slowly.

@@ -46,7 +46,7 @@ static void check_linear(int dtype, int64_t samples, int64_t outputs, int64_t in
         s.expected_weight[o * inputs + i] += 0.5 * gradient * gradient;
       }
     }
-  assert_int_equal(eg_fisher_linear(s.weight, layout & 4 ? NULL : s.bias, delta, input, 0.5), EG_OK);
+  assert_int_equal(eg_fisher_linear(s.weight, layout & 4 ? NULL : s.bias, delta, input, 0.5, 0), EG_OK);
   assert_sums(&s, NULL, !(layout & 4), "linear");
   free_sums(&s), eg_free(delta), eg_free(input);
 }
@@ -65,9 +65,12 @@ static void expanded_deltas_are_read(void **state) {
   eg_tensor *delta = eg_view(one, 2, SIZES(4, 3), SIZES(0, 1), 0), *copy = fresh(EG_FLOAT64, 2, SIZES(4, 3));
   eg_tensor *a = fresh(EG_FLOAT64, 2, SIZES(3, 5)), *b = fresh(EG_FLOAT64, 2, SIZES(3, 5));
   eg_copy(copy, delta), eg_fill(a, 0), eg_fill(b, 0);
-  assert_int_equal(eg_fisher_linear(a, NULL, delta, input, 1), EG_OK);
-  assert_int_equal(eg_fisher_linear(b, NULL, copy, input, 1), EG_OK);
+  assert_int_equal(eg_fisher_linear(a, NULL, delta, input, 1, 0), EG_OK);
+  assert_int_equal(eg_fisher_linear(b, NULL, copy, input, 1, 0), EG_OK);
   assert_true(same_bits(a, b) && get(a, 0) > 0);
+  eg_unary(EG_SQUARE, copy, delta), eg_fill(b, 0);
+  assert_int_equal(eg_fisher_linear(b, NULL, copy, input, 1, 1), EG_OK); /* squares already */
+  assert_true(same_bits(a, b));
   eg_free(one), eg_free(input), eg_free(delta), eg_free(copy), eg_free(a), eg_free(b);
 }
 
@@ -164,7 +167,7 @@ static void one_pixel_is_a_linear_layer(void **state) {
   eg_tensor *a = fresh(EG_FLOAT64, 4, SIZES(3, 5, 1, 1)), *b = fresh(EG_FLOAT64, 2, SIZES(3, 5));
   eg_fill(a, 0), eg_fill(b, 0);
   assert_int_equal(eg_fisher_conv2d(a, NULL, delta, input, &(eg_conv){1, 1, 0, 0}, 2), EG_OK);
-  assert_int_equal(eg_fisher_linear(b, NULL, flat_delta, flat_input, 2), EG_OK);
+  assert_int_equal(eg_fisher_linear(b, NULL, flat_delta, flat_input, 2, 0), EG_OK);
   assert_close(a, b->data, NULL, "one pixel");
   eg_tensor *all[] = {delta, input, flat_delta, flat_input, a, b};
   for (size_t i = 0; i < COUNT(all); i++) eg_free(all[i]);
@@ -219,7 +222,7 @@ static void bits_do_not_depend_on_threads(void **state) {
     eg_copy(weight[to], s.weight), eg_copy(bias[to], s.bias), eg_fill(flat[to], 1), eg_fill(grad[to], 1);
     eg_threads_set(1 << turn);
     assert_int_equal(eg_fisher_conv2d(weight[to], bias[to], delta, input, &c.how, 1), EG_OK);
-    assert_int_equal(eg_fisher_linear(flat[to], NULL, flat_delta, flat_input, 1), EG_OK);
+    assert_int_equal(eg_fisher_linear(flat[to], NULL, flat_delta, flat_input, 1, 0), EG_OK);
     assert_int_equal(eg_quadratic_penalty(grad[to], flat[to], flat[to], flat[to], 0.3, &penalty[to]), EG_OK);
     assert_int_equal(eg_quadratic_penalty(NULL, flat[to], grad[to], flat[to], 0.3, &penalty[to]), EG_OK);
     if (turn == 0) continue;
@@ -249,7 +252,7 @@ static void failed_allocations_leave_all_alone(void **state) {
       mark(weight), mark(bias), mark(flat), mark(grad);
       eg_alloc_fail_after(after);
       if (kind == 0) status = eg_fisher_conv2d(weight, bias, delta, input, &how, 1);
-      else if (kind == 1) status = eg_fisher_linear(flat, bias, flat_delta, flat_input, 1);
+      else if (kind == 1) status = eg_fisher_linear(flat, bias, flat_delta, flat_input, 1, 0);
       else status = eg_quadratic_penalty(grad, bias, bias, bias, 1, &penalty);
       eg_alloc_fail_after(-1);
       assert_int_equal(eg_live_bytes(), live);
@@ -272,22 +275,22 @@ static void messages_of_linear(void **state) {
             *tall = eg_view(one, 2, SIZES((int64_t)INT32_MAX + 1, 3), SIZES(0, 0), 0),
             *tall_x = eg_view(one, 2, SIZES((int64_t)INT32_MAX + 1, 5), SIZES(0, 0), 0);
   mark(w), mark(b);
-  assert_fails(eg_fisher_linear(w, b, NULL, x, 1), EG_ERELEASED, "fisher_linear: delta was released");
-  assert_fails(eg_fisher_linear(w, b, d, NULL, 1), EG_ERELEASED, "fisher_linear: input was released");
-  assert_fails(eg_fisher_linear(NULL, b, d, x, 1), EG_ERELEASED, "fisher_linear: weight was released");
-  assert_fails(eg_fisher_linear(w, b, whole, x, 1), EG_EDTYPE, "fisher_linear: delta is (4, 3) int64");
-  assert_fails(eg_fisher_linear(w, b, d, wide, 1), EG_EDTYPE,
+  assert_fails(eg_fisher_linear(w, b, NULL, x, 1, 0), EG_ERELEASED, "fisher_linear: delta was released");
+  assert_fails(eg_fisher_linear(w, b, d, NULL, 1, 0), EG_ERELEASED, "fisher_linear: input was released");
+  assert_fails(eg_fisher_linear(NULL, b, d, x, 1, 0), EG_ERELEASED, "fisher_linear: weight was released");
+  assert_fails(eg_fisher_linear(w, b, whole, x, 1, 0), EG_EDTYPE, "fisher_linear: delta is (4, 3) int64");
+  assert_fails(eg_fisher_linear(w, b, d, wide, 1, 0), EG_EDTYPE,
                "fisher_linear: dtypes differ: input (4, 5) float64, delta (4, 3) float32");
-  assert_fails(eg_fisher_linear(wide, b, d, x, 1), EG_EDTYPE, "fisher_linear: dtypes differ: weight (4, 5) float64");
-  assert_fails(eg_fisher_linear(w, b, b, x, 1), EG_ESHAPE, "fisher_linear: delta has 1 dimensions, expected 2");
-  assert_fails(eg_fisher_linear(w, b, d, b, 1), EG_ESHAPE, "fisher_linear: input has 1 dimensions, expected 2");
-  assert_fails(eg_fisher_linear(w, b, d, other, 1), EG_ESHAPE,
+  assert_fails(eg_fisher_linear(wide, b, d, x, 1, 0), EG_EDTYPE, "fisher_linear: dtypes differ: weight (4, 5) float64");
+  assert_fails(eg_fisher_linear(w, b, b, x, 1, 0), EG_ESHAPE, "fisher_linear: delta has 1 dimensions, expected 2");
+  assert_fails(eg_fisher_linear(w, b, d, b, 1, 0), EG_ESHAPE, "fisher_linear: input has 1 dimensions, expected 2");
+  assert_fails(eg_fisher_linear(w, b, d, other, 1, 0), EG_ESHAPE,
                "fisher_linear: delta (4, 3) and input (6, 5) have different numbers of samples");
-  assert_fails(eg_fisher_linear(x, b, d, x, 1), EG_ESHAPE, "fisher_linear: weight has shape (4, 5), expected (3, 5)");
-  assert_fails(eg_fisher_linear(w, one, d, x, 1), EG_ESHAPE, "fisher_linear: bias has shape (1), expected (3)");
-  assert_fails(eg_fisher_linear(gaps, b, d, x, 1), EG_EINVAL, "fisher_linear: weight must be contiguous");
-  assert_fails(eg_fisher_linear(w, b, d, x, NAN), EG_EINVAL, "fisher_linear: the scale");
-  assert_fails(eg_fisher_linear(w, b, tall, tall_x, 1), EG_ESHAPE,
+  assert_fails(eg_fisher_linear(x, b, d, x, 1, 0), EG_ESHAPE, "fisher_linear: weight has shape (4, 5), expected (3, 5)");
+  assert_fails(eg_fisher_linear(w, one, d, x, 1, 0), EG_ESHAPE, "fisher_linear: bias has shape (1), expected (3)");
+  assert_fails(eg_fisher_linear(gaps, b, d, x, 1, 0), EG_EINVAL, "fisher_linear: weight must be contiguous");
+  assert_fails(eg_fisher_linear(w, b, d, x, NAN, 0), EG_EINVAL, "fisher_linear: the scale");
+  assert_fails(eg_fisher_linear(w, b, tall, tall_x, 1, 0), EG_ESHAPE,
                "fisher_linear: size 2147483648 is more than a product can take");
   assert_true(is_marked(w) && is_marked(b));
   eg_tensor *all[] = {d, x, w, b, other, wide, whole, gaps, one, tall, tall_x};

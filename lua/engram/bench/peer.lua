@@ -70,9 +70,10 @@ local function seconds_of(case, said)
    end
 end
 
--- Seconds of one step of the case in one round; nil and the reason when the peer has none.
+-- Seconds of one step of the case in one round; nil and the reason when the peer has none. The environment holds its libraries to the
+-- number of threads too: torch.set_num_threads alone leaves OpenBLAS under it with all cores.
 function Peer:round(case, threads)
-   local words = { unpack(self.words) }
+   local words = { "env", "OPENBLAS_NUM_THREADS=" .. threads, "OMP_NUM_THREADS=" .. threads, unpack(self.words) }
    for _, word in ipairs{ "--threads", tostring(threads), "--only", case, "--rounds", "1" } do words[#words + 1] = word end
    local code, said, complained = capture(words)
    local seconds = seconds_of(case, said)

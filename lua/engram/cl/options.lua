@@ -65,7 +65,7 @@ function options.check(given)
    return {
       stream = given.stream, methods = method_list(given.method), seed = given.seed,
       batch_size = core.whole("cl.train: batch_size", given.batch_size or 32),
-      evaluate_batch_size = core.whole("cl.train: evaluate_batch_size", given.evaluate_batch_size or 200),
+      evaluate_batch_size = core.whole("cl.train: evaluate_batch_size", given.evaluate_batch_size or 100),
       shuffle = of_type("shuffle", given.shuffle, "boolean") ~= false,
       drop_last = of_type("drop_last", given.drop_last, "boolean") or false,
       loss_function = loss_function(given.loss), on_step = of_type("on_step", given.on_step, "function"),

@@ -123,6 +123,7 @@ local function evaluate(t, protocol)
       row[j] = metrics.accuracy(t.model, published and experience.train or experience.test,
          { training = published, batch_size = t.evaluate_batch_size, poll = poll })
    end
+   C.eg_pool_trim()                                   -- training has no use for blocks of an evaluation batch's sizes
    return row
 end
 
@@ -211,6 +212,7 @@ local function finish(t, complete, message)
 end
 
 local function train_all(t)
+   tensor.collect()                                   -- what trainings before left
    check_outputs(t)
    for _, method in ipairs(t.methods) do method:allocate(t.parameters) end
    hook(t, "begin")

@@ -6,6 +6,8 @@
 --   backward   function(node, grad) -> gradient of each of the first three arguments, made of operations
 --   fused      optional: the same by kernels, first order only
 --   squares    optional: function(node, grad) -> per argument, the sum over samples of the squared per-sample gradient
+--   squares_of_sum  optional, instead: function(node, total) -> the same for several gradients at once, given the sum of their
+--              squares; `delta` = function(node, grad) -> what is squared, where it is not the gradient itself
 --   keeps      which arguments (by number) and whether the "out"put the backward needs
 --   broadcasts true when arguments are stretched to the output's shape; the engine undoes it
 --   samples    function() -> list of argument lists, from which the tests are generated (tests/lua/test_ops.lua)

@@ -24,6 +24,6 @@ return function(op, doc, forward)
          return g1, g2, g3
       end
    end
-   return { doc = doc, keeps = { 1, 2, "out" }, forward = forward, backward = with(op.backward), squares = with(op.squares),
-      samples = op.samples }
+   return { doc = doc, keeps = { 1, 2, "out" }, forward = forward, backward = with(op.backward), delta = slope,
+      squares = op.squares and with(op.squares), squares_of_sum = op.squares_of_sum, samples = op.samples }
 end
