@@ -70,7 +70,10 @@ local function walk(order, seed, found)
       local node = order[i]
       local grad = node.pending
       node.pending = nil
-      if grad and node.wanted then visit(node, grad, found) end
+      if grad and node.wanted then
+         visit(node, grad, found)
+         if grad.flags == 0 then tensor.release(grad) end
+      end
    end
 end
 

@@ -118,12 +118,13 @@ end
 -- sets with dropout on.
 local function evaluate(t, protocol)
    local row = {}
+   C.eg_pool_trim()                                   -- evaluation and training have no use for each other's sizes of blocks
    for j, experience in ipairs(t.stream) do
       local published = protocol == "published"
       row[j] = metrics.accuracy(t.model, published and experience.train or experience.test,
          { training = published, batch_size = t.evaluate_batch_size, poll = poll })
    end
-   C.eg_pool_trim()                                   -- training has no use for blocks of an evaluation batch's sizes
+   C.eg_pool_trim()
    return row
 end
 
