@@ -103,8 +103,8 @@ void eg_parallel(int64_t tiles, eg_tile_work work, void *context) {
   atomic_store(&pool.next, 0);
   pool.open = true;
   pool.round++;
-  pthread_cond_broadcast(&pool.wake);
   pthread_mutex_unlock(&pool.lock);
+  pthread_cond_broadcast(&pool.wake); /* after unlocking: who wakes finds the lock free */
   take_tiles();
   pthread_mutex_lock(&pool.lock);
   pool.open = false;
