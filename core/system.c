@@ -95,6 +95,17 @@ int eg_writable(const char *path) {
   return faccessat(AT_FDCWD, part, W_OK, AT_EACCESS) == 0;
 }
 
+eg_status eg_file_cut(const char *path, int64_t bytes) {
+  if (eg_file_size(path) < bytes)
+    return eg_fail(EG_EFORMAT, "%s: has %lld bytes, expected at least %lld", path, (long long)eg_file_size(path),
+                   (long long)bytes);
+  return truncate(path, (off_t)bytes) ? eg_fail_errno(path, "cannot be cut") : EG_OK;
+}
+
+eg_status eg_change_folder(const char *path) { return chdir(path) ? eg_fail_errno(path, "cannot enter") : EG_OK; }
+
+int eg_process_alive(int id) { return id > 0 && (kill(id, 0) == 0 || errno == EPERM); }
+
 eg_status eg_rename(const char *from, const char *to) {
   if (!from || !to) return eg_fail(EG_EINVAL, "rename: expected two paths");
   return rename(from, to) ? eg_fail(EG_EIO, "%s: cannot be renamed to %s: %s", from, to, strerror(errno)) : EG_OK;

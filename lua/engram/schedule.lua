@@ -16,8 +16,11 @@ Schedule.__call = function(self, t) return self.value(t) end
 
 -- ---- checks -----------------------------------------------------------------------------------------------
 
-local function make(text, value)
-   return setmetatable({ text = text, value = value }, Schedule)
+-- `more`: parts, the schedules it is made of; recall(optimizer) and remember(optimizer, list), where it has a memory.
+local function make(text, value, more)
+   local self = more or {}
+   self.text, self.value = text, value
+   return setmetatable(self, Schedule)
 end
 
 local function number(who, what, value, low)
@@ -54,6 +57,22 @@ function schedule.describe(value)
    return tostring(value)
 end
 
+-- memory(value, optimizer): what a schedule has remembered for an optimizer, as a plain table for a checkpoint; nil for none.
+-- A plain function is asked anew: it must depend on t alone.
+function schedule.memory(value, optimizer)
+   if getmetatable(value) ~= Schedule then return nil end
+   local memory = { own = value.recall and value.recall(optimizer) }
+   for i, part in ipairs(value.parts or {}) do memory[tostring(i)] = schedule.memory(part, optimizer) end
+   return next(memory) and memory or nil
+end
+
+-- Gives back what memory() told.
+function schedule.load_memory(value, optimizer, memory)
+   if getmetatable(value) ~= Schedule or not memory then return end
+   if memory.own and value.remember then value.remember(optimizer, memory.own) end
+   for i, part in ipairs(value.parts or {}) do schedule.load_memory(part, optimizer, memory[tostring(i)]) end
+end
+
 -- ---- constructors -----------------------------------------------------------------------------------------
 
 -- constant(v): always v.
@@ -68,7 +87,7 @@ function schedule.per_task(values)
    for i, v in ipairs(values) do words[i] = schedule.describe(v) end
    return make("per_task{" .. table.concat(words, ", ") .. "}", function(t)
       return schedule.resolve(values[math.min(t.task, #values)], t)
-   end)
+   end, { parts = values })
 end
 
 -- step(base, {every =, factor = 0.1, by = "epoch"}): base * factor ^ (counts passed / every, whole).
@@ -128,7 +147,7 @@ function schedule.warmup(value, options)
       local goal = schedule.resolve(value, t)
       local part = t[by] / over
       return part >= 1 and goal or from + (goal - from) * part
-   end)
+   end, { parts = { value } })
 end
 
 -- quantile(q [, {every = 1}]): the threshold below which a share q of all squared gradients lies, so that the top 1 - q pass;
@@ -146,7 +165,10 @@ function schedule.quantile(q, options)
          known[t.optimizer or known] = last
       end
       return last[2]
-   end)
+   end, {
+      recall = function(optimizer) return known[optimizer] end,
+      remember = function(optimizer, list) known[optimizer] = list end,
+   })
 end
 
 return schedule

@@ -5,7 +5,7 @@ local stream = require "engram.cl.stream"
 local raise = core.raise
 
 local NAMES = { "model", "stream", "optimizer", "method", "batch_size", "seed", "evaluate", "protocol", "shuffle", "loss", "name",
-   "on_step", "evaluate_batch_size", "drop_last" }
+   "on_step", "evaluate_batch_size", "drop_last", "checkpoint_every" }
 
 local function is_module(value) return require "engram.nn".is_module(value) end
 
@@ -66,6 +66,7 @@ function options.check(given)
       stream = given.stream, methods = method_list(given.method), seed = given.seed,
       batch_size = core.whole("cl.train: batch_size", given.batch_size or 32),
       evaluate_batch_size = core.whole("cl.train: evaluate_batch_size", given.evaluate_batch_size or 100),
+      checkpoint_every = given.checkpoint_every and core.whole("cl.train: checkpoint_every", given.checkpoint_every),
       shuffle = of_type("shuffle", given.shuffle, "boolean") ~= false,
       drop_last = of_type("drop_last", given.drop_last, "boolean") or false,
       loss_function = loss_function(given.loss), on_step = of_type("on_step", given.on_step, "function"),

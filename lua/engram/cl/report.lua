@@ -19,6 +19,9 @@ function report.open(t)
    return setmetatable({ folder = folder, line = line }, Report)
 end
 
+-- True when there may be a checkpoint to go on from.
+function Report:resumes() return self.folder and self.folder:resumes() or false end
+
 function Report:step(t)
    self.line:update{ step = t.step, task = t.task, epoch = t.epoch, loss = t.loss }
    if self.folder and t.step % 100 == 0 then self.folder:heartbeat{ task = t.task, epoch = t.epoch, step = t.step } end

@@ -2,6 +2,7 @@
 --
 -- One step: batch -> model -> loss (and the methods' terms) -> backward -> the methods edit gradients -> optimizer -> the scope ends
 -- and every temporary goes back to the pool. All that the loop knows is in one table, t, which the hooks see too.
+local checkpoint = require "engram.cl.checkpoint"
 local core = require "engram.core"
 local tensor = require "engram.tensor"
 local random = require "engram.random"
@@ -142,29 +143,56 @@ local function note_loss(t)
    t.loss_sum, t.loss_count = 0, 0
 end
 
+local CHECKPOINT_SECONDS = 30                         -- between two checkpoints, unless checkpoint_every counts steps
+
+-- A checkpoint is due every so many steps or seconds, and after the last step of a task, before anything is consolidated or judged.
+local function checkpoint_is_due(t)
+   if t.step_in_task == t.steps_in_task then return true end
+   if t.checkpoint_every then return t.step % t.checkpoint_every == 0 end
+   return C.eg_clock() - t.saved_at > CHECKPOINT_SECONDS
+end
+
+-- Between two steps all is whole: here an interrupt saves and ends the training.
+local function between_steps(t)
+   local interrupted = core.interrupted()
+   if interrupted or checkpoint_is_due(t) then checkpoint.save(t, "step") end
+   if interrupted then error("interrupted", 0) end
+end
+
 local function epoch(t)
-   t.epoch = t.epoch + 1
    while advance(t) do
       t.loss_sum, t.loss_count = t.loss_sum + t.loss, t.loss_count + 1
       t.out:step(t)
       if t.step % REPORT_EVERY == 0 then note_loss(t) end
-      poll()
+      between_steps(t)
    end
    if t.evaluate == "epoch" then t.out:accuracies(t, evaluate(t, matrix_protocol(t)), "epoch") end
 end
 
-local function task(t, k)
-   t.task, t.epoch, t.step_in_task, t.experience = k, 0, 0, t.stream[k]
-   t.moved, t.weights = 0, 0
+local function open_task(t, k)
+   t.task, t.experience = k, t.stream[k]
    t.loader = require "engram.data".loader(t.experience.train,
       { batch_size = t.batch_size, shuffle = t.shuffle, drop_last = t.drop_last })
    t.steps_per_epoch = t.loader.steps
    t.steps_in_task = t.loader.steps * t.experience.epochs
    t.model:train()
-   t.optimizer:task_begin(k)
+end
+
+local function begin_task(t)
+   t.epoch, t.step_in_task, t.moved, t.weights = 0, 0, 0, 0
+   t.optimizer:task_begin(t.task)
    t.tracker:task_begin()
    hook(t, "task_begin")
-   for _ = 1, t.experience.epochs do epoch(t) end
+end
+
+-- Task k; with `place`, from there within its present epoch.
+local function task(t, k, place)
+   open_task(t, k)
+   if place then t.loader:load_state(place) else begin_task(t) end
+   for e = place and t.epoch or 1, t.experience.epochs do
+      t.epoch = e
+      epoch(t)
+   end
    note_loss(t)
    check_weights(t)
    t.tracker:task_end()
@@ -175,6 +203,7 @@ local function task(t, k)
       t.accuracy[k] = evaluate(t, matrix_protocol(t))
       t.out:accuracies(t, t.accuracy[k], "task")
    end
+   checkpoint.save(t, "task")
 end
 
 -- ---- the result -------------------------------------------------------------------------------------------
@@ -216,9 +245,16 @@ local function train_all(t)
    tensor.collect()                                   -- what trainings before left
    check_outputs(t)
    for _, method in ipairs(t.methods) do method:allocate(t.parameters) end
-   hook(t, "begin")
-   for k = 1, #t.stream do task(t, k) end
+   local phase = t.out:resumes() and checkpoint.load(t)
+   if phase == "finished" then return end
+   if not phase then
+      if t.out.folder then t.out.folder:cut("metrics.jsonl", 0) end
+      hook(t, "begin")
+   end
+   if phase == "step" then task(t, t.task, t.place) end
+   for k = t.task + 1, #t.stream do task(t, k) end
    if t.protocol == "both" then t.published = evaluate(t, "published") end
+   checkpoint.save(t, "finished")
 end
 
 -- train{ model =, stream =, optimizer =, ... } -> { accuracy, metrics, bytes, steps, losses, seconds, hash, stream_hash, model,
@@ -228,7 +264,7 @@ return function(given)
    local names = {}
    for i, experience in ipairs(t.stream) do names[i] = experience.name end
    t.accuracy, t.step_density, t.tracker = metrics.matrix(names), {}, metrics.tracker(t.parameters)
-   t.started, t.out = C.eg_clock(), report.open(t)
+   t.started, t.saved_at, t.out = C.eg_clock(), C.eg_clock(), report.open(t)
    C.eg_interrupt_trap(1)                              -- we poll; and what is left to do after an interrupt must not fail by it
    local ok, message = pcall(train_all, t)
    local ended, result = pcall(finish, t, ok, message)

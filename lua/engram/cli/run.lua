@@ -99,7 +99,7 @@ local function open_run(values, script, words)
    local folder = values.runs or os.getenv "ENGRAM_RUNS"
    run.begin{
       experiment = script:match "([^/]*)$":gsub("%.lua$", ""), name = values.name, words = overrides(words), script = script,
-      runs = folder ~= "" and folder or nil, seed = values.seed,
+      runs = folder ~= "" and folder or nil, seed = values.seed, threads = values.threads, arguments = words,
       command = "engram run " .. table.concat({ script, unpack(words) }, " "),
    }
 end
@@ -162,6 +162,7 @@ local function conclude(ok, problem)
    elseif signal then
       run.finish("interrupted")
       io.stderr:write("engram: interrupted", folder and "; what was done is in " .. folder or "", "\n")
+      if folder then io.stderr:write("engram: go on with: engram resume ", folder, "\n") end
       return 128 + signal
    elseif ok then
       run.finish "finished"
@@ -172,20 +173,25 @@ local function conclude(ok, problem)
    return 1
 end
 
-function command.run(values, words)
-   local script = find_script(table.remove(words, 1))
+-- Runs the script with its words in the run that open() opens; the exit code. For `engram resume` too.
+function command.execute(values, script, words, open)
    local chunk, problem = loadfile(script, "t")
    if not chunk then
       io.stderr:write("engram: ", with_name(script, problem), "\n")
       return 1
    end
    prepare(values, script, words)
-   open_run(values, script, words)
+   open()
    tee_print()
    catch_exit()
    local ok, result = xpcall(chunk, describe_error, unpack(words))
    if type(result) == "string" then result = { message = result, text = with_name(script, result) } end
    return conclude(ok, not ok and result or nil)
+end
+
+function command.run(values, words)
+   local script = find_script(table.remove(words, 1))
+   return command.execute(values, script, words, function() open_run(values, script, words) end)
 end
 
 return command

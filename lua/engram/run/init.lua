@@ -36,6 +36,18 @@ function Folder:append(name, line)
    check(C.eg_file_append(path, line .. "\n", #line + 1), path)
 end
 
+-- Bytes of a file of this folder; 0 when there is none.
+function Folder:size(name) return math.max(0, tonumber(C.eg_file_size(self.path .. "/" .. name))) end
+
+-- Drops what a file of this folder holds behind so many bytes.
+function Folder:cut(name, bytes)
+   local path = self.path .. "/" .. name
+   if bytes > 0 or self:size(name) > 0 then check(C.eg_file_cut(path, bytes), path) end
+end
+
+-- True in a run that `engram resume` opened again.
+function Folder:resumes() return self.run.resumed or false end
+
 -- Adds one event to metrics.jsonl. Numbers that are not finite become null and are named in "nonfinite".
 function Folder:log_metric(event)
    local copy, nonfinite = {}, json.array{}
@@ -147,6 +159,28 @@ function run.begin(about)
    self:write_json("settings.json", {})
    self:write_json("meta.json", describe.meta(about))
    self:set_status "running"
+   current = self
+   return self
+end
+
+-- What status.json or meta.json of a run directory says.
+function run.read(path, name)
+   local ok, value = pcall(json.load, path .. "/" .. name)
+   if not ok or type(value) ~= "table" then core.raise("run: %s/%s cannot be read: %s", path, name, tostring(value)) end
+   return value
+end
+
+-- Opens a run directory again, to go on where its checkpoints stand. Refuses one that another process is at.
+function run.reopen(path)
+   local status = run.read(path, "status.json")
+   if status.status == "running" and C.eg_process_alive(status.process or 0) == 1 then
+      core.raise("run: %s is still running, as process %d", path, status.process)
+   end
+   local self = setmetatable({ path = path, made = {}, opened = {}, started = status.started, clock = C.eg_clock(), resumed = true },
+      Run)
+   self.run = self
+   self:set_status "running"
+   self:append("log.txt", "resumed " .. describe.time())
    current = self
    return self
 end
