@@ -194,7 +194,8 @@ t.test("Ctrl-C in a training: what was done is kept", function()
    t.expect(out):lacks "not reached"
    local look = "cd %s/stopped/training/* && ls only && grep -h status status.json && tail -c 2 only/metrics.jsonl"
    local _, listed = t.command(look:format(folder))
-   t.expect(listed):equals 'accuracy.csv\ncheckpoint.safetensors\nmetrics.jsonl\nsummary.json\nweights.safetensors\n  "status": "interrupted",\n}\n'
+   t.expect(listed):equals('accuracy.csv\ncheckpoint.safetensors\nmetrics.jsonl\nsummary.json\nweights.safetensors\n'
+      .. '  "status": "interrupted",\n}\n')
 end)
 
 t.test("the second signal tells how to force, the third stops compiled loops too", function()

@@ -129,14 +129,16 @@ t.test("what cannot be resumed is refused, and nothing is lost", function()
    run_to("cut", "", "SIGNAL=KILL PART=1 STEP=12")
    local _, before = sh "sha256sum cut/experiment/*/part1/*"
    sh "sed -i 's/momentum = 0.9/momentum = 0.8/' experiment.lua"
-   expect_refused("engram resume --quiet cut/experiment/*", 1, "momentum = 0.9, nesterov = false, weight_decay = 0 }, the script now has SGD{")
+   expect_refused("engram resume --quiet cut/experiment/*", 1,
+      "momentum = 0.9, nesterov = false, weight_decay = 0 }, the script now has SGD{")
    sh "sed -i 's/momentum = 0.8/momentum = 0.9/; s/Linear(784, 20)/Linear(784, 21)/; s/Linear(20, 10)/Linear(21, 10)/' experiment.lua"
    expect_refused("engram resume --quiet cut/experiment/*", 1, "the model wants (21, 784)")
    sh "sed -i 's/Linear(784, 21)/Linear(784, 20)/; s/Linear(21, 10)/Linear(20, 10)/' experiment.lua"
    sh "cp cut/experiment/*/part1/checkpoint.safetensors kept && truncate -s 5000 cut/experiment/*/part1/checkpoint.safetensors"
    expect_refused("engram resume --quiet cut/experiment/*", 1, "checkpoint.safetensors: ")
    sh "cp kept cut/experiment/*/part1/checkpoint.safetensors"
-   t.expect((sh [[sed -i 's/"status": "[a-z]*"/"status": "running"/; s/"process": [0-9]*/"process": 1/' cut/experiment/*/status.json]])):equals(0)
+   local edit = [[sed -i 's/"status": "[a-z]*"/"status": "running"/; s/"process": [0-9]*/"process": 1/' cut/experiment/*/status.json]]
+   t.expect((sh(edit))):equals(0)
    expect_refused("engram resume --quiet cut/experiment/*", 1, "is still running, as process 1")
    sh [[sed -i 's/"process": 1/"process": 999999999/' cut/experiment/*/status.json]]
    t.expect((sh "engram resume --quiet cut/experiment/*")):equals(0)
