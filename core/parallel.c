@@ -24,7 +24,7 @@ static struct {
   pthread_t thread[MAX_THREADS];
   int wanted, running; /* threads that take part, the caller included; workers started */
   uint64_t round;      /* counts calls of eg_parallel that woke workers */
-  int busy;            /* workers that joined this round and have not finished */
+  atomic_int busy;     /* workers that joined this round and have not finished */
   bool open, stop;     /* workers may join this round; they shall end */
   eg_tile_work work;
   void *context;
@@ -36,6 +36,12 @@ static _Thread_local int thread_number;
 static _Thread_local bool inside;
 
 int eg_thread_number(void) { return thread_number; }
+
+static inline void relax(void) {
+#ifdef __x86_64__
+  __builtin_ia32_pause();
+#endif
+}
 
 static void take_tiles(void) {
   int64_t tile;
@@ -89,6 +95,19 @@ static void start_workers(void) {
   if (pool.running < pool.wanted - 1) pool.wanted = pool.running + 1;
 }
 
+/* The others are at their last tile: mostly it ends sooner than a sleeper wakes, so the caller looks for a while first. */
+static void wait_for_workers(void) {
+  enum { LOOKS = 2000 };
+  pthread_mutex_lock(&pool.lock);
+  pool.open = false;
+  pthread_mutex_unlock(&pool.lock);
+  for (int i = 0; i < LOOKS && pool.busy > 0; i++) relax();
+  if (pool.busy == 0) return;
+  pthread_mutex_lock(&pool.lock);
+  while (pool.busy > 0) pthread_cond_wait(&pool.done, &pool.lock);
+  pthread_mutex_unlock(&pool.lock);
+}
+
 void eg_parallel(int64_t tiles, eg_tile_work work, void *context) {
   if (pool.wanted == 0) eg_threads_set(eg_cores());
   if (tiles <= 1 || pool.wanted <= 1 || inside) {
@@ -106,10 +125,7 @@ void eg_parallel(int64_t tiles, eg_tile_work work, void *context) {
   pthread_mutex_unlock(&pool.lock);
   pthread_cond_broadcast(&pool.wake); /* after unlocking: who wakes finds the lock free */
   take_tiles();
-  pthread_mutex_lock(&pool.lock);
-  pool.open = false;
-  while (pool.busy > 0) pthread_cond_wait(&pool.done, &pool.lock);
-  pthread_mutex_unlock(&pool.lock);
+  wait_for_workers();
 }
 
 eg_status eg_threads_set(int count) {
