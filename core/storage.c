@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "storage.h"
@@ -69,6 +70,17 @@ static void trim(void) {
   pooled = 0;
 }
 
+/* Large blocks ask for large pages: a kernel that walks many planes at once needs few entries of the table of pages. */
+static void *new_block(size_t size) {
+  enum { LARGE_PAGE = 1 << 21 };
+  if (size < LARGE_PAGE) return aligned_alloc(64, size);
+  void *block = aligned_alloc(LARGE_PAGE, size);
+#ifdef MADV_HUGEPAGE
+  if (block) madvise(block, size / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+#endif
+  return block;
+}
+
 void *eg_block_new(size_t bytes) {
   size_t size;
   if (bytes > (size_t)1 << 62) {
@@ -85,8 +97,8 @@ void *eg_block_new(size_t bytes) {
       pooled -= (int64_t)size;
     } else {
       if (live + pooled + (int64_t)size > memory_limit()) trim();
-      block = aligned_alloc(64, size);
-      if (!block) trim(), block = aligned_alloc(64, size);
+      block = new_block(size);
+      if (!block) trim(), block = new_block(size);
     }
   }
   if (block) {
