@@ -74,9 +74,10 @@ static void trim(void) {
 static void *new_block(size_t size) {
   enum { LARGE_PAGE = 1 << 21 };
   if (size < LARGE_PAGE) return aligned_alloc(64, size);
-  void *block = aligned_alloc(LARGE_PAGE, size);
+  void *block;
+  if (posix_memalign(&block, LARGE_PAGE, size)) return NULL;
 #ifdef MADV_HUGEPAGE
-  if (block) madvise(block, size / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
+  madvise(block, size / LARGE_PAGE * LARGE_PAGE, MADV_HUGEPAGE);
 #endif
   return block;
 }

@@ -10,7 +10,7 @@ local function sh(line, timeout) return t.command(("cd %s && %s"):format(t.quote
 script("experiment.lua", [[
 local engram = require "engram"
 local nn, optim, cl, schedule = engram.nn, engram.optim, engram.cl, engram.schedule
-local s = engram.settings{ optimizer = "SGD", every = 7 }
+local s = engram.settings{ optimizer = "SGD", every = 3 }
 local function signal() os.execute(("kill -%s %d"):format(os.getenv "SIGNAL", require "engram.core".C.eg_process_id())) end
 local part, forwards = 0, 0
 local Net = nn.Module:extend "Net"
@@ -38,13 +38,13 @@ engram.seed(3)
 for i = 1, 2 do
    part = i
    print(cl.train{ name = "part" .. i, model = function() return Net() end, optimizer = optimizers[s.optimizer], batch_size = 10,
-      method = s.optimizer == "EWC" and cl.methods.EWC{ lambda = 10, samples = 150 } or nil, evaluate = "epoch", evaluate_batch_size = 10,
+      method = s.optimizer == "EWC" and cl.methods.EWC{ lambda = 10, samples = 40 } or nil, evaluate = "epoch", evaluate_batch_size = 10,
       protocol = "both", checkpoint_every = s.every,
       on_step = function(state)
          if part == tonumber(os.getenv "PART") and state.step == tonumber(os.getenv "STEP") then signal() end
       end,
-      stream = cl.stream{ cl.task("glyphs/digits", { limit = 95, test_limit = 30, epochs = 2 }),
-         cl.task("glyphs/garments", { limit = 60, test_limit = 30 }) } }.hash)
+      stream = cl.stream{ cl.task("glyphs/digits", { limit = 45, test_limit = 15, epochs = 2 }),
+         cl.task("glyphs/garments", { limit = 30, test_limit = 15 }) } }.hash)
 end]])
 
 local function run_to(runs, words, environment)
@@ -69,8 +69,8 @@ local function draw(n)
 end
 for i = 1, tonumber(os.getenv "ENGRAM_KILLS" or 4) do
    local how = draw(2) == 1 and "KILL" or "TERM"
-   points[i] = i % 3 == 0 and ("SIGNAL=%s FORWARD=%d"):format(how, 1 + draw(60))
-      or ("SIGNAL=%s PART=%d STEP=%d"):format(how, draw(2), draw(26))
+   points[i] = i % 3 == 0 and ("SIGNAL=%s FORWARD=%d"):format(how, 1 + draw(34))
+      or ("SIGNAL=%s PART=%d STEP=%d"):format(how, draw(2), draw(13))
 end
 
 for _, optimizer in ipairs{ "SGD", "Adam", "AdaGrad", "CLASSP", "EWC" } do
@@ -126,7 +126,7 @@ t.test("what cannot be resumed is refused, and nothing is lost", function()
    expect_refused("engram resume", 2, "resume: which run?")
    expect_refused("engram resume nowhere", 2, "is no run directory: it has no meta.json")
    expect_refused("engram resume a b", 2, "one run at a time")
-   run_to("cut", "", "SIGNAL=KILL PART=1 STEP=12")
+   run_to("cut", "", "SIGNAL=KILL PART=1 STEP=8")
    local _, before = sh "sha256sum cut/experiment/*/part1/*"
    sh "sed -i 's/momentum = 0.9/momentum = 0.8/' experiment.lua"
    expect_refused("engram resume --quiet cut/experiment/*", 1,

@@ -189,6 +189,11 @@ t.test("relu taken along keeps NaN, changes no gradient that others hold, and a 
    local out = nn.Sequential{ layer, nn.ReLU() }(engram.tensor{ { -1, -1 } })
    out:backward(seed)
    t.expect(seed:sum():item()):equals(2)
+   local Doubled = nn.Linear:extend "Doubled"
+   function Doubled:forward(x) return nn.Linear.forward(self, x) * 2 end
+   local doubled = Doubled(2, 2)
+   engram.no_grad(function() doubled.weight:fill_(1) doubled.bias:fill_(0) end)
+   t.expect(nn.Sequential{ doubled, nn.ReLU() }(engram.tensor{ { 1, 1 } }):sum():item()):equals(8)
    local silent = nn.ReLU()
    rawset(silent, "forward", function(_, x) return x end)
    t.expect(nn.Sequential{ layer, silent }(engram.tensor{ { -1, -1 } }):sum():item()):equals(-4)

@@ -22,7 +22,8 @@ function Conv2d:init(in_channels, out_channels, kernel, options)
 end
 
 function Conv2d:forward(x) return tensor.conv2d_planned(x, self.weight, self.bias, self.plan) end
-function Conv2d:forward_relu(x) return tensor.conv2d_planned(x, self.weight, self.bias, self.plan, true) end
+Conv2d.before_relu = { forward = Conv2d.forward,
+   together = function(self, x) return tensor.conv2d_planned(x, self.weight, self.bias, self.plan, true) end }
 function Conv2d:settings_text() return self.text end
 
 return { Conv2d = Conv2d }

@@ -15,7 +15,7 @@ function Linear:init(in_features, out_features, options)
 end
 
 function Linear:forward(x) return x:linear(self.weight, self.bias) end
-function Linear:forward_relu(x) return tensor.linear_relu(x, self.weight, self.bias) end
+Linear.before_relu = { forward = Linear.forward, together = function(self, x) return tensor.linear_relu(x, self.weight, self.bias) end }
 
 function Linear:settings_text()
    return ("%d, %d%s"):format(self.in_features, self.out_features, self.bias and "" or ", bias = false")

@@ -17,10 +17,10 @@ function Sequential:init(list, ...)
    end
 end
 
--- True when layer `a` followed by `b` is one pass: its own kind knows how, and its forward is that of its kind.
-local function fuses(a, b)
-   return nn.is_module(a) and nn.is_module(b) and a.forward_relu and getmetatable(b) == ReLU and rawget(a, "forward") == nil
-      and rawget(b, "forward") == nil
+-- The one pass for layer `a` followed by `b`, when b is a ReLU and neither has been given another forward, by a kind of its own or by hand.
+local function together(a, b)
+   local how = nn.is_module(a) and nn.is_module(b) and a.before_relu
+   return how and getmetatable(b) == ReLU and b.forward == ReLU.forward and a.forward == how.forward and how.together
 end
 
 -- A linear layer or a convolution takes the ReLU behind it along: the same bits in one pass.
@@ -28,8 +28,9 @@ function Sequential:forward(x)
    local i, length = 1, self.length
    while i <= length do
       local layer = self[i]
-      if fuses(layer, self[i + 1]) then
-         x = layer:forward_relu(x)
+      local both = together(layer, self[i + 1])
+      if both then
+         x = both(layer, x)
          i = i + 2
       else
          x = layer(x)

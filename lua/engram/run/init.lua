@@ -210,6 +210,14 @@ function run.folders(path)
    return list
 end
 
+-- A finished run is not gone on with: its checkpoints may be large and are of no more use.
+local function drop_checkpoints(self)
+   os.remove(self.path .. "/checkpoint.safetensors")
+   for folder in pairs(self.opened) do
+      os.remove(self.path .. "/" .. folder .. "/checkpoint.safetensors")
+   end
+end
+
 -- Closes the run: "finished", "failed" or "interrupted".
 function run.finish(status, message)
    local self = current
@@ -217,6 +225,7 @@ function run.finish(status, message)
    current = nil
    local more = { error = message, seconds = C.eg_clock() - self.clock, peak_memory = tonumber(C.eg_peak_resident_bytes()) }
    local ok, problem = pcall(self.set_status, self, status or "finished", more)
+   if ok and self.status == "finished" then drop_checkpoints(self) end
    if ok then return end
    io.stderr:write("engram: ", tostring(problem), "\n")
    overwrite_status(self, { status = status, error = message })
