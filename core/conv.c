@@ -313,7 +313,7 @@ static range taps_of(const plan *p, unit u, int64_t from, int64_t to) {
 static bool cut(plan *p, int64_t channels) {
   double rows_all = (p->y.size - 1.0) * p->y.stride + p->y.taps, pitch = (p->x.size - 1.0) * p->x.stride + p->x.taps;
   double work = (double)p->batch * p->y.size * p->x.size * p->depth * p->y.taps * p->x.taps * channels;
-  if (p->depth * rows_all * pitch > 1e14 || work > 1e14) return false;
+  if ((p->depth + 1.0) * rows_all * pitch > 1e14 || work > 1e14) return false;
   p->taps = p->depth * p->y.taps * p->x.taps;
   p->pitch = (int64_t)pitch;
   int64_t fit = (IMAGE / EG_MAX(p->depth * p->pitch, 1) - p->y.taps) / p->y.stride + 1;
@@ -407,6 +407,13 @@ static eg_status check_like(const char *op, const char *name, const eg_tensor *t
   return eg_check_shape(op, name, t, 4, size);
 }
 
+/* An output has memory of its own. */
+static eg_status check_apart(const char *op, const eg_tensor *out, const eg_tensor *a, const eg_tensor *b) {
+  if (eg_overlap(out, a) || eg_overlap(out, b))
+    return eg_fail(EG_EINVAL, "%s: the output shares memory with an operand", op);
+  return EG_OK;
+}
+
 static eg_status too_large(const char *op, const eg_tensor *in, const eg_tensor *weight) {
   return eg_fail(EG_ENOMEM, "%s: the sizes are too large: input %s, weight %s", op, eg_describe_sizes(4, in->size),
                  eg_describe_sizes(4, weight->size));
@@ -449,6 +456,7 @@ static eg_status forward(eg_tensor *out, const eg_tensor *in, const eg_tensor *w
   EG_TRY(eg_conv2d_check(op, in, weight, how, size));
   EG_TRY(check_like(op, "output", out, in, size));
   EG_TRY(eg_check_contiguous(op, "output", out));
+  EG_TRY(check_apart(op, out, in, weight));
   if (bias) {
     EG_TRY(eg_check_dtype(op, "bias", bias, in->dtype));
     EG_TRY(eg_check_shape(op, "bias", bias, 1, size + 1));
@@ -505,6 +513,7 @@ eg_status eg_conv2d_input(eg_tensor *grad_in, const eg_tensor *grad_out, const e
   EG_TRY(eg_conv2d_check(op, grad_in, weight, how, size));
   EG_TRY(eg_check_contiguous(op, "input gradient", grad_in));
   EG_TRY(check_like(op, "output gradient", grad_out, grad_in, size));
+  EG_TRY(check_apart(op, grad_in, grad_out, weight));
   if (grad_in->count == 0) return EG_OK;
   bool done = eg_winograd_fits(grad_out->size, weight->size, grad_in->size, how);
   if (done) EG_TRY(eg_winograd_input(grad_in, grad_out, weight, how, &done));
@@ -540,6 +549,7 @@ eg_status eg_conv2d_weight(eg_tensor *grad_weight, const eg_tensor *grad_out, co
   EG_TRY(eg_conv2d_check(op, in, grad_weight, how, size));
   EG_TRY(eg_check_contiguous(op, "weight gradient", grad_weight));
   EG_TRY(check_like(op, "output gradient", grad_out, in, size));
+  EG_TRY(check_apart(op, grad_weight, grad_out, in));
   if (grad_weight->count == 0) return EG_OK;
   if (grad_out->count == 0) {
     memset(grad_weight->data, 0, (size_t)grad_weight->count * eg_element_size(grad_weight->dtype));

@@ -52,8 +52,7 @@ static void K(multiply_edge)(const panels *p, int64_t rows, int64_t columns, rea
  * rows of a stay in the first cache while they go over all panels, and write their part of c from left to right. */
 static void K(multiply_panels)(const panels *p) {
   enum { WIDTH = 2 * K(lanes), COLUMNS = BLOCK / DEPTH / sizeof(real) };
-  real block[DEPTH * COLUMNS] __attribute__((aligned(64))), bias[COLUMNS] __attribute__((aligned(64)));
-  real group[DEPTH * ROWS];
+  real *block = p->memory, bias[COLUMNS] __attribute__((aligned(64))), group[DEPTH * ROWS];
   for (int64_t j = 0; j < p->n; j += COLUMNS) {
     int64_t columns = EG_MIN(COLUMNS, p->n - j);
     for (int64_t x = 0; p->bias && x < COLUMNS; x++)
@@ -105,7 +104,7 @@ enum { DEPTH = 256, BLOCK = 1 << 18 }; /* rows and bytes of a block of panels */
 typedef struct {
   int64_t m, n, k, a_row, a_step, b_row, b_column, c_pitch, bias_step;
   const void *a, *b, *bias;
-  void *c;
+  void *c, *memory; /* a block of panels, which this thread alone uses */
 } panels;
 
 #define EG_KERNELS "matmul.c"
@@ -132,6 +131,7 @@ typedef struct {
   int64_t rows, columns, across, parts;               /* a tile; tiles beside each other; tiles of a matrix */
   int64_t group;                                      /* matrices in a tile, when parts is 1 */
   bool relu;                                          /* negative elements become 0 */
+  char *memory;                                       /* a block of panels for each thread */
   bool ours;                                          /* by panels */
 } product;
 
@@ -202,6 +202,7 @@ static bool panels_pay(const product *p) {
 
 /* Each tile packs the other operand anew (BLAS) or b (panels), so pieces are not much shorter than the other side is long. */
 static void cut(product *p) {
+  p->memory = NULL;
   const double tile_work = 4e6; /* multiplications and additions that pay for waking a thread */
   double work = 2.0 * (double)p->m * (double)p->n * (double)p->k;
   int64_t pieces = work >= 2 * tile_work ? (int64_t)EG_MIN(work / tile_work, 16.0) : 1;
@@ -254,6 +255,7 @@ static void multiply(const product *p, int64_t item, int64_t row, int64_t column
 
 static void multiply_by_panels(const product *p, int64_t item, int64_t row, int64_t column) {
   panels q = {.m = EG_MIN(p->rows, p->m - row), .n = EG_MIN(p->columns, p->n - column), .k = p->k};
+  q.memory = p->memory + (size_t)eg_thread_number() * BLOCK;
   q.a = matrix(p, &p->a, item, row * p->a.row);
   q.b = matrix(p, &p->b, item, column * p->b.column);
   q.c = p->out + (size_t)((item * p->m + row) * p->n + column) * p->element;
@@ -294,7 +296,10 @@ static eg_status run(product *p, eg_tensor *out, const eg_tensor *a, const eg_te
   else p->b.copy = NULL;
   if (!status) {
     cut(p);
-    eg_parallel(eg_tiles(p->batch, p->group) * p->parts, run_tile, p);
+    size_t bytes = p->ours ? (size_t)eg_threads_get() * BLOCK : 0;
+    if (p->ours && !(p->memory = eg_block_new(bytes))) status = EG_ENOMEM;
+    else eg_parallel(eg_tiles(p->batch, p->group) * p->parts, run_tile, p);
+    eg_block_free(p->memory, bytes);
   }
   close_operand(&p->a);
   close_operand(&p->b);

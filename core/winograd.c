@@ -4,8 +4,8 @@
  *   target tile = A^T [(G g G^T) o (B^T d B)] A
  * where the product o, summed over channels, is one small matrix product for each of the 36 places. The weight gradient is
  * the adjoint: grad g = G^T [(B^T d B) o (A grad A^T)] G, summed over tiles. The matrices are Toom and Cook's for the points
- * 0, 1/2, -1/2, 3/2, -3/2 and infinity: all but G are exact in binary, and the error is about twice that of summing
- * directly (the test says which bound holds), a third of that of the usual points 0, 1, -1, 2, -2.
+ * 0, 1/2, -1/2, 3/2, -3/2 and infinity: all but G are exact in binary, and the error is a third of that of the usual points
+ * 0, 1, -1, 2, -2: two to four times that of summing directly (the test says which bound holds).
  *
  * Pixels are turned into lanes of channels first, so that every transform works on whole vectors. */
 #ifdef REAL
@@ -320,7 +320,8 @@ enum {
   UNITS = 8,          /* least number of units, for the threads */
   GROUPS = 8,         /* most groups in which a weight gradient is gathered, */
   PARTIALS = 1 << 22, /* and most elements of all their sums */
-  CHANNELS = 16,      /* fewer do not pay for the transforms */
+  CHANNELS = 16,      /* fewer do not pay for the transforms, */
+  WEIGHTS = 1 << 20,  /* and more pairs of them take much memory: four times that of the weight */
   OWN = 1 << 22       /* most elements of a thread's memory */
 };
 
@@ -387,11 +388,18 @@ bool eg_winograd_fits(const int64_t *source, const int64_t *weight, const int64_
   if (weight[2] != 3 || weight[3] != 3 || how->stride_h != 1 || how->stride_w != 1) return false;
   if (weight[0] < CHANNELS || weight[1] < CHANNELS || EG_MAX(weight[0], weight[1]) > 1 << 14) return false;
   int64_t height = target[2], width = target[3];
-  if (EG_MAX(height, width) > 4096 || source[0] > 1 << 24) return false;
+  if (EG_MAX(height, width) > 4096 || source[0] > 1 << 24 || weight[0] * weight[1] > WEIGHTS) return false;
   return 2 * height * width > 16 * eg_tiles(height, 4) * eg_tiles(width, 4);
 }
 
-/* Cuts the work, by shape alone. False when a thread would need too much memory. */
+static void measure(winograd *k, int64_t lanes) {
+  k->tiles = k->samples * k->rows * k->across;
+  k->image_count = round_up(k->samples * (4 * k->rows + 2) * k->pitch * k->padded_depth, 16);
+  k->own_count = k->image_count + 36 * k->tiles * k->padded_depth + (36 + 16) * k->tiles * 2 * lanes;
+}
+
+/* Cuts the work, by shape alone. False when a thread would need too much memory even for one row of tiles, whatever the batch:
+ * a sample's bits do not depend on its neighbours. */
 static bool cut(winograd *k, int64_t height, int64_t width) {
   k->element = eg_element_size(k->source->dtype);
   int64_t lanes = eg_vector_bytes() / (int64_t)k->element;
@@ -402,13 +410,14 @@ static bool cut(winograd *k, int64_t height, int64_t width) {
   k->across = eg_tiles(width, 4);
   k->rows = EG_MAX(1, EG_MIN(k->down, EG_MIN(TILES / k->across, eg_tiles(k->down * k->batch, UNITS))));
   if (k->down * k->across <= TILES && k->batch >= UNITS) k->rows = k->down;
-  k->bands = eg_tiles(k->down, k->rows);
-  k->samples = k->bands > 1 ? 1 : EG_MAX(1, EG_MIN(TILES / (k->down * k->across), k->batch / UNITS));
-  k->units = eg_tiles(k->batch, k->samples) * k->bands;
-  k->tiles = k->samples * k->rows * k->across;
+  k->samples = k->rows < k->down ? 1 : EG_MAX(1, EG_MIN(TILES / (k->down * k->across), k->batch / UNITS));
   k->pitch = 4 * k->across + 2;
-  k->image_count = round_up(k->samples * (4 * k->rows + 2) * k->pitch * k->padded_depth, 16);
-  k->own_count = k->image_count + 36 * k->tiles * k->padded_depth + (36 + 16) * k->tiles * 2 * lanes;
+  for (measure(k, lanes); k->own_count > OWN && k->samples * k->rows > 1; measure(k, lanes)) {
+    if (k->samples > 1) k->samples /= 2;
+    else k->rows /= 2;
+  }
+  k->bands = eg_tiles(k->down, k->rows);
+  k->units = eg_tiles(k->batch, k->samples) * k->bands;
   return k->own_count <= OWN;
 }
 

@@ -31,15 +31,22 @@ local function add_square(found, node, leaf, s)
 end
 
 local function add_squares(found, node, s1, s2, s3)
-   add_square(found, node, node.p1, s1)
-   add_square(found, node, node.p2, s2)
-   add_square(found, node, node.p3, s3)
+   for i, s in pairs{ s1 or false, s2 or false, s3 or false } do
+      local leaf = node["p" .. i]
+      if leaf and found[leaf] ~= nil and not s then
+         raise("fisher: operation '%s' has no rule for per-sample squares of a parameter as its argument %d", node.op.name, i)
+      end
+      add_square(found, node, leaf, s)
+   end
 end
 
 -- What a layer's parameters get from one seed. A layer whose inputs are the same for all seeds only notes the squares at its
 -- output: one product at the end serves them all.
 local function square(node, grad, found)
    local op = node.op
+   if grad:size(1) ~= found.samples then            -- a sample's gradient is then a sum over rows
+      raise("fisher: operation '%s' sees %d rows for %d samples", op.name, grad:size(1), found.samples)
+   end
    if op.squares_of_sum then
       local delta = (op.delta and op.delta(node, grad) or grad):square()
       if found.total[node] then found.total[node]:add_(delta) else found.total[node] = delta end
@@ -81,9 +88,10 @@ end
 -- shape (a tensor or a list), the list of sums over seeds and i of (d <output_i, seed_i> / d parameter)^2. The graph is kept for
 -- further walks. `poll` is called before each seed's walk and may raise.
 function fisher.squared_gradients(output, seeds, parameters, poll)
-   local found = { from = {}, total = {} }
+   local found = { from = {}, total = {}, samples = output:size(1) }
    for _, p in ipairs(parameters) do found[internal.parent_of(p)] = false end
    if tensor.is_tensor(seeds) then seeds = { seeds } end
+   if #seeds == 0 then raise "fisher: expected a seed of the output's shape, or a list of them, got an empty list" end
    local root
    for _, seed in ipairs(seeds) do root = internal.seed_for(output, seed, "fisher") end
    local order = internal.order_from(root)
@@ -164,7 +172,7 @@ local function add_batch(model, parameters, x, labels, options, totals)
    local before = autograd.set_enabled(true)
    local mark = options.stream and random.stream(options.stream).counter
    local ok, message = pcall(by_walk, model, parameters, x, labels, options, totals)
-   if not ok and tostring(message):find("fisher: ", 1, true) and not tostring(message):find("must give", 1, true) then
+   if not ok and (tostring(message):find("fisher: operation", 1, true) or tostring(message):find("fisher: a parameter is used", 1, true)) then
       if mark then random.stream(options.stream).counter = mark end
       for _, t in ipairs(totals) do t:zero_() end
       ok, message = pcall(by_sample, model, parameters, x, labels, options, totals)

@@ -159,4 +159,27 @@ t.test("errors", function()
       :raises "trains a model of its own"
 end)
 
+t.test("the Fisher information is per sample where a layer sees several rows of a sample, or a parameter as its input", function()
+   local nn = engram.nn
+   local Rows = nn.Module:extend "Rows"                       -- a linear layer over three rows of each sample, then their mean
+   function Rows:init() self.layer, self.prompt = nn.Linear(4, 5), nn.parameter(engram.randn(2, 4)) end
+   function Rows:forward(x)
+      local rows = x:reshape(x:size(1), 3, 4)
+      return self.layer(rows):relu():mean(2) + self.layer(self.prompt):mean(1)
+   end
+   engram.seed(5)
+   local model, x = Rows(), engram.randn(6, 1, 3, 4)
+   local set = engram.data.dataset{ images = x, labels = engram.randint(1, 5, 6), classes = 5 }
+   local found = engram.fisher.diagonal(model, set, { label = "empirical" })
+   local expected = {}
+   for i, p in ipairs(model:parameters()) do expected[i] = engram.zeros_like(p) end
+   for n = 1, 6 do
+      local item, label = set:batch{ n }
+      for i, g in ipairs(engram.grad(nn.cross_entropy(model(item), label), model:parameters())) do expected[i]:add_(g:square() / 6) end
+   end
+   for i = 1, #expected do t.expect(found[i]:allclose(expected[i], 1e-4, 1e-7)):is_true() end
+   t.expect(function() engram.autograd.squared_gradients(model(x), engram.ones(6, 5), model:parameters()) end):raises "fisher: operation"
+   t.expect(function() engram.autograd.squared_gradients(model(x), {}, model:parameters()) end):raises "an empty list"
+end)
+
 t.done()

@@ -2,6 +2,7 @@
 local core = require "engram.core"
 local nn = require "engram.nn.base"
 local ReLU = require "engram.nn.simple".ReLU
+local relu = ReLU.forward
 
 local Sequential = nn.Module:extend "Sequential"
 
@@ -20,7 +21,7 @@ end
 -- The one pass for layer `a` followed by `b`, when b is a ReLU and neither has been given another forward, by a kind of its own or by hand.
 local function together(a, b)
    local how = nn.is_module(a) and nn.is_module(b) and a.before_relu
-   return how and getmetatable(b) == ReLU and b.forward == ReLU.forward and a.forward == how.forward and how.together
+   return how and getmetatable(b) == ReLU and b.forward == relu and a.forward == how.forward and how.together
 end
 
 -- A linear layer or a convolution takes the ReLU behind it along: the same bits in one pass.
