@@ -286,7 +286,8 @@ static void messages_of_linear(void **state) {
   assert_fails(eg_fisher_linear(w, b, d, b, 1, 0), EG_ESHAPE, "fisher_linear: input has 1 dimensions, expected 2");
   assert_fails(eg_fisher_linear(w, b, d, other, 1, 0), EG_ESHAPE,
                "fisher_linear: delta (4, 3) and input (6, 5) have different numbers of samples");
-  assert_fails(eg_fisher_linear(x, b, d, x, 1, 0), EG_ESHAPE, "fisher_linear: weight has shape (4, 5), expected (3, 5)");
+  assert_fails(eg_fisher_linear(x, b, d, x, 1, 0), EG_ESHAPE,
+               "fisher_linear: weight has shape (4, 5), expected (3, 5)");
   assert_fails(eg_fisher_linear(w, one, d, x, 1, 0), EG_ESHAPE, "fisher_linear: bias has shape (1), expected (3)");
   assert_fails(eg_fisher_linear(gaps, b, d, x, 1, 0), EG_EINVAL, "fisher_linear: weight must be contiguous");
   assert_fails(eg_fisher_linear(w, b, d, x, NAN, 0), EG_EINVAL, "fisher_linear: the scale");
