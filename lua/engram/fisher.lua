@@ -172,7 +172,8 @@ local function add_batch(model, parameters, x, labels, options, totals)
    local before = autograd.set_enabled(true)
    local mark = options.stream and random.stream(options.stream).counter
    local ok, message = pcall(by_walk, model, parameters, x, labels, options, totals)
-   if not ok and (tostring(message):find("fisher: operation", 1, true) or tostring(message):find("fisher: a parameter is used", 1, true)) then
+   local text = tostring(message)
+   if not ok and (text:find("fisher: operation", 1, true) or text:find("fisher: a parameter is used", 1, true)) then
       if mark then random.stream(options.stream).counter = mark end
       for _, t in ipairs(totals) do t:zero_() end
       ok, message = pcall(by_sample, model, parameters, x, labels, options, totals)

@@ -160,7 +160,6 @@ t.test("errors", function()
 end)
 
 t.test("the Fisher information is per sample where a layer sees several rows of a sample, or a parameter as its input", function()
-   local nn = engram.nn
    local Rows = nn.Module:extend "Rows"                       -- a linear layer over three rows of each sample, then their mean
    function Rows:init() self.layer, self.prompt = nn.Linear(4, 5), nn.parameter(engram.randn(2, 4)) end
    function Rows:forward(x)
