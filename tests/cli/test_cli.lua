@@ -146,10 +146,11 @@ end)
 local await = [[await() { n=0; until grep -qs "$2" "$1" || [ $n -ge 600 ]; do sleep 0.05; n=$((n + 1)); done; }
 ]]
 
+-- `exec`, or the shell that script(1) starts would take Ctrl-C for itself and end with 130.
 t.test("on a terminal: expressions are printed, errors and Ctrl-C keep the session", function()
    local input = script("keys.txt", "1 + 2\nx = 5\nerror 'oops'\nx * 2\nprint('loo' .. 'ping') while true do end\n")
    local code, out = t.command(await .. ([[cd %s; touch screen; (await screen Ctrl-D; cat %s; await screen looping; printf '\003'
-      await screen interrupted; printf 'x + 1\n\004') | script -qefc engram screen]]):format(folder, input), 100)
+      await screen interrupted; printf 'x + 1\n\004') | script -qefc 'exec engram' screen]]):format(folder, input), 100)
    t.expect(code):equals(0)
    for _, text in ipairs{ "3\r\n", "oops\r\n", "10\r\n", "interrupted\r\n", "6\r\n" } do t.expect(out):contains(text) end
 end)
