@@ -126,11 +126,12 @@ else
 end
 
 t.test("a run directory that cannot be made or written is an error before the script runs, and nothing is left", function()
-   for _, fault in ipairs{ "mkdir@cut:1:EROFS", "mkdir@small:1:EACCES", "open@meta:1:EROFS", "write@status:1:ENOSPC", "sync@overrides:1:EIO" } do
+   for _, fault in ipairs{ "mkdir@cut:1:EROFS", "mkdir@small:1:EACCES", "open@meta:1:EROFS", "write@status:1:ENOSPC",
+      "sync@overrides:1:EIO" } do
       local ended, out, complaint = run_to("cut", "ENGRAM_FAULT=" .. fault)
       t.expect({ fault, ended, out }):equals{ fault, 1, "" }
       t.expect(complaint):contains "cannot "
-      t.expect({ fault, (select(2, sh "ls -A cut 2>/dev/null"))}):equals{ fault, "" }
+      t.expect({ fault, (select(2, sh "ls -A cut 2>/dev/null")) }):equals{ fault, "" }
    end
 end)
 
