@@ -77,7 +77,7 @@ local function incomplete_beta(x, y, a, b)
 end
 
 local function check_freedom(who, freedom)
-   if type(freedom) ~= "number" or not (freedom > 0) then
+   if type(freedom) ~= "number" or freedom ~= freedom or freedom <= 0 then
       raise("statistics.%s: degrees of freedom must be above 0, got %s", who, tostring(freedom))
    end
 end
