@@ -18,6 +18,7 @@ local command = {
    options = {
       { "name", value = "NAME", doc = "name the run's directory after NAME instead of the overrides" },
       { "runs", value = "DIR", doc = "put run directories below DIR" },
+      { "into", value = "DIR", doc = "make DIR the run's directory: begin it, go on with it, or do nothing when it is finished" },
       { "no-run", doc = "write no run directory" },
       { "settings", doc = "list the settings that the script declares, and stop" },
       { "seed", value = "N", number = true, doc = "the root seed, and the default of a setting named seed" },
@@ -54,6 +55,8 @@ local function find_script(file)
    elseif not folder then nearest = suggest.nearest(file, lua_files(experiments)) end
    usage_error("run: there is no file '%s'%s", file, nearest and (", did you mean '%s'?"):format(nearest) or "")
 end
+
+command.find_script = find_script
 
 -- ---- errors: the message and the user's own frames --------------------------------------------------------
 
@@ -99,7 +102,7 @@ local function open_run(values, script, words)
    local folder = values.runs or os.getenv "ENGRAM_RUNS"
    run.begin{
       experiment = script:match "([^/]*)$":gsub("%.lua$", ""), name = values.name, words = overrides(words), script = script,
-      runs = folder ~= "" and folder or nil, seed = values.seed, threads = values.threads, arguments = words,
+      runs = folder ~= "" and folder or nil, path = values.into, seed = values.seed, threads = values.threads, arguments = words,
       command = "engram run " .. table.concat({ script, unpack(words) }, " "),
    }
 end
@@ -191,6 +194,9 @@ end
 
 function command.run(values, words)
    local script = find_script(table.remove(words, 1))
+   if values.into and require "engram.run.into".begun(values, script, words) then
+      return require "engram.cli.resume".run({ threads = values.threads, quiet = values.quiet }, { values.into })
+   end
    return command.execute(values, script, words, function() open_run(values, script, words) end)
 end
 
