@@ -56,8 +56,6 @@ local function find_script(file)
    usage_error("run: there is no file '%s'%s", file, nearest and (", did you mean '%s'?"):format(nearest) or "")
 end
 
-command.find_script = find_script
-
 -- ---- errors: the message and the user's own frames --------------------------------------------------------
 
 local function is_ours(info)

@@ -140,11 +140,11 @@ end
 
 -- A path that nothing has yet, RUNS/EXPERIMENT/DATE-TIME-MIDDLE-ID, and RUNS/EXPERIMENT.
 function run.new_path(runs, experiment, middle)
-   local base, path = ("%s/%s"):format(runs or "runs", safe(experiment)), nil
-   repeat
-      path = ("%s/%s%s-%s"):format(base, os.date "%Y%m%d-%H%M%S", middle ~= "" and "-" .. safe(middle) or "", random_word())
-   until C.eg_file_kind(path) == 0
-   return path, base
+   local base = ("%s/%s"):format(runs or "runs", safe(experiment))
+   while true do
+      local path = ("%s/%s%s-%s"):format(base, os.date "%Y%m%d-%H%M%S", middle ~= "" and "-" .. safe(middle) or "", random_word())
+      if C.eg_file_kind(path) == 0 then return path, base end
+   end
 end
 
 -- Claims a run's directory for this process, where the file system can (some network folders cannot).

@@ -24,10 +24,9 @@ end
 
 local function check_same(path, values, script, words)
    local meta = run.read(path, "meta.json")
-   local function line(file, list, seed)
-      return (seed and "--seed " .. seed .. " " or "") .. table.concat({ tostring(file), unpack(list or {}) }, " ")
-   end
-   local was, is = line(meta.script, meta.arguments, meta.seed), line(script, words, values.seed)
+   local function line(command, seed) return tostring(command) .. (seed and " --seed " .. seed or "") end
+   local was = line(meta.command, meta.seed)
+   local is = line("engram run " .. table.concat({ values.file or script, unpack(words) }, " "), values.seed)
    if was ~= is then usage_error("run: --into: %s is the run of '%s', not of '%s'; choose another folder", path, was, is) end
 end
 
