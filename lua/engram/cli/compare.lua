@@ -10,7 +10,7 @@ local command = {
    options = {
       { "by", value = "KEY,...", doc = "the settings that tell the rows apart (also: training, script)" },
       { "over", value = "KEY", doc = "the setting over which means are taken (default: seed)" },
-      { "metric", value = "NAME,...", doc = "numbers of summary.json: forgetting, accuracy.2.1, seconds; NAME:min or :max says what is best" },
+      { "metric", value = "NAME,...", doc = "numbers of summary.json: forgetting, accuracy.2.1, seconds; NAME:min, :max: which is best" },
       { "against", value = "VALUE", doc = "the row that the others are tested against (default: the best)" },
       { "format", value = "NAME", doc = "markdown (default), csv or latex" },
    },
@@ -29,19 +29,11 @@ local function print_lines(stream, heading, lines)
    for _, line in ipairs(lines) do stream:write("  ", line, "\n") end
 end
 
-function command.run(values, words)
-   local write = require "engram.compare.write"
-   local format = values.format or "markdown"
-   if not write[format] then usage_error("compare: unknown format '%s'%s", format, suggest.hint(format, write)) end
-   if #words == 0 then usage_error "compare: which runs? engram compare DIR..." end
-   local over = values.over or "seed"
-   local records, problems, runs = require "engram.compare.records"(words)
+-- Prints the tables of records, and what is not in them.
+function command.print(values, records, problems)
+   local write, figures = require "engram.compare.write", require "engram.compare.figures"
+   local format, over = values.format or "markdown", values.over or "seed"
    local aside = format == "markdown" and io.stdout or io.stderr        -- CSV and LaTeX stay clean
-   if #records == 0 then
-      print_lines(io.stderr, "engram: not finished:", problems)
-      usage_error("compare: of %d run%s below %s none came to its end", runs, runs == 1 and "" or "s", table.concat(words, ", "))
-   end
-   local figures = require "engram.compare.figures"
    local rows, by, notes = require "engram.compare.groups"(records, list_of(values.by), over)
    local tables = {}
    for i, metric in ipairs(figures.metrics(records, list_of(values.metric))) do
@@ -51,6 +43,18 @@ function command.run(values, words)
    io.stdout:write((write[format](tables, by, values.against)))
    print_lines(aside, "note:", notes)
    print_lines(aside, ("not in the table (%d):"):format(#problems), problems)
+end
+
+function command.run(values, words)
+   local format, formats = values.format or "markdown", { markdown = true, csv = true, latex = true }
+   if not formats[format] then usage_error("compare: unknown format '%s'%s", format, suggest.hint(format, formats)) end
+   if #words == 0 then usage_error "compare: which runs? engram compare DIR..." end
+   local records, problems, runs = require "engram.compare.records"(words)
+   if #records == 0 then
+      print_lines(io.stderr, "engram: not finished:", problems)
+      usage_error("compare: of %d run%s below %s none came to its end", runs, runs == 1 and "" or "s", table.concat(words, ", "))
+   end
+   command.print(values, records, problems)
    return 0
 end
 

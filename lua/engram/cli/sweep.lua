@@ -87,8 +87,10 @@ end
 local function print_table(sweep)
    local by = {}
    for _, key in ipairs(sweep.varying) do if key ~= "seed" then by[#by + 1] = key end end
-   local words = { by = #by > 0 and table.concat(by, ",") or nil }
-   local ok, problem = pcall(require "engram.cli.compare".run, words, { sweep.path })
+   local records, problems = require "engram.compare.records"{ sweep.path }
+   if #records == 0 then return end
+   local options = { by = #by > 0 and table.concat(by, ",") or nil }
+   local ok, problem = pcall(require "engram.cli.compare".print, options, records, problems)
    if not ok then print("no table: " .. (type(problem) == "table" and problem.usage or tostring(problem))) end
 end
 

@@ -8,6 +8,8 @@ local C = core.C
 local LOOK = 0.02                        -- seconds between two looks at the processes
 local LOOK_ELSEWHERE = 0.5               -- at jobs of other processes
 
+local SIGTERM = 15
+
 local Pool = {}
 Pool.__index = Pool
 
@@ -62,7 +64,7 @@ function Pool:failed(job, code)
    self.failures[#self.failures + 1] = job
    self.line:message(("failed %s: %s"):format(job.name, job.reason))
    self.stopping = self.fail_fast
-   if self.stopping then self:stop(15) end
+   if self.stopping then self:stop() end
 end
 
 -- Starts a job, unless it is finished or runs elsewhere.
@@ -94,10 +96,11 @@ function Pool:look(job)
    return true
 end
 
--- Asks the jobs that run to stop; those of other processes are not ours to stop.
-function Pool:stop(number)
+-- Asks the jobs that run to stop; those of other processes are not ours to stop. SIGTERM, whatever we got: a job that waits for
+-- another program does not hear SIGINT.
+function Pool:stop()
    for _, job in ipairs(self.running) do
-      if job.id and not job.elsewhere then C.eg_signal_program(job.id, number) end
+      if job.id and not job.elsewhere then C.eg_signal_program(job.id, SIGTERM) end
    end
 end
 
@@ -117,7 +120,7 @@ function Pool:step()
    local signal = core.interrupted()
    if signal and not self.told then
       self.told = true
-      self:stop(signal)
+      self:stop()
    end
    local halted = signal or self.stopping
    while not halted and #self.running < self.parallel and #self.waiting > 0 do self:start(table.remove(self.waiting, 1)) end
@@ -141,7 +144,7 @@ return function(sweep, options)
    C.eg_interrupt_trap(1)                              -- we poll, and hand signals on
    local ok, problem = pcall(function() while self:step() do end end)
    C.eg_interrupt_trap(0)
-   if not ok then self:stop(15) end
+   if not ok then self:stop() end
    self.line.dirty = false
    self.line:finish()
    if not ok then error(problem, 0) end
