@@ -117,7 +117,8 @@ end
 -- notes. Without `by`: all keys that vary.
 return function(records, by, over)
    local notes = {}
-   if by then check_keys(records, by, over) else by = varying(records, { [over] = true }) end
+   check_keys(records, by or {}, over)
+   if not by then by = varying(records, { [over] = true }) end
    local named = {}
    for _, key in ipairs(by) do named[key] = true end
    if not named.training and over ~= "training" and varies(values_of(records).training or {}) then by = { "training", unpack(by) } end
