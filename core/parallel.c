@@ -2,9 +2,9 @@
  *
  * Work comes in tiles that are cut by shape alone. Each thread has a row of neighbouring tiles and takes them in order, so that
  * from one call to the next it mostly meets memory that its own core has written; then it helps the others with theirs. A
- * thread with nothing to do sleeps on a condition variable: it never spins, so that neighbours on the machine keep their
- * cores. The caller takes tiles too and waits only for threads that took one: on a busy machine the others may wake when
- * all is done. BLAS is told to use one thread a call: its tiles are ours. */
+ * thread without work looks for the next call for a tenth of a millisecond, giving its core to whoever wants it, and then
+ * sleeps on a condition variable: waking a core that has gone to sleep takes as long as a layer of a network. The caller
+ * takes tiles too and waits only for threads that took one: on a busy machine the others may come when all is done. BLAS is told to use one thread a call: its tiles are ours. */
 
 #include <cblas.h>
 #include <pthread.h>
@@ -29,10 +29,10 @@ static struct {
   pthread_mutex_t lock;
   pthread_cond_t wake, done;
   pthread_t thread[MAX_THREADS];
-  int wanted, running; /* threads that take part, the caller included; workers started */
-  uint64_t round;      /* counts calls of eg_parallel that woke workers */
-  atomic_int busy;     /* workers that joined this round and have not finished */
-  bool open, stop;     /* workers may join this round; they shall end */
+  int wanted, running;        /* threads that take part, the caller included; workers started */
+  atomic_uint_fast64_t round; /* counts calls of eg_parallel that wanted workers */
+  atomic_int busy;            /* workers that joined this round and have not finished */
+  bool open, stop;            /* workers may join this round; they shall end */
   eg_tile_work work;
   void *context;
   tile_row row[MAX_THREADS];
@@ -59,6 +59,18 @@ static void take_tiles(void) {
   inside = false;
 }
 
+/* Until a call comes, or for a while. */
+static void look_for_call(uint64_t seen) {
+  const double until = eg_clock() + 1e-4;
+  do {
+    for (int i = 0; i < 32; i++) {
+      if (pool.round != seen) return;
+      relax();
+    }
+    sched_yield();
+  } while (eg_clock() < until);
+}
+
 static void *worker(void *argument) {
   thread_number = (int)(intptr_t)argument;
   uint64_t seen = 0;
@@ -73,6 +85,9 @@ static void *worker(void *argument) {
     take_tiles();
     pthread_mutex_lock(&pool.lock);
     if (--pool.busy == 0) pthread_cond_signal(&pool.done);
+    pthread_mutex_unlock(&pool.lock);
+    look_for_call(seen);
+    pthread_mutex_lock(&pool.lock);
   }
   pthread_mutex_unlock(&pool.lock);
   return NULL;
