@@ -51,6 +51,10 @@ if not require "ffi".abi "gc64" then         -- without it Lua's own memory ends
    return 1
 end
 
+-- A training step has many short loops (over shapes, parameters, nodes): unrolled, with room for all traces, it takes a tenth less,
+-- and about the same in every process.
+require "jit.opt".start("loopunroll=60", "instunroll=16", "maxtrace=8000", "maxmcode=8192")
+
 local ok, result = xpcall(dispatch, failure, { unpack(arg) })
 if ok then return result or 0 end
 io.stdout:flush()
