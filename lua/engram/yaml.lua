@@ -26,8 +26,8 @@ end
 -- The core's tree as Lua tables: { kind, where = "NAME:LINE:COLUMN", origin = "NAME:LINE" } and value and text of a scalar, the
 -- items of a list, or members of a map, each { key, where, value = node }.
 local function node_of(value, name)
-   local node = { kind = kinds[value.kind], where = ("%s:%d:%d"):format(name, value.line, value.column),
-      origin = ("%s:%d"):format(name, value.line) }
+   local node = { kind = kinds[value.kind], where = name and ("%s:%d:%d"):format(name, value.line, value.column),
+      origin = name and ("%s:%d"):format(name, value.line) }
    if node.kind ~= "list" and node.kind ~= "map" then return scalar_of(value, node) end
    if node.kind == "map" then node.members = {} end
    for i = 0, tonumber(value.children) - 1 do
@@ -36,17 +36,17 @@ local function node_of(value, name)
          node[i + 1] = node_of(child, name)
       else
          node.members[i + 1] = { key = ffi.string(child.key, child.key_length), value = node_of(child, name),
-            where = ("%s:%d:%d"):format(name, child.key_line, child.key_column) }
+            where = name and ("%s:%d:%d"):format(name, child.key_line, child.key_column) }
       end
    end
    return node
 end
 
--- parse(text, name): the text as a tree of nodes that know their places; nil and the core's message when it is refused.
+-- parse(text [, name]): the text as a tree of nodes, which with a name know their places; nil and the core's message when it is refused.
 function yaml.parse(text, name)
    local root = C.eg_yaml_parse(text, #text, name)
    if root == nil then return nil, core.message() end
-   local node = node_of(root, name or "")
+   local node = node_of(root, name)
    C.eg_yaml_free(root)
    return node
 end
