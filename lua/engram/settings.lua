@@ -68,15 +68,15 @@ local function listed(declared) return table.concat(description.names(declared, 
 local function below(maps, name, key, declared)
    local inner = {}
    for _, map in ipairs(maps) do
-      local node, problem = find(map, name), nil
+      local node = find(map, name)
       if node then
          local where = node.where or COMMAND_LINE
-         node, problem = value_of.node(node, {})
-         if problem then refuse(where, key, problem) end
-         if node.kind == "map" then
-            inner[#inner + 1] = node
-         elseif node.kind ~= "null" then
-            refuse(where, key, ("expected settings (%s), got %s"):format(listed(declared), value_of.shown(node)))
+         local read, problem = value_of.node(node, {})
+         if not read then refuse(where, key, problem) end
+         if read.kind == "map" then
+            inner[#inner + 1] = read
+         elseif read.kind ~= "null" then
+            refuse(where, key, ("expected settings (%s), got %s"):format(listed(declared), value_of.shown(read)))
          end
       end
    end

@@ -36,7 +36,8 @@ local refused = {
    { "lr: 0.5\noptimizer:\n  lr: 1\n  treshold: 1", "",
       "exp.yaml:4:3: optimizer.treshold: unknown key, did you mean 'threshold'?" },
    { "treshold: 1", "", "exp.yaml:1:1: treshold: unknown key, did you mean 'optimizer.threshold'?" },
-   { "zzzzzzzz: 1", "", "exp.yaml:1:1: zzzzzzzz: unknown key (there are: epochs, flag, limit, lr, methods, name, optimizer, seeds, variant)" },
+   { "zzzzzzzz: 1", "",
+      "exp.yaml:1:1: zzzzzzzz: unknown key (there are: epochs, flag, limit, lr, methods, name, optimizer, seeds, variant)" },
    { "optimizer: {qqqqqqqq: 1}", "", "exp.yaml:1:13: optimizer.qqqqqqqq: unknown key (there are: lr, momentum, threshold)" },
    { "optimizer.lr: 1", "", "exp.yaml:1:1: optimizer.lr: unknown key; a file nests it: optimizer: { lr: ... }" },
    { "lr: 1\nlr: 2", "", "exp.yaml:2:1: duplicate key 'lr', first at line 1" },
@@ -53,7 +54,8 @@ local refused = {
    { "lr: 1e999", "", "exp.yaml:1:5: lr: 1e999 is too large for a number: write .inf" },
    { "lr: true", "", "exp.yaml:1:5: lr: expected a number, got true" },
    { "epochs: 1.5", "", "exp.yaml:1:9: epochs: expected a whole number, got 1.5" },
-   { "epochs: 12345678901234567890", "", "exp.yaml:1:9: epochs: 12345678901234567890 is beyond 2^53, where whole numbers are no longer exact" },
+   { "epochs: 12345678901234567890", "",
+      "exp.yaml:1:9: epochs: 12345678901234567890 is beyond 2^53, where whole numbers are no longer exact" },
    { "limit: true", "", "exp.yaml:1:8: limit: expected a whole number or false, got true" },
    { "flag: yes", "", "exp.yaml:1:7: flag: expected true or false, got 'yes'" },
    { "flag: 1", "", "exp.yaml:1:7: flag: expected true or false, got 1" },
@@ -107,7 +109,8 @@ local refused = {
    { "", "lr=", "command line: lr: expected a number, got nothing" },
    { "", "lr=2", "command line: lr: expected a number from 0 to 1, got 2" },
    { "", "lr=nan", "command line: lr: expected a number, got 'nan'" },
-   { "", "lr=[1", "command line: lr: line 2, column 1: did not find expected ',' or ']', while parsing a flow sequence that begins at line 1" },
+   { "", "lr=[1",
+      "command line: lr: line 2, column 1: did not find expected ',' or ']', while parsing a flow sequence that begins at line 1" },
    { "", "flag=on", "command line: flag: expected true or false, got 'on'" },
    { "", "epochs=1e-3", "command line: epochs: expected a whole number, got 1e-3" },
    { "", "seeds=1,b", "command line: seeds: expected a number, got 'b' (item 2 of the list)" },
@@ -127,7 +130,9 @@ for _, case in ipairs(refused) do
    t.test("refused: " .. (text .. " " .. words):gsub("%c", " "):gsub("[\128-\255]", "?"), function()
       put("exp.yaml", text)
       local code, out, err = engram("config exp.yaml " .. words)
-      if os.getenv "ENGRAM_SHOW" then print(("| `%s` | `%s` | %s |"):format(text:gsub("\n", "\\n"), words, err:gsub("^engram: ", ""):gsub("\n", ""))) end
+      if os.getenv "ENGRAM_SHOW" then
+         print(("| `%s` | `%s` | %s |"):format(text:gsub("\n", "\\n"), words, (err:gsub("^engram: ", ""):gsub("\n", ""))))
+      end
       t.expect({ code, out, err }):equals({ 2, "", "engram: " .. message .. "\n" })
    end)
 end
@@ -136,8 +141,8 @@ t.test("the table is as long as it claims", function() t.expect(#refused):above(
 
 t.test("the same message from engram run, and no run directory is left", function()
    put("exp.yaml", "optimizer:\n  treshold: 1")
-   local code, _, err = engram "run exp.yaml"
-   t.expect({ code, err }):equals({ 2, "engram: exp.yaml:2:3: optimizer.treshold: unknown key, did you mean 'threshold'?\n" })
+   local code, out, err = engram "run exp.yaml"
+   t.expect({ code, out, err }):equals({ 2, "", "engram: exp.yaml:2:3: optimizer.treshold: unknown key, did you mean 'threshold'?\n" })
    t.expect((shell "test -e runs")):differs_from(0)
 end)
 
@@ -189,8 +194,8 @@ for _, case in ipairs(hostile) do
 end
 
 t.test("a file without an end is not read to its end", function()
-   local code, _, err = engram("config --config /dev/zero exp.lua", 20)
-   t.expect({ code, err }):equals({ 2, "engram: /dev/zero:1:1: 1048577 bytes; at most 1048576 are taken\n" })
+   local code, out, err = engram("config --config /dev/zero exp.lua", 20)
+   t.expect({ code, out, err }):equals({ 2, "", "engram: /dev/zero:1:1: 1048577 bytes; at most 1048576 are taken\n" })
 end)
 
 -- ---- what is taken ----------------------------------------------------------------------------------------
@@ -270,66 +275,22 @@ t.test("what is not used, or names no script, is said", function()
    local code, out, err = engram "run --no-run plain.yaml"
    t.expect({ code, out, err }):equals({ 1, "done\n",
       "engram: plain.yaml: the script declares no settings, so none of these were used\n" })
-   code, _, err = engram "config plain.lua"
-   t.expect({ code, err }):equals({ 1, "engram: the script declares no settings\n" })
+   code, out, err = engram "config plain.lua"
+   t.expect({ code, out, err }):equals({ 1, "done\n", "engram: the script declares no settings\n" })
    put("alone.yaml", "lr: 1")
-   code, _, err = engram "run alone.yaml"
-   t.expect({ code, err }):equals({ 2, "engram: alone.yaml: names no script and there is no alone.lua: add `script: NAME.lua`, "
+   code, out, err = engram "run alone.yaml"
+   t.expect({ code, out, err }):equals({ 2, "", "engram: alone.yaml: names no script and there is no alone.lua: add `script: NAME.lua`, "
       .. "or engram run --config alone.yaml SCRIPT\n" })
-   code, _, err = engram "run --config exp.yaml variant.yaml"
-   t.expect({ code, err }):equals({ 2, "engram: run: variant.yaml is a settings file already; --config goes with a script\n" })
-   code, _, err = engram "config"
-   t.expect({ code, err }):equals({ 2, "engram: config: which script? engram config FILE [key=value ...]\n" })
-   code, _, err = engram "config exq.yaml"
-   t.expect({ code, err }):equals({ 2, "engram: config: there is no file 'exq.yaml', did you mean 'exp.yaml'?\n" })
+   code, out, err = engram "run --config exp.yaml variant.yaml"
+   t.expect({ code, out, err }):equals({ 2, "", "engram: run: variant.yaml is a settings file already; --config goes with a script\n" })
+   code, out, err = engram "config"
+   t.expect({ code, out, err }):equals({ 2, "", "engram: config: which script? engram config FILE [key=value ...]\n" })
+   code, out, err = engram "config exq.yaml"
+   t.expect({ code, out, err }):equals({ 2, "", "engram: config: there is no file 'exq.yaml', did you mean 'exp.yaml'?\n" })
    put("required.lua", "require 'engram'.settings{ data = { type = 'string', required = true, doc = 'a folder' } }")
-   code, _, err = engram "config required.lua"
-   t.expect({ code, err }):equals({ 2, "engram: data: missing: give data=... or set it in a settings file (a folder)\n" })
+   code, out, err = engram "config required.lua"
+   t.expect({ code, out, err }):equals({ 2, "", "engram: data: missing: give data=... or set it in a settings file (a folder)\n" })
    t.expect(select(2, engram "config required.lua data=here")):equals "data: here\n"
-end)
-
--- ---- resume, dry run --------------------------------------------------------------------------------------
-
-local TRAINING = [[
-local engram = require "engram"
-local nn, optim, cl = engram.nn, engram.optim, engram.cl
-local s = engram.settings{ lr = 0.1, limit = 320 }
-print("rate", s.lr)
-cl.train{ seed = 1, model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 10) } end,
-   optimizer = function(model) return optim.SGD(model, { lr = s.lr }) end,
-   stream = cl.stream{ cl.task("glyphs/digits", { limit = s.limit, test_limit = 50, epochs = 2 }) },
-   on_step = function(t)
-      if t.step == 7 and os.getenv "KILL" then os.execute("kill -9 " .. engram.run.read(engram.run.current().path, "status.json").process) end
-   end }
-]]
-
-t.test("a resumed run has the settings it began with, whatever has become of the file", function()
-   put("train.lua", TRAINING)
-   put("train.yaml", "base: train_base.yaml\n")
-   put("train_base.yaml", "lr: 0.25\n")
-   shell "export KILL=1; engram run --name cut train.yaml"
-   put("train_base.yaml", "lr: 0.5\n")
-   shell "rm train.yaml"
-   local code, out = engram "resume --quiet runs/train/*-cut-*"
-   t.expect({ code, out }):equals({ 0, "rate\t0.25\n" })
-end)
-
-t.test("--dry-run tells model, optimizer, data and steps, and writes nothing", function()
-   put("train.yaml", "lr: 0.25\nlimit: 640\n")
-   shell "rm -rf runs"
-   local code, out, err = engram "run --dry-run train.yaml"
-   t.expect({ code, err }):equals({ 0, "" })
-   for _, text in ipairs{ "rate\t0.25\n", "2.weight                 (10, 784)                   7,840\n", "7,850\n", "SGD{ ", "lr = 0.25",
-      "task 1: glyphs/digits, 640 to train, 50 to test, 2 epochs\n", "steps\n  40\n", "expected time\n  about ", " ms a step (over 18)" } do
-      t.expect(out):contains(text)
-   end
-   t.expect((shell "test -e runs")):differs_from(0)
-   code, out, err = engram "run --dry-run plain.lua"
-   t.expect({ code, out, err }):equals({ 1, "done\n", "engram: the script came to its end without a cl.train\n" })
-   put("early.lua", TRAINING:gsub("local s = [^\n]*\n", "local s = { lr = 1, limit = 320 }\n"))
-   code, _, err = engram "config early.lua"
-   t.expect({ code, err }):equals({ 1, "engram: the script declares no settings before its first cl.train\n"
-      .. "   early.lua:5: in the script\n" })
 end)
 
 t.done()

@@ -72,7 +72,8 @@ local function open_run(values, script, words, given)
    if values["no-run"] or values.show or values["dry-run"] then return end
    local folder = values.runs or os.getenv "ENGRAM_RUNS"
    run.begin{
-      experiment = (given and given.path or script):match "([^/]*)$":gsub("%.%a+$", ""), name = values.name, words = overrides(words), script = script,
+      experiment = (given and given.path or script):match "([^/]*)$":gsub("%.%a+$", ""),
+      name = values.name, words = overrides(words), script = script,
       runs = folder ~= "" and folder or nil, seed = values.seed, threads = values.threads, arguments = words,
       command = "engram run " .. table.concat({ values.file or script, unpack(words) }, " "),
    }
