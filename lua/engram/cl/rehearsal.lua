@@ -7,7 +7,7 @@ local rehearsal = {}
 
 rehearsal.wanted = false                -- set by the command: "dry-run", or "settings" when only those were asked for
 
-local SECONDS, STEPS = 2, 50            -- at most so long, so many, after two steps that warm up
+local SECONDS, STEPS = 2, 4             -- so long, and so many steps at least, unless the epoch ends before
 
 local function shape_of(tensor) return "(" .. table.concat(tensor.shape, ", ") .. ")" end
 
@@ -43,12 +43,15 @@ local function print_plan(t)
    print(("steps\n  %s"):format(grouped(t.total_steps)))
 end
 
--- Mean seconds of a step, measured with advance(), which trains on one batch and returns false at the end of the epoch.
+-- Mean seconds of a step, and of how many: advance() trains on one batch and returns false at the end of the epoch. The first
+-- half is left out: there the compiler is still at work.
 local function time_of_a_step(advance)
-   for _ = 1, 2 do if not advance() then return nil end end
-   local begun, steps = C.eg_clock(), 0
-   while steps < STEPS and C.eg_clock() - begun < SECONDS and not core.interrupted() and advance() do steps = steps + 1 end
-   return steps > 0 and (C.eg_clock() - begun) / steps, steps
+   local clocks = { C.eg_clock() }
+   local ends = clocks[1] + SECONDS
+   while (#clocks <= STEPS or clocks[#clocks] < ends) and not core.interrupted() and advance() do clocks[#clocks + 1] = C.eg_clock() end
+   local first = math.ceil(#clocks / 2)
+   local steps = #clocks - first
+   if steps > 0 then return (clocks[#clocks] - clocks[first]) / steps, steps end
 end
 
 -- Seconds of all evaluations, by the rate of one on a few test items.
