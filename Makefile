@@ -14,7 +14,7 @@ COMPILE   = $(CC) $(BASE) $(OPTIMIZE) $(SANITIZE) $(CFLAGS)
 PACKAGES := gcc pkg-config luajit libluajit-5.1-dev libopenblas-dev libyaml-dev libcmocka-dev libjansson-dev zlib1g-dev \
             curl ca-certificates clang-format lua-check
 
-LIBS     := -lopenblas -ljansson -lz -lm
+LIBS     := -lopenblas -ljansson -lyaml -lz -lm
 HOST     := $(filter core/main.c core/repl.c,$(wildcard core/*.c))
 SOURCES  := $(filter-out $(HOST),$(wildcard core/*.c))
 OBJECTS  := $(SOURCES:core/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/texts.o

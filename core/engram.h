@@ -422,6 +422,33 @@ const eg_json *eg_json_item(const eg_json *array, int64_t i);
 /* Object members in file order: key, its length, value. */
 const eg_json *eg_json_member(const eg_json *object, int64_t i, const char **key, size_t *length);
 
+/* YAML through libyaml: a tree with aliases and merge keys expanded. A key and a value know their place in the text. */
+typedef enum eg_yaml_kind {
+  EG_YAML_NULL = 0,
+  EG_YAML_FALSE,
+  EG_YAML_TRUE,
+  EG_YAML_NUMBER,
+  EG_YAML_STRING,
+  EG_YAML_LIST,
+  EG_YAML_MAP
+} eg_yaml_kind;
+typedef struct eg_yaml {
+  int32_t kind;
+  int32_t line, column;         /* where the value begins, counted from 1 */
+  int32_t key_line, key_column; /* where its key begins, in a map */
+  const char *key;              /* of a member of a map */
+  size_t key_length;
+  const char *text; /* a scalar as it was written, without its quotes; NUL-terminated */
+  size_t length;
+  double number;
+  const struct eg_yaml *child; /* items, or members: the map's own in the order of the text, then the merged ones */
+  int64_t children;
+  int64_t total; /* keys and values in it, itself counted, aliases as if copied */
+} eg_yaml;
+/* The root, to be freed; NULL on failure, with "NAME:LINE:COLUMN: ..." or, without a name, "line L, column C: ...". */
+eg_yaml *eg_yaml_parse(const char *text, size_t length, const char *name);
+void eg_yaml_free(eg_yaml *root);
+
 /* ---- limits (limit.c): what the machine can do on the threads that are set; the best of `rounds` rounds ---------------------- */
 /* Floating-point operations a second of float32 matrix products that fit the caches, a single-threaded BLAS call a tile. */
 eg_status eg_limit_sgemm(int rounds, double *per_second);

@@ -88,6 +88,7 @@ local function is_list(value)
    for _ in pairs(value) do count = count + 1 end
    return count > 0 and count == #value
 end
+json.is_list = is_list
 
 function encode(value, indent, depth)
    local kind = core.typename(value)

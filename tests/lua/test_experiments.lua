@@ -26,6 +26,14 @@ t.test("the vision experiment tells its data and writes a table, a summary and a
    end
 end)
 
+t.test("the settings files of the experiments fit their scripts", function()
+   local function config(name) return { t.command("engram config " .. name) } end
+   t.expect(config "classp_vision.yaml"):equals(config "classp_vision.lua")      -- it lists the defaults
+   t.expect(config "classp_glyphs threads=1"):equals(config "classp_vision data=glyphs small=true threads=1")
+   t.expect(config "ewc_search"):equals(config "classp_search what=ewc lambdas=1,10,50 limit=6000 validation=4000 samples=500")
+   t.expect(config("ewc_search")[1]):equals(0)
+end)
+
 t.test("the same bits for 1, 2 and 4 threads, in every row", function()
    for _, threads in ipairs{ 2, 4 } do
       local _, path = run(VISION .. " methods=sgd,ewc,ewc-repository,classp-published,classp-paper threads=" .. threads)

@@ -1,6 +1,7 @@
 -- engram resume: goes on with a run that was interrupted, failed or killed, to the bit.
 local core = require "engram.core"
 local run = require "engram.run"
+local settings_file = require "engram.settings.file"
 local usage_error = require "engram.usage"
 local C = core.C
 
@@ -40,7 +41,9 @@ function command.run(values, words)
    core.check(C.eg_change_folder(meta.folder))
    local how = { threads = values.threads or meta.threads_asked, seed = meta.seed, quiet = values.quiet }
    local arguments = { unpack(meta.arguments or {}) }
-   return require "engram.cli.run".execute(how, meta.script, arguments, function() run.reopen(path) end)
+   local given = C.eg_file_kind(path .. "/source.yaml") == 1 and C.eg_file_kind(path .. "/config.yaml") == 1
+      and settings_file.load(path .. "/config.yaml")           -- as they were resolved: the file may have changed since
+   return require "engram.cli.run".execute(how, meta.script, arguments, function() run.reopen(path) end, given or nil)
 end
 
 return command

@@ -22,17 +22,17 @@ local function refuse_foreign(path)
    end
 end
 
-local function check_same(path, values, script, words)
+local function check_same(path, values, file, words)
    local meta = run.read(path, "meta.json")
    local function line(command, seed) return tostring(command) .. (seed and " --seed " .. seed or "") end
    local was = line(meta.command, meta.seed)
-   local is = line("engram run " .. table.concat({ values.file or script, unpack(words) }, " "), values.seed)
+   local is = line("engram run " .. table.concat({ file, unpack(words) }, " "), values.seed)
    if was ~= is then usage_error("run: --into: %s is the run of '%s', not of '%s'; choose another folder", path, was, is) end
 end
 
 -- True when `engram run --into` finds a run that began with these words; false when it is to begin. Others' folders are refused.
-function into.begun(values, script, words)
-   for _, other in ipairs{ "no-run", "settings", "name", "runs" } do
+function into.begun(values, file, words)
+   for _, other in ipairs{ "no-run", "dry-run", "settings", "name", "runs" } do
       if values[other] then usage_error("run: --into names the run's directory: it does not go with --%s", other) end
    end
    local path = values.into
@@ -40,7 +40,7 @@ function into.begun(values, script, words)
       refuse_foreign(path)
       return false
    end
-   check_same(path, values, script, words)
+   check_same(path, values, file, words)
    return true
 end
 
