@@ -473,7 +473,19 @@ eg_status eg_change_folder(const char *path);           /* of this process */
 int eg_process_alive(int id);                           /* 1 when there is such a process */
 /* The names in a folder, sorted, one a line, in a buffer that the next call reuses; NULL on failure. */
 const char *eg_list_folder(const char *path);
+
+/* ---- programs (program.c) --------------------------------------------------------------------------------------------------- */
 /* NULL-ended; waits, and hands an interrupt on; exit code, 128 + signal, or -1. */
 int eg_run_program(const char *const *arguments);
+/* Starts a program with no input, its output added to the file `log`, in a process group of its own; when this process dies, however,
+ * it is sent SIGTERM. Its process id, or -1. */
+int eg_start_program(const char *const *arguments, const char *log);
+/* 1 when a started program has ended, with its exit code (or 128 + signal) in *code; 0 while it runs; -1 on failure. */
+int eg_program_ended(int id, int *code);
+eg_status eg_signal_program(int id, int number);
+void eg_sleep(double seconds); /* a signal ends it early */
+/* Claims a folder for this process until it ends: 1 claimed, 0 another has it, -1 on failure (some network folders). */
+int eg_lock_folder(const char *path);
+int eg_folder_locked(const char *path); /* 1 when another process has claimed it, 0 when not, -1 on failure */
 
 #endif

@@ -137,10 +137,13 @@ t.test("what cannot be resumed is refused, and nothing is lost", function()
    sh "cp cut/experiment/*/part1/checkpoint.safetensors kept && truncate -s 5000 cut/experiment/*/part1/checkpoint.safetensors"
    expect_refused("engram resume --quiet cut/experiment/*", 1, "checkpoint.safetensors: ")
    sh "cp kept cut/experiment/*/part1/checkpoint.safetensors"
-   local edit = [[sed -i 's/"status": "[a-z]*"/"status": "running"/; s/"process": [0-9]*/"process": 1/' cut/experiment/*/status.json]]
+   local edit = [[sed -i 's/"status": "[a-z]*"/"status": "running"/' cut/experiment/*/status.json]]
    t.expect((sh(edit))):equals(0)
-   expect_refused("engram resume --quiet cut/experiment/*", 1, "is still running, as process 1")
-   sh [[sed -i 's/"process": 1/"process": 999999999/' cut/experiment/*/status.json]]
+   local _, _, claimed = sh "flock cut/experiment/* engram resume --quiet cut/experiment/*"
+   t.expect(claimed):contains "is still running, as process "
+   sh [[sed -i 's/"host": "[^"]*"/"host": "elsewhere"/' cut/experiment/*/status.json]]
+   expect_refused("engram resume --quiet cut/experiment/*", 1, " on elsewhere")
+   sh [[sed -i 's/"updated": "20../"updated": "2001/' cut/experiment/*/status.json]]
    t.expect((sh "engram resume --quiet cut/experiment/*")):equals(0)
    t.expect(before):contains "metrics.jsonl"
    run_to("whole", "")

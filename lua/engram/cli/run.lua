@@ -19,6 +19,7 @@ local command = {
    options = {
       { "name", value = "NAME", doc = "name the run's directory after NAME instead of the overrides" },
       { "runs", value = "DIR", doc = "put run directories below DIR" },
+      { "into", value = "DIR", doc = "make DIR the run's directory: begin it, go on with it, or do nothing when it is finished" },
       { "no-run", doc = "write no run directory" },
       { "config", value = "FILE", doc = "take settings from a file of YAML" },
       { "dry-run", doc = "tell the first training's model, optimizer, data, steps and expected time, and stop" },
@@ -74,7 +75,7 @@ local function open_run(values, script, words, given)
    run.begin{
       experiment = (given and given.path or script):match "([^/]*)$":gsub("%.%a+$", ""),
       name = values.name, words = overrides(words), script = script,
-      runs = folder ~= "" and folder or nil, seed = values.seed, threads = values.threads, arguments = words,
+      runs = folder ~= "" and folder or nil, path = values.into, seed = values.seed, threads = values.threads, arguments = words,
       command = "engram run " .. table.concat({ values.file or script, unpack(words) }, " "),
    }
    if given then run.current():write("source.yaml", given.text) end
@@ -186,8 +187,12 @@ function command.start(who, values, file, words)
 end
 
 function command.run(values, words)
+   local file = table.remove(words, 1)
+   if values.into and file and require "engram.run.into".begun(values, file, words) then
+      return require "engram.cli.resume".run({ threads = values.threads, quiet = values.quiet }, { values.into })
+   end
    values.show = values.settings and "explained"
-   return command.start("run", values, table.remove(words, 1), words)
+   return command.start("run", values, file, words)
 end
 
 return command

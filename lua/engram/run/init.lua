@@ -100,7 +100,7 @@ function Run:open(name)
 end
 
 function Run:set_status(status, more)
-   local value = { status = status, process = C.eg_process_id(), started = self.started, updated = describe.time() }
+   local value = { status = status, process = C.eg_process_id(), host = describe.host(), started = self.started, updated = describe.time() }
    for key, extra in pairs(more or {}) do value[key] = extra end
    self.status, self.status_clock = status, C.eg_clock()
    self:write_json("status.json", value)
@@ -116,7 +116,7 @@ end
 local function safe(text) return (text:gsub("[^%w_.=+,-]", "_")) end
 
 -- "lr=0.1-s3" of the words key=value: what tells this run from its siblings.
-local function label(words)
+function run.label(words)
    local parts = {}
    for _, word in ipairs(words or {}) do
       local key, value = word:match "^([%a_][%w_.%-]*)=(.*)$"
@@ -138,21 +138,34 @@ local function random_word()
    return word
 end
 
--- Opens the run of this process: { experiment =, name =, runs = folder, words = { "lr=0.1" }, command =, seed = }.
+-- A path that nothing has yet, RUNS/EXPERIMENT/DATE-TIME-MIDDLE-ID, and RUNS/EXPERIMENT.
+function run.new_path(runs, experiment, middle)
+   local base = ("%s/%s"):format(runs or "runs", safe(experiment))
+   while true do
+      local path = ("%s/%s%s-%s"):format(base, os.date "%Y%m%d-%H%M%S", middle ~= "" and "-" .. safe(middle) or "", random_word())
+      if C.eg_file_kind(path) == 0 then return path, base end
+   end
+end
+
+-- Claims a run's directory for this process, where the file system can (some network folders cannot).
+local function claim(path)
+   if C.eg_lock_folder(path) == 0 then core.raise("run: %s: another process is at it", path) end
+end
+
+-- Opens the run of this process: { experiment =, name =, runs = folder, path = instead of a new one, words = { "lr=0.1" },
+-- command =, seed = }.
 function run.begin(about)
-   local base = ("%s/%s"):format(about.runs or "runs", safe(about.experiment))
-   local middle = about.name and safe(about.name) or label(about.words)
-   local path
-   repeat
-      path = ("%s/%s%s-%s"):format(base, os.date "%Y%m%d-%H%M%S", middle ~= "" and "-" .. middle or "", random_word())
-   until C.eg_file_kind(path) == 0
+   local path, base = about.path, about.path
+   if not path then path, base = run.new_path(about.runs, about.experiment, about.name or run.label(about.words)) end
    local made = {}                      -- folders that are ours, the innermost first
    for _, folder in ipairs{ path, base, about.runs or "runs" } do
-      if C.eg_file_kind(folder) == 0 then made[#made + 1] = folder end
+      if C.eg_file_kind(folder) == 0 and folder ~= made[#made] then made[#made + 1] = folder end
    end
    if C.eg_make_folders(path) ~= 0 then
       error(("run: %s; choose another folder with --runs DIR, or none with --no-run"):format(core.message()), 0)
    end
+   claim(path)
+   if C.eg_file_kind(path .. "/status.json") ~= 0 then core.raise("run: %s is a run already", path) end
    local self = setmetatable({ path = path, made = made, opened = {}, started = describe.time(), clock = C.eg_clock() }, Run)
    self.run = self
    self:write("overrides.txt", table.concat(about.words or {}, "\n") .. "\n")
@@ -170,15 +183,37 @@ function run.read(path, name)
    return value
 end
 
+local STALE = 300                       -- seconds after which a run of another machine that does not write is held to be dead
+
+-- Seconds since a time as describe.time writes it.
+local function age(time)
+   local year, month, day, hour, minute, second = tostring(time):match "^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)Z$"
+   if not year then return math.huge end
+   local now = os.date "!*t"
+   now.isdst = false
+   return os.time(now) - os.time{ year = year, month = month, day = day, hour = hour, min = minute, sec = second, isdst = false }
+end
+
+-- True when a process is at a run, given its status.json: it holds the claim on the directory. Where claims are not seen (another
+-- machine, a network folder) its heartbeat or its process tells.
+function run.is_running(path, status)
+   if status.status ~= "running" then return false end
+   local claimed = C.eg_folder_locked(path)
+   if claimed == 1 then return true end
+   if status.host and status.host ~= describe.host() then return age(status.updated) < STALE end
+   return claimed == -1 and C.eg_process_alive(status.process or 0) == 1
+end
+
 -- Opens a run directory again, to go on where its checkpoints stand. Refuses one that another process is at.
 function run.reopen(path)
    local status = run.read(path, "status.json")
-   if status.status == "running" and C.eg_process_alive(status.process or 0) == 1 then
-      core.raise("run: %s is still running, as process %d", path, status.process)
+   if run.is_running(path, status) then
+      core.raise("run: %s is still running, as process %d on %s", path, status.process, tostring(status.host))
    end
    local self = setmetatable({ path = path, made = {}, opened = {}, started = status.started, clock = C.eg_clock(), resumed = true },
       Run)
    self.run = self
+   claim(path)
    self:set_status "running"
    self:append("log.txt", "resumed " .. describe.time())
    current = self
