@@ -22,6 +22,7 @@ local command = {
       { "settings", doc = "list the settings that the script declares, and stop" },
       { "seed", value = "N", number = true, doc = "the root seed, and the default of a setting named seed" },
       { "threads", value = "N", number = true, doc = "threads (default: the cores); never changes a result" },
+      { "report", doc = "write an HTML report into the run's directory when it is finished" },
       { "quiet", doc = "no progress" },
    },
 }
@@ -97,11 +98,12 @@ end
 local function open_run(values, script, words)
    if values["no-run"] or values.settings then return end
    local folder = values.runs or os.getenv "ENGRAM_RUNS"
-   run.begin{
+   local opened = run.begin{
       experiment = script:match "([^/]*)$":gsub("%.lua$", ""), name = values.name, words = overrides(words), script = script,
       runs = folder ~= "" and folder or nil, seed = values.seed, threads = values.threads, arguments = words,
       command = "engram run " .. table.concat({ script, unpack(words) }, " "),
    }
+   if values.report then opened:report() end
 end
 
 -- What a script prints is also in its log.
@@ -150,12 +152,24 @@ local function with_name(script, message)
    return message:find(script, 1, true) and message or script .. ": " .. message
 end
 
+-- The report that the script or --report asked for; what the run has done stands without it.
+local function write_report(folder)
+   local ok, result = pcall(require, "engram.report")
+   if ok then ok, result = pcall(result, folder) end
+   if not ok then
+      io.stderr:write("engram: ", tostring(result), "\n")
+      return 1
+   end
+   print("report: " .. result)
+   return 0
+end
+
 -- The exit code for how the script ended.
 local function conclude(ok, problem)
    local signal = core.interrupted()
    C.eg_interrupt_trap(1)                -- what is left to do must not be interrupted
    io.stdout:flush()
-   local folder = run.current() and run.current().path
+   local folder, wanted = run.current() and run.current().path, run.current() and run.current().wants_report
    if problem and problem.usage then
       run.discard()
       usage_error("%s", problem.usage)
@@ -166,7 +180,7 @@ local function conclude(ok, problem)
       return 128 + signal
    elseif ok then
       run.finish "finished"
-      return 0
+      return wanted and write_report(folder) or 0
    end
    run.finish("failed", problem.message)
    io.stderr:write("engram: ", problem.text, "\n")

@@ -99,6 +99,9 @@ function Run:open(name)
    return setmetatable({ path = path, name = name, run = self }, Folder)
 end
 
+-- Asks for an HTML report in the run's folder when it is finished.
+function Run:report() self.wants_report = true end
+
 function Run:set_status(status, more)
    local value = { status = status, process = C.eg_process_id(), started = self.started, updated = describe.time() }
    for key, extra in pairs(more or {}) do value[key] = extra end
