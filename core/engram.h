@@ -422,6 +422,14 @@ const eg_json *eg_json_item(const eg_json *array, int64_t i);
 /* Object members in file order: key, its length, value. */
 const eg_json *eg_json_member(const eg_json *object, int64_t i, const char **key, size_t *length);
 
+/* TensorBoard's event files (tensorboard.c), where protobuf-c was found at build. */
+int eg_tensorboard_built(void);
+/* Makes the file, which must not be there yet; restart >= 0: readers forget that step and later ones of the files before. */
+eg_status eg_tensorboard_begin(const char *path, int64_t restart);
+/* Adds one event with a scalar (a float) for each tag. */
+eg_status eg_tensorboard_scalars(const char *path, int64_t step, int64_t count, const char *const *tags,
+                                 const double *values);
+
 /* ---- limits (limit.c): what the machine can do on the threads that are set; the best of `rounds` rounds ---------------------- */
 /* Floating-point operations a second of float32 matrix products that fit the caches, a single-threaded BLAS call a tile. */
 eg_status eg_limit_sgemm(int rounds, double *per_second);

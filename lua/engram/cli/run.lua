@@ -23,6 +23,7 @@ local command = {
       { "seed", value = "N", number = true, doc = "the root seed, and the default of a setting named seed" },
       { "threads", value = "N", number = true, doc = "threads (default: the cores); never changes a result" },
       { "report", doc = "write an HTML report into the run's directory when it is finished" },
+      { "tensorboard", doc = "write TensorBoard's event files too, into tensorboard/ beside each metrics.jsonl" },
       { "quiet", doc = "no progress" },
    },
 }
@@ -98,12 +99,12 @@ end
 local function open_run(values, script, words)
    if values["no-run"] or values.settings then return end
    local folder = values.runs or os.getenv "ENGRAM_RUNS"
-   local opened = run.begin{
+   run.begin{
       experiment = script:match "([^/]*)$":gsub("%.lua$", ""), name = values.name, words = overrides(words), script = script,
       runs = folder ~= "" and folder or nil, seed = values.seed, threads = values.threads, arguments = words,
+      report = values.report, tensorboard = values.tensorboard,
       command = "engram run " .. table.concat({ script, unpack(words) }, " "),
    }
-   if values.report then opened:report() end
 end
 
 -- What a script prints is also in its log.
@@ -133,18 +134,13 @@ local function prepare(values, script, words)
          print(listing)
          os.exit(0)
       end
-      if run.current() then run.current():write_json("settings.json", resolved) end
+      local current, log = run.current(), rawget(resolved, "log")
+      if type(log) == "table" and rawget(log, "tensorboard") == true then
+         require "engram.run.tensorboard".check "log.tensorboard"
+         if current then current.tensorboard = true end
+      end
+      if current then current:write_json("settings.json", resolved) end
    end
-end
-
--- os.exit in a script ends the run too, and closes the Lua state.
-local function catch_exit()
-   local exit = os.exit
-   rawset(os, "exit", function(code)
-      if code == nil or code == true then code = 0 elseif code == false then code = 1 end
-      run.finish(code == 0 and "finished" or "failed")
-      exit(code, true)
-   end)
 end
 
 -- LuaJIT's own failures (out of stack, out of memory, bytecode) name no place.
@@ -152,10 +148,12 @@ local function with_name(script, message)
    return message:find(script, 1, true) and message or script .. ": " .. message
 end
 
--- The report that the script or --report asked for; what the run has done stands without it.
-local function write_report(folder)
-   local ok, result = pcall(require, "engram.report")
-   if ok then ok, result = pcall(result, folder) end
+-- Ends a run that went well, with the report that the script or --report asked for; the exit code. What the run did stands without it.
+local function finish_well()
+   local current = run.current()
+   run.finish "finished"
+   if not current or not current.wants_report then return 0 end
+   local ok, result = pcall(function() return require "engram.report"(current.path) end)
    if not ok then
       io.stderr:write("engram: ", tostring(result), "\n")
       return 1
@@ -164,12 +162,22 @@ local function write_report(folder)
    return 0
 end
 
+-- os.exit in a script ends the run too, and closes the Lua state.
+local function catch_exit()
+   local exit = os.exit
+   rawset(os, "exit", function(code)
+      if code == nil or code == true then code = 0 elseif code == false then code = 1 end
+      if code == 0 then code = finish_well() else run.finish "failed" end
+      exit(code, true)
+   end)
+end
+
 -- The exit code for how the script ended.
 local function conclude(ok, problem)
    local signal = core.interrupted()
    C.eg_interrupt_trap(1)                -- what is left to do must not be interrupted
    io.stdout:flush()
-   local folder, wanted = run.current() and run.current().path, run.current() and run.current().wants_report
+   local folder = run.current() and run.current().path
    if problem and problem.usage then
       run.discard()
       usage_error("%s", problem.usage)
@@ -179,8 +187,7 @@ local function conclude(ok, problem)
       if folder then io.stderr:write("engram: go on with: engram resume ", folder, "\n") end
       return 128 + signal
    elseif ok then
-      run.finish "finished"
-      return wanted and write_report(folder) or 0
+      return finish_well()
    end
    run.finish("failed", problem.message)
    io.stderr:write("engram: ", problem.text, "\n")
@@ -204,6 +211,7 @@ function command.execute(values, script, words, open)
 end
 
 function command.run(values, words)
+   if values.tensorboard then require "engram.run.tensorboard".check "run: --tensorboard" end
    local script = find_script(table.remove(words, 1))
    return command.execute(values, script, words, function() open_run(values, script, words) end)
 end

@@ -61,6 +61,7 @@ function Folder:log_metric(event)
    table.sort(nonfinite)
    if #nonfinite > 0 then copy.nonfinite = nonfinite end
    self:append("metrics.jsonl", json.encode(copy))
+   if self.run.tensorboard then require "engram.run.tensorboard".log(self, event) end
    self.run:heartbeat(event)
 end
 
@@ -161,6 +162,7 @@ function run.begin(about)
    self:write("overrides.txt", table.concat(about.words or {}, "\n") .. "\n")
    self:write_json("settings.json", {})
    self:write_json("meta.json", describe.meta(about))
+   self.wants_report, self.tensorboard = about.report, about.tensorboard
    self:set_status "running"
    current = self
    return self
@@ -182,6 +184,8 @@ function run.reopen(path)
    local self = setmetatable({ path = path, made = {}, opened = {}, started = status.started, clock = C.eg_clock(), resumed = true },
       Run)
    self.run = self
+   local meta = run.read(path, "meta.json")
+   self.wants_report, self.tensorboard = meta.report, meta.tensorboard
    self:set_status "running"
    self:append("log.txt", "resumed " .. describe.time())
    current = self
