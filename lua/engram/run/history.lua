@@ -39,7 +39,7 @@ local function load_events(path, problems)
    for line in text:gmatch "([^\n]*)\n" do
       number = number + 1
       local ok, event = pcall(json.decode, line)
-      if ok and type(event) == "table" then
+      if ok and type(event) == "table" and #event == 0 then
          events[#events + 1] = event
       elseif line:find "%S" then
          problems[#problems + 1] = ("%s:%d: is no event: %s"):format(path, number, ok and "expected an object" or tostring(event))

@@ -11,8 +11,8 @@ local tensorboard = {}
 -- Raises, as called wrongly, when this build cannot write event files; `who` asked for them.
 function tensorboard.check(who)
    if C.eg_tensorboard_built() == 1 then return end
-   require "engram.usage"("%s: this Engram was built without protobuf-c: install libprotobuf-c-dev and protobuf-c-compiler, then make again",
-      who)
+   require "engram.usage"("%s: this Engram was built without protobuf-c: install libprotobuf-c-dev and protobuf-c-compiler, then "
+      .. "make again", who)
 end
 
 local NOT_SCALARS = { event = true, task = true, epoch = true, step = true, nonfinite = true }
