@@ -212,7 +212,8 @@ local chromium = io.popen("command -v chromium || command -v chromium-browser"):
 local function browse(path)
    local quiet = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
       .. "--disable-component-update --disable-sync --enable-logging=stderr --virtual-time-budget=20000"
-   return t.command(("%s %s --user-data-dir=%s --dump-dom %s"):format(chromium, quiet, t.temporary_folder(), t.quote("file://" .. path)), 120)
+   local profile = t.temporary_folder()
+   return t.command(("%s %s --user-data-dir=%s --dump-dom %s"):format(chromium, quiet, profile, t.quote("file://" .. path)), 120)
 end
 
 if not chromium then

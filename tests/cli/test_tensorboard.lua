@@ -40,7 +40,7 @@ local function fields_of(text)
    end
    while at <= #text do
       local key = varint()
-      local number, kind, value = math.floor(key / 8), key % 8, nil
+      local number, kind, value = math.floor(key / 8), key % 8
       if kind == 0 then value = varint()
       else
          local length = kind == 1 and 8 or kind == 5 and 4 or varint()
@@ -92,7 +92,8 @@ local function expected(folder)
    for line in io.lines(folder .. "/metrics.jsonl") do
       local event = json.decode(line)
       for key, value in pairs(event) do
-         if type(value) == "number" and key ~= "step" and key ~= "task" and key ~= "epoch" then add(event.event .. "/" .. key, event.step, value) end
+         local counts = key == "step" or key == "task" or key == "epoch"
+         if type(value) == "number" and not counts then add(event.event .. "/" .. key, event.step, value) end
          for i, item in ipairs(key == "accuracy" and value or {}) do add(event.event .. "/accuracy/" .. i, event.step, item) end
       end
    end
@@ -132,9 +133,11 @@ local nn, optim, cl = engram.nn, engram.optim, engram.cl
 local settings = engram.settings{ log = { tensorboard = false }, kill = 0 }
 cl.train{ seed = 1, model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 10) } end, batch_size = 2, checkpoint_every = 150,
    optimizer = function(model) return optim.SGD(model, { lr = 0.01 }) end, evaluate = "epoch",
-   stream = cl.stream{ cl.task("glyphs/digits", { limit = 400, test_limit = 20, epochs = 2 }), cl.task("glyphs/garments", { limit = 300, test_limit = 20 }) },
+   stream = cl.stream{ cl.task("glyphs/digits", { limit = 400, test_limit = 20, epochs = 2 }),
+      cl.task("glyphs/garments", { limit = 300, test_limit = 20 }) },
    on_step = function(t)
-      if t.step == settings.kill and not os.getenv "AGAIN" then os.execute("kill -9 " .. engram.run.read(engram.run.current().path, "status.json").process) end
+      if t.step ~= settings.kill or os.getenv "AGAIN" then return end
+      os.execute("kill -9 " .. engram.run.read(engram.run.current().path, "status.json").process)
    end }
 ]]
 
@@ -143,7 +146,7 @@ t.write(folder .. "/script.lua", SCRIPT)
 
 local function run(words, name)
    local code, out, err = t.command(("cd %s && engram run --quiet --name %s %s"):format(t.quote(folder), name, words), 120)
-   local pipe = io.popen("ls -d " .. t.quote(folder) .. "/runs/script/*-" .. name .. "-*")
+   local pipe = io.popen("ls -d " .. t.quote(folder) .. "/runs/script/*-" .. name .. "-* 2>/dev/null")
    local path = pipe:read "*l"
    pipe:close()
    return path, code, out .. err

@@ -155,10 +155,15 @@ local function took(status) return type(status.seconds) == "number" and ("%.1f s
 function tables.files(page)
    local rows = {}
    for _, run in ipairs(page.history.runs) do
-      rows[#rows + 1] = { run.name, page:badge(run), took(run.status), links(page, run.path, RUN_FILES) }
+      local of_run = { links(page, run.path, RUN_FILES) }
+      rows[#rows + 1] = { run.name, page:badge(run), took(run.status), of_run }
       for _, training in ipairs(run.trainings) do
-         rows[#rows + 1] = { { "  ", training.name or "training" }, training.summary.complete == false and "cut short" or "", "",
-            links(page, training.path, TRAINING_FILES) }
+         local own = links(page, training.path, TRAINING_FILES)
+         if training.folder == "" then
+            of_run[2] = { " · ", own }
+         else
+            rows[#rows + 1] = { { "– ", training.name }, training.summary.complete == false and "cut short" or "", "", own }
+         end
       end
    end
    return html.table({ "run", "status", "took", "files" }, rows, { true, true, false, true })
