@@ -16,7 +16,8 @@ end
 
 -- How all charts look.
 charts.config = {
-   background = "transparent", view = { stroke = json.null }, font = "system-ui, -apple-system, Roboto, 'Liberation Sans', Arial, sans-serif",
+   background = "transparent", view = { stroke = json.null },
+   font = "system-ui, -apple-system, Roboto, 'Liberation Sans', Arial, sans-serif",
    axis = { labelColor = "currentColor", titleColor = "currentColor", domainColor = "currentColor", tickColor = "currentColor",
       gridColor = "currentColor", gridOpacity = 0.12, domainOpacity = 0.35, tickOpacity = 0.35, labelOpacity = 0.8, titleOpacity = 0.8,
       labelFontSize = 11, titleFontSize = 11, titleFontWeight = "normal", titlePadding = 6 },
