@@ -449,6 +449,14 @@ typedef struct eg_yaml {
 eg_yaml *eg_yaml_parse(const char *text, size_t length, const char *name);
 void eg_yaml_free(eg_yaml *root);
 
+/* TensorBoard's event files (tensorboard.c), where protobuf-c was found at build. */
+int eg_tensorboard_built(void);
+/* Makes the file, which must not be there yet; restart >= 0: readers forget that step and later ones of the files before. */
+eg_status eg_tensorboard_begin(const char *path, int64_t restart);
+/* Adds one event with a scalar (a float) for each tag. */
+eg_status eg_tensorboard_scalars(const char *path, int64_t step, int64_t count, const char *const *tags,
+                                 const double *values);
+
 /* ---- limits (limit.c): what the machine can do on the threads that are set; the best of `rounds` rounds ---------------------- */
 /* Floating-point operations a second of float32 matrix products that fit the caches, a single-threaded BLAS call a tile. */
 eg_status eg_limit_sgemm(int rounds, double *per_second);

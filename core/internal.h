@@ -74,6 +74,11 @@ void eg_block_free(void *block, size_t bytes);
 /* malloc and realloc for headers and tables; count in no statistics, but fail when told to. */
 void *eg_malloc(size_t bytes);
 
+/* ---- checksums (crc32c.c) ---- */
+
+uint32_t eg_crc32c(const void *bytes, size_t length);
+uint32_t eg_crc32c_masked(const void *bytes, size_t length); /* as TensorBoard's records have it */
+
 /* ---- instruction sets (instructions.c, instructions.h), from the narrowest to the widest ---- */
 
 enum { EG_PORTABLE, EG_AVX2, EG_AVX512, EG_SETS };

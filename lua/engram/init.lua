@@ -29,7 +29,7 @@ end
 local rooms = { nn = "engram.nn", optim = "engram.optim", schedule = "engram.schedule", data = "engram.data", cl = "engram.cl",
    json = "engram.json", yaml = "engram.yaml", safetensors = "engram.safetensors", npy = "engram.npy", run = "engram.run",
    settings = "engram.settings", fisher = "engram.fisher", statistics = "engram.statistics",
-   consolidate = "engram.consolidate" }
+   consolidate = "engram.consolidate", report = "engram.report", plot = "engram.plot" }
 
 return setmetatable(engram, { __index = function(self, key)
    if not rooms[key] then return nil end

@@ -20,6 +20,7 @@ t.test("the vision experiment tells its data and writes a table, a summary and a
    t.expect(out):contains "data: glyphs/digits, then glyphs/garments"
    t.expect(out):contains "| CLASSP (paper) | 1 |"
    t.expect(t.read(first .. "/report.md")):contains "| SGD | 1 |"
+   t.expect(t.read(first .. "/report.html"):find("Accuracy matrices", 1, true) ~= nil):is_true()
    t.expect(#records(first)):equals(5)
    for _, name in ipairs{ "sgd-s1", "ewc-s1", "ewc-repository-s1", "classp-published-s1", "classp-paper-s1" } do
       t.expect(#engram.json.load(first .. "/" .. name .. "/summary.json").published):equals(2)

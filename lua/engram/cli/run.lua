@@ -26,6 +26,8 @@ local command = {
       { "settings", doc = "list the settings that the script declares, and stop: engram config --explain" },
       { "seed", value = "N", number = true, doc = "the root seed, and the default of a setting named seed" },
       { "threads", value = "N", number = true, doc = "threads (default: the cores); never changes a result" },
+      { "report", doc = "write an HTML report into the run's directory when it is finished" },
+      { "tensorboard", doc = "write TensorBoard's event files too, into tensorboard/ beside each metrics.jsonl" },
       { "quiet", doc = "no progress" },
    },
 }
@@ -76,6 +78,7 @@ local function open_run(values, script, words, given)
       experiment = (given and given.path or script):match "([^/]*)$":gsub("%.%a+$", ""),
       name = values.name, words = overrides(words), script = script,
       runs = folder ~= "" and folder or nil, path = values.into, seed = values.seed, threads = values.threads, arguments = words,
+      report = values.report, tensorboard = values.tensorboard,
       command = "engram run " .. table.concat({ values.file or script, unpack(words) }, " "),
    }
    if given then run.current():write("source.yaml", given.text) end
@@ -110,10 +113,34 @@ local function prepare(values, script, words, given)
          io.stdout:write(settings.yaml(values.show == "explained"))
          os.exit(0)
       end
-      if not run.current() then return end
-      run.current():write_json("settings.json", resolved)
-      run.current():write("config.yaml", settings.yaml())
+      local current, log = run.current(), rawget(resolved, "log")
+      if type(log) == "table" and rawget(log, "tensorboard") == true then
+         require "engram.run.tensorboard".check "log.tensorboard"
+         if current then current.tensorboard = true end
+      end
+      if not current then return end
+      current:write_json("settings.json", resolved)
+      current:write("config.yaml", settings.yaml())
    end
+end
+
+-- LuaJIT's own failures (out of stack, out of memory, bytecode) name no place.
+local function with_name(script, message)
+   return message:find(script, 1, true) and message or script .. ": " .. message
+end
+
+-- Ends a run that went well, with the report that the script or --report asked for; the exit code. What the run did stands without it.
+local function finish_well()
+   local current = run.current()
+   run.finish "finished"
+   if not current or not current.wants_report then return 0 end
+   local ok, result = pcall(function() return require "engram.report"(current.path) end)
+   if not ok then
+      io.stderr:write("engram: ", tostring(result), "\n")
+      return 1
+   end
+   print("report: " .. result)
+   return 0
 end
 
 -- os.exit in a script ends the run too, and closes the Lua state.
@@ -121,14 +148,9 @@ local function catch_exit()
    local exit = os.exit
    rawset(os, "exit", function(code)
       if code == nil or code == true then code = 0 elseif code == false then code = 1 end
-      run.finish(code == 0 and "finished" or "failed")
+      if code == 0 then code = finish_well() else run.finish "failed" end
       exit(code, true)
    end)
-end
-
--- LuaJIT's own failures (out of stack, out of memory, bytecode) name no place.
-local function with_name(script, message)
-   return message:find(script, 1, true) and message or script .. ": " .. message
 end
 
 -- The exit code for how the script ended.
@@ -146,8 +168,7 @@ local function conclude(ok, problem)
       if folder then io.stderr:write("engram: go on with: engram resume ", folder, "\n") end
       return 128 + signal
    elseif ok then
-      run.finish "finished"
-      return 0
+      return finish_well()
    end
    run.finish("failed", problem.message)
    io.stderr:write("engram: ", problem.text, "\n")
@@ -187,6 +208,7 @@ function command.start(who, values, file, words)
 end
 
 function command.run(values, words)
+   if values.tensorboard then require "engram.run.tensorboard".check "run: --tensorboard" end
    local file = table.remove(words, 1)
    if values.into and file and require "engram.run.into".begun(values, file, words) then
       return require "engram.cli.resume".run({ threads = values.threads, quiet = values.quiet }, { values.into })

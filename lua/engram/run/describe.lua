@@ -56,7 +56,7 @@ function describe.meta(about)
    local meta = describe.library()
    meta.command, meta.script, meta.seed = about.command, about.script, about.seed
    meta.arguments = require "engram.json".array{ unpack(about.arguments or {}) }
-   meta.threads_asked = about.threads
+   meta.threads_asked, meta.report, meta.tensorboard = about.threads, about.report, about.tensorboard
    meta.folder = os.getenv "PWD"
    meta.commit = describe.commit((about.script or "."):match "^(.*)/[^/]*$" or ".")
    meta.host, meta.processor = describe.host(), describe.processor()

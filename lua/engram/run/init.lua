@@ -61,6 +61,7 @@ function Folder:log_metric(event)
    table.sort(nonfinite)
    if #nonfinite > 0 then copy.nonfinite = nonfinite end
    self:append("metrics.jsonl", json.encode(copy))
+   if self.run.tensorboard then require "engram.run.tensorboard".log(self, event) end
    self.run:heartbeat(event)
 end
 
@@ -98,6 +99,9 @@ function Run:open(name)
    end
    return setmetatable({ path = path, name = name, run = self }, Folder)
 end
+
+-- Asks for an HTML report in the run's folder when it is finished.
+function Run:report() self.wants_report = true end
 
 function Run:set_status(status, more)
    local value = { status = status, process = C.eg_process_id(), host = describe.host(), started = self.started, updated = describe.time() }
@@ -171,6 +175,7 @@ function run.begin(about)
    self:write("overrides.txt", table.concat(about.words or {}, "\n") .. "\n")
    self:write_json("settings.json", {})
    self:write_json("meta.json", describe.meta(about))
+   self.wants_report, self.tensorboard = about.report, about.tensorboard
    self:set_status "running"
    current = self
    return self
@@ -214,6 +219,8 @@ function run.reopen(path)
       Run)
    self.run = self
    claim(path)
+   local meta = run.read(path, "meta.json")
+   self.wants_report, self.tensorboard = meta.report, meta.tensorboard
    self:set_status "running"
    self:append("log.txt", "resumed " .. describe.time())
    current = self
