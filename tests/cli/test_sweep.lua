@@ -155,7 +155,8 @@ end)
 t.test("what is wrong is told before anything runs", function()
    for words, message in pairs{
       [""] = "sweep: which script?", ["nosuch.lua a=1"] = "run: there is no file 'nosuch.lua'",
-      ["job.lua optimizer=SGD,Adm"] = "optimizer=Adm", ["job.lua sed=1..3"] = "unknown setting 'sed', did you mean 'seed'?",
+      ["job.lua optimizer=SGD,Adm"] = "optimizer: expected one of SGD, Adam, got 'Adm'",
+      ["job.lua sed=1..3"] = "sed: unknown key, did you mean 'seed'?",
       ["job.lua seed"] = "'seed' is no setting: after the file come words like lr=0.1,0.2 or seed=1..5",
       ["job.lua seed=1,1"] = "seed=1,1: the value 1 stands there twice", ["job.lua seed=1 seed=2"] = "seed is given twice",
       ["job.lua seed=5..1"] = "seed=5..1: never gets from 5 to 1 in steps of 1", ["job.lua 'seed=[1'"] = "a '[' without its ']'",
@@ -190,7 +191,7 @@ t.test("engram run --into begins, goes on, finds finished; refuses what is anoth
    for words, message in pairs{
       ["--into one/here job.lua seed=4"] = "one/here is the run of 'engram run job.lua seed=3', not of 'engram run job.lua seed=4'",
       ["--into . job.lua"] = "run: --into: . holds other files (", ["--into job.lua job.lua"] = "job.lua is no folder",
-      ["--into x --no-run job.lua"] = "it does not go with --no-run", ["--into x job.lua sed=1"] = "unknown setting 'sed'",
+      ["--into x --no-run job.lua"] = "it does not go with --no-run", ["--into x job.lua sed=1"] = "sed: unknown key",
    } do
       local got, _, err = sh("engram run " .. words)
       t.expect({ words, got, err }):equals({ words, 2, err })
