@@ -3,7 +3,6 @@ local t = require "tests.harness"
 local runs = require "tests.runs"
 local history = require "engram.run.history"
 local groups = require "engram.run.groups"
-local interval = require "engram.run.interval"
 
 local folder = t.temporary_folder()
 
@@ -84,18 +83,4 @@ t.test("names tell trainings apart, without their seeds", function()
 end)
 
 -- Student's quantiles as published tables have them.
-t.test("intervals are Student's", function()
-   t.expect(select(2, interval{ 5 })):is_nil()
-   t.expect(interval{}):is_nil()
-   for n, quantile in pairs{ [2] = 12.7062, [5] = 2.7764, [13] = 2.1788, [14] = 2.1604, [21] = 2.0860, [31] = 2.0423, [121] = 1.9799 } do
-      local values, sum, squares = {}, 0, 0
-      for i = 1, n do values[i] = (i * 37) % 11 end
-      for _, v in ipairs(values) do sum = sum + v end
-      for _, v in ipairs(values) do squares = squares + (v - sum / n) ^ 2 end
-      local mean, half = interval(values)
-      t.expect(mean):close_to(sum / n, 1e-12)
-      t.expect(half / math.sqrt(squares / (n - 1) / n)):close_to(quantile, 3e-5)
-   end
-end)
-
 t.done()

@@ -1,12 +1,19 @@
 -- groups.lua: trainings that differ by their seed alone are one group; its curves and figures are means with intervals.
 local history = require "engram.run.history"
-local interval = require "engram.run.interval"
+local statistics = require "engram.statistics"
 local json = require "engram.json"
 
 local groups = {}
 
 -- Settings in which members of a group may differ: threads never change a result.
 local SEEDS = { seed = true, seeds = true, threads = true, continue = true }
+
+-- The mean of the values, half the width of its 95 % interval (nil for one value) and how many there are; nil for none.
+local function interval(values)
+   if #values == 0 then return nil end
+   local low, high = statistics.interval(values)
+   return statistics.mean(values), low and (high - low) / 2, #values
+end
 
 -- ---- what a training is -----------------------------------------------------------------------------------
 
