@@ -97,6 +97,8 @@ end
 
 -- ---- bars -------------------------------------------------------------------------------------------------
 
+local SLIMMEST = 14                     -- no bar is broader than this part of its chart
+
 -- Bars side by side: charts.bars{ title =, labels =, categories = names, figures = { [label index] = { [category index] = figure } } }.
 -- A figure is { mean, low, high }; low and high draw the interval.
 function charts.bars(about)
@@ -111,8 +113,9 @@ function charts.bars(about)
       end
    end
    local colour = colour_scale(about.labels)
+   local room = math.max(0.12, (0.75 * SLIMMEST / #about.labels - #about.categories + 0.25) / 2)      -- few bars are not broad
    local x = { field = "task", type = "nominal", title = json.null, sort = json.null, axis = { labelAngle = 0, labelLimit = 140,
-      labelOverlap = true }, scale = { paddingInner = 0.25, paddingOuter = 0.12 } }
+      labelOverlap = true }, scale = { paddingInner = 0.25, paddingOuter = short(room) } }
    local offset = { field = "group", type = "nominal", sort = json.null, scale = { domain = json.array{ unpack(about.labels) } } }
    local y = { field = "mean", type = "quantitative", title = about.title, axis = { tickCount = 5 } }
    local tip = tooltip(about.title, about.format)
