@@ -373,6 +373,11 @@ eg_status eg_npy_write(const char *path, const eg_tensor *t);
 eg_status eg_file_write(const char *path, const void *bytes, size_t length);
 /* Adds bytes at the end of path, all of them or none: what a full disk cut short is taken off again. */
 eg_status eg_file_append(const char *path, const void *bytes, size_t length);
+eg_status eg_file_sync(const char *path); /* waits until what was appended is on disk */
+/* Tests (fault.c): OPERATION[@WORD]:COUNT[+]:WHAT makes the COUNT-th file operation (open write sync close rename mkdir cut any)
+ * on a path that holds WORD fail with WHAT (EIO ENOSPC EROFS EACCES EDQUOT EEXIST) or be struck by it (KILL TERM INT USR1); with +
+ * all that follow too. A write is done by half. NULL or "": none. The engram executable reads it from ENGRAM_FAULT. */
+eg_status eg_fault_set(const char *text);
 /* SHA-256, as 64 hexadecimal digits and a NUL. */
 typedef struct eg_sha256 {
   uint32_t state[8];
@@ -472,6 +477,12 @@ int eg_is_terminal(int descriptor);
 int eg_terminal_width(void); /* columns of standard error; 0 when not a terminal */
 int eg_process_id(void);
 eg_status eg_make_folders(const char *path); /* mkdir -p */
+/* As mkdir -p, but the last folder must be new: 1 made, 0 it is there already, -1 on failure. */
+int eg_make_own_folder(const char *path);
+/* Keeps other processes from locking the folder until this one ends or unlocks: a lock for eg_folder_unlock, -1 while another
+ * process holds one, -2 where the file system knows no locks. */
+int eg_folder_lock(const char *path);
+void eg_folder_unlock(int lock);
 int eg_file_kind(const char *path);          /* 0 none, 1 file, 2 folder, 3 other */
 int64_t eg_file_size(const char *path);      /* -1 when there is none */
 int eg_writable(const char *path);           /* 1 when this process may write there */
@@ -492,8 +503,5 @@ int eg_start_program(const char *const *arguments, const char *log);
 int eg_program_ended(int id, int *code);
 eg_status eg_signal_program(int id, int number);
 void eg_sleep(double seconds); /* a signal ends it early */
-/* Claims a folder for this process until it ends: 1 claimed, 0 another has it, -1 on failure (some network folders). */
-int eg_lock_folder(const char *path);
-int eg_folder_locked(const char *path); /* 1 when another process has claimed it, 0 when not, -1 on failure */
 
 #endif

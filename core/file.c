@@ -81,7 +81,9 @@ static eg_status open_temporary(eg_writer *writer) {
     int length = snprintf(writer->temporary, sizeof writer->temporary, "%.*s.engram-%d-%u.part", folder, writer->path,
                           (int)getpid(), atomic_fetch_add(&turn, 1));
     if (length >= (int)sizeof writer->temporary) return eg_fail(EG_EINVAL, "%s: the path is too long", writer->path);
-    writer->descriptor = open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    writer->descriptor = -1;
+    if (!eg_fault("open", writer->path))
+      writer->descriptor = open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (writer->descriptor >= 0) return EG_OK;
     if (errno != EEXIST) break;
   }
@@ -104,9 +106,16 @@ eg_status eg_writer_open(eg_writer *writer, const char *path) {
   return EG_OK;
 }
 
+/* A full disk and a kill leave the half of a write. */
+static ssize_t write_some(eg_writer *writer, const char *bytes, size_t length) {
+  if (!eg_fault_armed || !eg_fault_is_due("write", writer->path)) return write(writer->descriptor, bytes, length);
+  ssize_t half = write(writer->descriptor, bytes, length / 2);
+  return eg_fault_strike() ? -1 : half;
+}
+
 eg_status eg_writer_bytes(eg_writer *writer, const void *bytes, size_t length) {
   for (const char *at = bytes; length > 0;) {
-    ssize_t written = write(writer->descriptor, at, EG_MIN(length, (size_t)16 * CHUNK));
+    ssize_t written = write_some(writer, at, EG_MIN(length, (size_t)16 * CHUNK));
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) return eg_fail_errno(writer->path, "cannot write");
     at += written, length -= (size_t)written;
@@ -121,7 +130,7 @@ static eg_status write_sink(void *writer, const void *bytes, size_t length) {
 eg_status eg_writer_tensor(eg_writer *writer, const eg_tensor *t) { return eg_each_bytes(t, write_sink, writer); }
 
 /* Makes the new name itself durable, where the file system can. */
-static void sync_folder(const char *path) {
+void eg_sync_name(const char *path) {
   char folder[PATH_MAX];
   const char *slash = strrchr(path, '/');
   snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
@@ -133,12 +142,14 @@ static void sync_folder(const char *path) {
 
 eg_status eg_writer_close(eg_writer *writer, eg_status so_far) {
   bool beside = writer->temporary[0] != '\0';
-  if (!so_far && beside && fsync(writer->descriptor)) so_far = eg_fail_errno(writer->path, "cannot write");
-  if (close(writer->descriptor) && !so_far) so_far = eg_fail_errno(writer->path, "cannot write");
-  if (!so_far && beside && rename(writer->temporary, writer->path))
+  if (!so_far && beside && (eg_fault("sync", writer->path) || fsync(writer->descriptor)))
+    so_far = eg_fail_errno(writer->path, "cannot write");
+  if ((close(writer->descriptor) || (!so_far && eg_fault("close", writer->path))) && !so_far)
+    so_far = eg_fail_errno(writer->path, "cannot write");
+  if (!so_far && beside && (eg_fault("rename", writer->path) || rename(writer->temporary, writer->path)))
     so_far = eg_fail_errno(writer->path, "cannot write");
   if (so_far && beside) unlink(writer->temporary);
-  else if (beside) sync_folder(writer->path);
+  else if (beside) eg_sync_name(writer->path);
   return so_far;
 }
 
@@ -154,13 +165,24 @@ eg_status eg_file_append(const char *path, const void *bytes, size_t length) {
   if (!bytes && length > 0) return eg_fail(EG_EINVAL, "write: there are no bytes to write");
   EG_TRY(check_path(path));
   strcpy(writer.path, path);
-  writer.descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  writer.descriptor = eg_fault("open", path) ? -1 : open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
   if (writer.descriptor < 0) return eg_fail_errno(path, "cannot write");
   off_t end = lseek(writer.descriptor, 0, SEEK_END);
   eg_status status = eg_writer_bytes(&writer, bytes, length);
   if (status && end >= 0) (void)!ftruncate(writer.descriptor, end);
   close(writer.descriptor);
   return status;
+}
+
+eg_status eg_file_sync(const char *path) {
+  EG_TRY(check_path(path));
+  int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (descriptor < 0) return eg_fail_errno(path, "cannot be synced");
+  int problem = eg_fault("sync", path) || fsync(descriptor) ? errno : 0;
+  close(descriptor);
+  errno = problem;
+  if (problem && problem != EINVAL) return eg_fail_errno(path, "cannot be synced"); /* EINVAL: a device needs none */
+  return EG_OK;
 }
 
 /* ---- elements ---- */

@@ -15,6 +15,18 @@ const char *eg_commas(int64_t number);
 /* Fails with EG_EIO, "PATH: WHAT: the reason in errno". */
 eg_status eg_fail_errno(const char *path, const char *what);
 
+/* ---- faults (fault.c): see eg_fault_set in engram.h ---- */
+
+extern bool eg_fault_armed;
+/* Counts the operation; true when the fault strikes in this one. */
+bool eg_fault_is_due(const char *operation, const char *path);
+/* Raises the signal and returns 0, or sets errno and returns -1. */
+int eg_fault_strike(void);
+/* Stands before a call, `eg_fault("sync", path) || fsync(d)`: -1 with errno when a test wants it to fail, else 0. */
+static inline int eg_fault(const char *operation, const char *path) {
+  return eg_fault_armed && eg_fault_is_due(operation, path) ? eg_fault_strike() : 0;
+}
+
 /* ---- reading ---- */
 
 typedef struct eg_reader {
@@ -40,6 +52,8 @@ eg_status eg_writer_bytes(eg_writer *writer, const void *bytes, size_t length);
 eg_status eg_writer_tensor(eg_writer *writer, const eg_tensor *t);
 /* With EG_OK: syncs and renames. With a failure: removes the temporary file. Returns what became of it. */
 eg_status eg_writer_close(eg_writer *writer, eg_status so_far);
+/* Makes the name of a new file or folder durable, where the file system can. */
+void eg_sync_name(const char *path);
 
 /* ---- elements ---- */
 

@@ -126,7 +126,7 @@ static bool choose_instructions(void) {
 
 int main(int count, char **words) {
   char program[PATH_LENGTH] = "", folder[PATH_LENGTH];
-  if (!choose_instructions()) return fail(eg_error_message());
+  if (!choose_instructions() || eg_fault_set(getenv("ENGRAM_FAULT"))) return fail(eg_error_message());
   if (readlink("/proc/self/exe", program, sizeof program - 1) <= 0) return fail("cannot read /proc/self/exe");
   if (!find_lua_folder(folder, program))
     return fail("no Lua files beside the executable; set ENGRAM_LUA to the folder that holds engram/");

@@ -110,27 +110,3 @@ void eg_sleep(double seconds) {
   struct timespec time = {.tv_sec = (time_t)seconds, .tv_nsec = (long)(1e9 * (seconds - (double)(time_t)seconds))};
   nanosleep(&time, NULL);
 }
-
-/* ---- one process a folder ---- */
-
-/* Opens and claims; the descriptor, -1 when another process has it, -2 on failure. */
-static int claim(const char *path) {
-  int folder = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : (errno = EINVAL, -1);
-  if (folder >= 0 && flock(folder, LOCK_EX | LOCK_NB) == 0) return folder;
-  int problem = errno;
-  if (folder >= 0) close(folder);
-  if (folder >= 0 && problem == EWOULDBLOCK) return -1;
-  eg_fail(EG_EIO, "%s: cannot be locked: %s", path ? path : "folder", strerror(problem));
-  return -2;
-}
-
-int eg_lock_folder(const char *path) {
-  int folder = claim(path); /* never closed: the lock lasts as long as this process */
-  return folder >= 0 ? 1 : folder == -1 ? 0 : -1;
-}
-
-int eg_folder_locked(const char *path) {
-  int folder = claim(path);
-  if (folder >= 0) close(folder);
-  return folder >= 0 ? 0 : folder == -1 ? 1 : -1;
-}

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -70,13 +71,40 @@ eg_status eg_make_folders(const char *path) {
     if (*at && *at != '/') continue;
     char ended_by = *at;
     *at = '\0';
-    int problem = mkdir(part, 0777) ? errno : 0;
+    int problem = eg_fault("mkdir", part) || mkdir(part, 0777) ? errno : 0;
+    if (!problem) eg_sync_name(part);
     if (problem && eg_file_kind(part) != 2) {
       errno = problem == EEXIST ? ENOTDIR : problem;
       return eg_fail_errno(part, "cannot make the folder");
     }
     if (!(*at = ended_by)) return EG_OK;
   }
+}
+
+int eg_make_own_folder(const char *path) {
+  char parent[PATH_MAX];
+  if (copy_path(parent, path)) return -1;
+  char *slash = strrchr(parent, '/');
+  if (slash && slash > parent) {
+    *slash = '\0';
+    if (eg_make_folders(parent)) return -1;
+  }
+  if (!eg_fault("mkdir", path) && mkdir(path, 0777) == 0) return eg_sync_name(path), 1;
+  if (errno == EEXIST) return 0;
+  return eg_fail_errno(path, "cannot make the folder"), -1;
+}
+
+int eg_folder_lock(const char *path) {
+  int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return -2;
+  if (flock(descriptor, LOCK_EX | LOCK_NB) == 0) return descriptor;
+  int held = errno == EWOULDBLOCK;
+  close(descriptor);
+  return held ? -1 : -2;
+}
+
+void eg_folder_unlock(int lock) {
+  if (lock >= 0) close(lock);
 }
 
 /* A path that does not exist may be written where its nearest existing folder may. */
@@ -95,7 +123,7 @@ eg_status eg_file_cut(const char *path, int64_t bytes) {
   if (eg_file_size(path) < bytes)
     return eg_fail(EG_EFORMAT, "%s: has %lld bytes, expected at least %lld", path, (long long)eg_file_size(path),
                    (long long)bytes);
-  return truncate(path, (off_t)bytes) ? eg_fail_errno(path, "cannot be cut") : EG_OK;
+  return eg_fault("cut", path) || truncate(path, (off_t)bytes) ? eg_fail_errno(path, "cannot be cut") : EG_OK;
 }
 
 eg_status eg_change_folder(const char *path) { return chdir(path) ? eg_fail_errno(path, "cannot enter") : EG_OK; }

@@ -1,29 +1,38 @@
--- engram resume: a run that is killed anywhere and resumed ends with the bits and files of one that never stopped.
+-- engram resume: a run that is killed anywhere and resumed ends with the bits and files of one that never stopped. ENGRAM_KILLS=20 tests
+-- so many kill points for each optimizer (else 3); they are drawn from ENGRAM_KILL_SEED (else 12345), and a failure names its own.
 local t = require "tests.harness"
 
-local folder = t.temporary_folder()
+local folder = t.temporary_folder(true)
 local function script(name, text) return t.write(folder .. "/" .. name, text) end
-local function sh(line, timeout) return t.command(("cd %s && %s"):format(t.quote(folder), line), timeout) end
+local function sh(line, timeout) return t.command(("cd %s || exit; %s"):format(t.quote(folder), line), timeout or 120) end
 
--- Two trainings, each of two tasks. It signals itself: STEP after that step of training PART, or at the FORWARD-th batch in evaluation
--- mode (evaluations and the Fisher information).
+-- Two trainings, each of two tasks. It strikes itself with SIGNAL: after step STEP of training PART, or at the FORWARD-th batch in
+-- evaluation mode: evaluations, and the Fisher information (CONSOLIDATION counts those of the latter alone).
 script("experiment.lua", [[
+local ffi = require "ffi"
 local engram = require "engram"
 local nn, optim, cl, schedule = engram.nn, engram.optim, engram.cl, engram.schedule
-local s = engram.settings{ optimizer = "SGD", every = 3 }
-local function signal() os.execute(("kill -%s %d"):format(os.getenv "SIGNAL", require "engram.core".C.eg_process_id())) end
-local part, forwards = 0, 0
+local s = engram.settings{ optimizer = "SGD", every = 3, checkpoints = "last" }
+ffi.cdef "int raise(int);"
+local SIGNALS = { KILL = 9, TERM = 15 }
+local function strike() ffi.C.raise(SIGNALS[os.getenv "SIGNAL"]) end
+local wanted = { step = tonumber(os.getenv "STEP"), part = tonumber(os.getenv "PART"), forward = tonumber(os.getenv "FORWARD"),
+   consolidation = tonumber(os.getenv "CONSOLIDATION") }
+local part, forwards, consolidations, now = 0, 0, 0, nil
+
 local Net = nn.Module:extend "Net"
 function Net:init()
-   self.body = nn.Sequential{ nn.Flatten(), nn.Linear(784, 20), nn.ReLU(), nn.Dropout(0.2), nn.Linear(20, 10) }
+   self.body = nn.Sequential{ nn.Flatten(), nn.Linear(64, 12), nn.ReLU(), nn.Dropout(0.2), nn.Linear(12, 4) }
 end
 function Net:forward(x)
    if not self.training then
       forwards = forwards + 1
-      if forwards == tonumber(os.getenv "FORWARD" or 0) then signal() end
+      if now and now.doing == "consolidating" then consolidations = consolidations + 1 end
+      if forwards == wanted.forward or (consolidations == wanted.consolidation and now.doing == "consolidating") then strike() end
    end
    return self.body(x)
 end
+
 local optimizers = {
    SGD = function(m) return optim.SGD(m, { lr = schedule.cosine(0.1, 0.01, { over = 30 }), momentum = 0.9 }) end,
    Adam = function(m) return optim.Adam(m) end,
@@ -34,84 +43,128 @@ local optimizers = {
    end,
    EWC = function(m) return optim.SGD(m, { lr = 0.05 }) end,
 }
+local function items(name, count)
+   local images, labels = engram.rand(count, 1, 8, 8, { stream = name }), engram.randint(1, 4, count, { stream = name })
+   return engram.data.dataset{ name = name, images = images, labels = labels, classes = 4 }
+end
+local a = cl.task({ name = "a", train = items("a", 45), test = items("a test", 15) }, { epochs = 2 })
+local b = cl.task({ name = "b", train = items("b", 30), test = items("b test", 15) })
 engram.seed(3)
+print("begun with", s.optimizer)
+if engram.run.current() then engram.run.current():log_metric{ event = "script", value = 1 } end
 for i = 1, 2 do
-   part = i
+   part, now = i, nil
    print(cl.train{ name = "part" .. i, model = function() return Net() end, optimizer = optimizers[s.optimizer], batch_size = 10,
       method = s.optimizer == "EWC" and cl.methods.EWC{ lambda = 10, samples = 40 } or nil, evaluate = "epoch", evaluate_batch_size = 10,
-      protocol = "both", checkpoint_every = s.every,
+      protocol = "both", checkpoint_every = s.every, checkpoints = s.checkpoints,
       on_step = function(state)
-         if part == tonumber(os.getenv "PART") and state.step == tonumber(os.getenv "STEP") then signal() end
+         now = state
+         if part == wanted.part and state.step == wanted.step then strike() end
+         if state.step % 4 == 0 then engram.run.current():log_metric{ event = "step of the script", step = state.step } end
       end,
-      stream = cl.stream{ cl.task("glyphs/digits", { limit = 45, test_limit = 15, epochs = 2 }),
-         cl.task("glyphs/garments", { limit = 30, test_limit = 15 }) } }.hash)
+      stream = cl.stream{ a, b } }.hash)
 end]])
 
 local function run_to(runs, words, environment)
-   return sh(("rm -rf %s; %s engram run --quiet --runs %s experiment.lua %s"):format(runs, environment or "", runs, words), 60)
+   return sh(("rm -rf %s; %s engram run --quiet --runs %s experiment.lua %s"):format(runs, environment or "", runs, words))
 end
 
--- Compares all that does not tell the time.
-local function expect_same_files(a, b)
-   for _, part in ipairs{ "part1", "part2" } do
-      for _, file in ipairs{ "metrics.jsonl", "accuracy.csv", "weights.safetensors" } do
-         local code = sh(("cmp %s/experiment/*/%s/%s %s/experiment/*/%s/%s"):format(a, part, file, b, part, file))
-         t.expect({ part, file, code }):equals({ part, file, 0 })
+local function read(pattern) return select(2, sh("cat " .. pattern)) end
+
+-- What tells the time: of the summary, and of the lines of progress in the log.
+local function timeless(text)
+   return (text:gsub('"seconds": [%d.e+-]+', ""):gsub('"peak_resident": %d+', ""):gsub("  [%d.e+-]+ steps/s", ""):gsub("  left [%d:?]+", ""))
+end
+
+-- The same files with the same bytes, apart from times.
+local function expect_same_files(a, b, point)
+   local _, where = sh(("echo %s/experiment/* %s/experiment/*; find %s -name '*.part' -o -name ckpt"):format(a, b, b))
+   local one_folder, other_folder, left = where:match "^(%S+) (%S+)\n(.*)$"
+   t.expect(left):equals ""
+   for _, file in ipairs{ "metrics.jsonl", "log.txt", "part1/metrics.jsonl", "part1/accuracy.csv", "part1/weights.safetensors",
+      "part1/summary.json", "part2/metrics.jsonl", "part2/accuracy.csv", "part2/weights.safetensors", "part2/summary.json" } do
+      local one = assert(t.read(("%s/%s/%s"):format(folder, one_folder, file)), file)
+      local other = assert(t.read(("%s/%s/%s"):format(folder, other_folder, file)), file)
+      if timeless(one) ~= timeless(other) then
+         error(("%s: %s differs:\n%s\nexpected\n%s"):format(point, file, timeless(other):sub(1, 2000), timeless(one):sub(1, 2000)), 0)
       end
    end
 end
 
--- Kill points from a fixed sequence: after a step, in an evaluation or in the Fisher information.
-local points, number = {}, 12345
+-- ---- kill points ------------------------------------------------------------------------------------------
+
+local seed, kills = tonumber(os.getenv "ENGRAM_KILL_SEED" or 12345), tonumber(os.getenv "ENGRAM_KILLS" or 3)
+local number = seed
 local function draw(n)
    number = (number * 1103515245 + 12345) % 2 ^ 31
    return math.floor(number / 65536) % n + 1
 end
-for i = 1, tonumber(os.getenv "ENGRAM_KILLS" or 4) do
-   local how = draw(2) == 1 and "KILL" or "TERM"
-   points[i] = i % 3 == 0 and ("SIGNAL=%s FORWARD=%d"):format(how, 1 + draw(34))
-      or ("SIGNAL=%s PART=%d STEP=%d"):format(how, draw(2), draw(13))
+
+-- 26 steps and two dozen evaluation batches a run; a checkpoint's file operations are counted from the run's first.
+local places = {
+   training = function(signal) return ("SIGNAL=%s PART=%d STEP=%d"):format(signal, draw(2), draw(13)) end,
+   evaluation = function(signal) return ("SIGNAL=%s FORWARD=%d"):format(signal, draw(28)) end,
+   checkpoint = function(signal) return ("ENGRAM_FAULT=any@last.safetensors:%d:%s"):format(draw(250), signal) end,
+   consolidation = function(signal) return ("SIGNAL=%s CONSOLIDATION=%d"):format(signal, draw(3)) end,
+}
+
+local function points_of(optimizer)
+   local names = { "training", "checkpoint", "evaluation", optimizer == "EWC" and "consolidation" or nil }
+   local list, first = {}, draw(#names)
+   for i = 1, kills do list[i] = places[names[(first + i) % #names + 1]](draw(2) == 1 and "KILL" or "TERM") end
+   return list
 end
 
 for _, optimizer in ipairs{ "SGD", "Adam", "AdaGrad", "CLASSP", "EWC" } do
    t.test(optimizer .. ": killed anywhere and resumed, to the bit", function()
       local code, whole = run_to("whole", "optimizer=" .. optimizer)
       t.expect(code):equals(0)
-      for _, point in ipairs(points) do
+      for _, point in ipairs(points_of(optimizer)) do
          local killed = run_to("cut", "optimizer=" .. optimizer, point)
-         t.expect({ point, killed == 137 or killed == 143 }):equals({ point, true })
+         t.expect({ point, killed }):equals{ point, point:find "KILL" and 137 or 143 }
          local resumed, hashes, complaint = sh "engram resume --quiet --threads 2 cut/experiment/*"
-         t.expect({ point, resumed, complaint, hashes }):equals({ point, 0, "", whole })
-         expect_same_files("whole", "cut")
+         t.expect({ point, resumed, complaint, hashes }):equals{ point, 0, "", whole }
+         expect_same_files("whole", "cut", point)
+         if kills > 3 then print(("%s: seed %d: %s: equal"):format(optimizer, seed, point)) end
       end
    end)
 end
 
-t.test("killed while checkpoints are written, again and again", function()
+t.test("killed again and again, also while it resumes", function()
    local _, whole = run_to("whole", "optimizer=Adam every=1")
-   local line = [[rm -rf cut; engram run --quiet --runs cut experiment.lua optimizer=Adam every=1 & pid=$!
-      until ls cut/experiment/*/part1/checkpoint.safetensors >/dev/null 2>&1; do sleep 0.01; done; sleep %s; kill -9 $pid; wait $pid
-      for pause in 0.05 0.1 0.15; do engram resume --quiet cut/experiment/* >/dev/null & pid=$!; sleep $pause; kill -9 $pid; wait $pid; done
-      engram resume --quiet cut/experiment/*]]
-   for _, pause in ipairs{ "0", "0.1" } do
-      local code, out = sh(line:format(pause), 60)
-      t.expect(code):equals(0)
-      if not out:find "is finished" then t.expect(out:sub(-#whole)):equals(whole) end
-      expect_same_files("whole", "cut")
+   run_to("cut", "optimizer=Adam every=1", "SIGNAL=KILL PART=1 STEP=3")
+   for _, point in ipairs{ "SIGNAL=KILL PART=1 STEP=4", "ENGRAM_FAULT=any@last.safetensors:9:KILL", "ENGRAM_FAULT=cut:1:KILL",
+      "SIGNAL=KILL FORWARD=1", "SIGNAL=KILL PART=2 STEP=1", "ENGRAM_FAULT=write@metrics:2:KILL", "ENGRAM_FAULT=write@summary:1:KILL" } do
+      t.expect({ point, (sh(point .. " engram resume --quiet cut/experiment/*")) }):equals{ point, 137 }
    end
+   local code, hashes, complaint = sh "engram resume --quiet cut/experiment/*"
+   t.expect({ code, hashes, complaint }):equals{ 0, whole, "" }
+   expect_same_files("whole", "cut", "again and again")
 end)
 
 t.test("an interrupted run says how to go on; status tells where it stands", function()
    local code, _, err = run_to("cut", "", "SIGNAL=TERM PART=1 STEP=5")
    t.expect(code):equals(143)
    t.expect(err):contains "engram: go on with: engram resume cut/experiment/"
-   local _, status = sh "cat cut/experiment/*/status.json"
+   local status = read "cut/experiment/*/status.json"
    t.expect(status):contains '"status": "interrupted"'
+   t.expect(status):contains '"step": 5'
+   run_to("cut", "optimizer=EWC", "SIGNAL=TERM CONSOLIDATION=1")
+   t.expect(read "cut/experiment/*/status.json"):contains '"doing": "consolidating"'
+   run_to("cut", "", "SIGNAL=TERM FORWARD=3")
+   t.expect(read "cut/experiment/*/status.json"):contains '"doing": "evaluating"'
    t.expect((sh "engram resume --quiet cut/experiment/*")):equals(0)
    code, status = sh "cat cut/experiment/*/status.json && engram resume cut/experiment/*"
    t.expect(code):equals(0)
    t.expect(status):contains '"status": "finished"'
+   t.expect(status):contains '"resumed": ["20'
    t.expect(status):contains "is finished; there is nothing left to do"
+end)
+
+t.test("checkpoints = \"task\" keeps one a task, also of a run that is finished", function()
+   run_to("kept", "checkpoints=task")
+   local _, names = sh "cd kept/experiment/*/part1/ckpt && echo *"
+   t.expect(names):equals "task1.safetensors task2.safetensors\n"
 end)
 
 -- ---- what cannot be resumed -------------------------------------------------------------------------------
@@ -126,28 +179,41 @@ t.test("what cannot be resumed is refused, and nothing is lost", function()
    expect_refused("engram resume", 2, "resume: which run?")
    expect_refused("engram resume nowhere", 2, "is no run directory: it has no meta.json")
    expect_refused("engram resume a b", 2, "one run at a time")
-   run_to("cut", "", "SIGNAL=KILL PART=1 STEP=8")
-   local _, before = sh "sha256sum cut/experiment/*/part1/*"
-   sh "sed -i 's/momentum = 0.9/momentum = 0.8/' experiment.lua"
-   expect_refused("engram resume --quiet cut/experiment/*", 1,
-      "momentum = 0.9, nesterov = false, weight_decay = 0 }, the script now has SGD{")
-   sh "sed -i 's/momentum = 0.8/momentum = 0.9/; s/Linear(784, 20)/Linear(784, 21)/; s/Linear(20, 10)/Linear(21, 10)/' experiment.lua"
-   expect_refused("engram resume --quiet cut/experiment/*", 1, "the model wants (21, 784)")
-   sh "sed -i 's/Linear(784, 21)/Linear(784, 20)/; s/Linear(21, 10)/Linear(20, 10)/' experiment.lua"
-   sh "cp cut/experiment/*/part1/checkpoint.safetensors kept && truncate -s 5000 cut/experiment/*/part1/checkpoint.safetensors"
-   expect_refused("engram resume --quiet cut/experiment/*", 1, "checkpoint.safetensors: ")
-   sh "cp kept cut/experiment/*/part1/checkpoint.safetensors"
-   local edit = [[sed -i 's/"status": "[a-z]*"/"status": "running"/' cut/experiment/*/status.json]]
-   t.expect((sh(edit))):equals(0)
-   local _, _, claimed = sh "flock cut/experiment/* engram resume --quiet cut/experiment/*"
-   t.expect(claimed):contains "is still running, as process "
-   sh [[sed -i 's/"host": "[^"]*"/"host": "elsewhere"/' cut/experiment/*/status.json]]
-   expect_refused("engram resume --quiet cut/experiment/*", 1, " on elsewhere")
-   sh [[sed -i 's/"updated": "20../"updated": "2001/' cut/experiment/*/status.json]]
+   run_to("cut", "optimizer=SGD", "SIGNAL=TERM PART=1 STEP=8")
+   local sums = "cd cut/experiment/* && find part1 *.txt metrics.jsonl -type f | xargs sha256sum"
+   local _, before = sh(sums)
+   for _, case in ipairs{
+      { "s/momentum = 0.9/momentum = 0.8/", "momentum = 0.9, nesterov = false, weight_decay = 0 }, the script now has SGD{" },
+      { "s/Linear(64, 12)/Linear(64, 13)/; s/Linear(12, 4)/Linear(13, 4)/", "the model wants (13, 64)" },
+      { "s/a test/another test/", "task 1, 'a', was trained on other items than 'a' of this stream holds" },
+      { 's/items("b", 30)/items("b", 31)/', "tasks = a (45 items, 2 epochs), b (30 items, 1 epochs), the script now has" },
+      { "s/batch_size = 10,/batch_size = 9,/", "batch_size = 10, the script now has 9" },
+      { 's/s.optimizer == "EWC" and/true and/', "method = none, the script now has EWC{ convention = sound, fisher = exact, lambda = 10" },
+   } do
+      sh(("cp experiment.lua kept.lua && sed -i '%s' experiment.lua"):format(case[1]))
+      local code, out, err = sh "engram resume --quiet cut/experiment/*"
+      sh "mv kept.lua experiment.lua"
+      t.expect(err):contains(case[2])
+      t.expect({ code, out:match "^note: experiment.lua has changed since the run began\n" ~= nil }):equals{ 1, true }
+      t.expect((select(2, sh(sums)))):equals(before)
+   end
+   sh "cp cut/experiment/*/part1/ckpt/last.safetensors spare && truncate -s 5000 cut/experiment/*/part1/ckpt/last.safetensors"
+   expect_refused("engram resume --quiet cut/experiment/*", 1, "last.safetensors: ")
+   sh "cp spare cut/experiment/*/part1/ckpt/last.safetensors"
+   sh "cp cut/experiment/*/part1/metrics.jsonl spare && truncate -s 0 cut/experiment/*/part1/metrics.jsonl"
+   expect_refused("engram resume --quiet cut/experiment/*", 1, "part1/metrics.jsonl: has 0 bytes, but the checkpoint was made when it had")
+   sh "cp spare cut/experiment/*/part1/metrics.jsonl"
    t.expect((sh "engram resume --quiet cut/experiment/*")):equals(0)
-   t.expect(before):contains "metrics.jsonl"
    run_to("whole", "")
-   expect_same_files("whole", "cut")
+   expect_same_files("whole", "cut", "after refusals")
+end)
+
+t.test("a run that is still running is refused", function()
+   script("waits.lua", [[io.open("ready", "w"):close() while not io.open "go" do os.execute "sleep 0.05" end]])
+   local code, _, err = sh [[engram run --runs waiting waits.lua & until test -e ready; do sleep 0.05; done
+      engram resume waiting/waits/*; code=$?; touch go; wait; exit $code]]
+   t.expect(code):equals(1)
+   t.expect(err):contains "is still running, as process "
 end)
 
 t.done()

@@ -85,13 +85,13 @@ t.test("a worker killed, then the pool killed, then resumed: the same table and 
    t.expect({ code, err }):equals({ 0, "" })
    t.expect(out):contains(whole)
    t.expect({ outcome "cut" }):equals({ whole, whole_bits })
-   _, said = sh "cat cut/job/*/optimizer=SGD-s2/log.txt"
-   t.expect(said):contains "resumed "
+   _, said = sh "cat cut/job/*/optimizer=SGD-s2/status.json"
+   t.expect(said):contains '"resumed": ["20'
 end)
 
 t.test("Ctrl-C reaches the jobs: they save, the sweep says how to go on, and nothing is left running", function()
    local code, _, err = sh([[engram sweep -j 2 --quiet --runs stop job.lua wait=0.05 seed=1..3 & pid=$!
-      until ls stop/job/*/s1/checkpoint.safetensors stop/job/*/s2/checkpoint.safetensors >/dev/null 2>&1; do sleep 0.02; done
+      until ls stop/job/*/s1/ckpt/last.safetensors stop/job/*/s2/ckpt/last.safetensors >/dev/null 2>&1; do sleep 0.02; done
       kill -INT $pid; wait $pid]], 60)
    t.expect(code):equals(130)
    t.expect(err):contains("engram: interrupted\nengram: go on with: engram resume " .. sweep_in "stop")

@@ -1,20 +1,25 @@
--- cl/checkpoint.lua: all that a training knows between two steps, in one safetensors file: RUN/checkpoint.safetensors. A training that
+-- cl/checkpoint.lua: all that a training knows between two steps, in one safetensors file: FOLDER/ckpt/last.safetensors. A training that
 -- starts from it goes on to the bit: weights and buffers, optimizer slots and schedules, the methods' state, the tracker, every random
--- stream, the place in the shuffled epoch, the accuracies so far, and how long metrics.jsonl was.
+-- stream, the place in the shuffled epoch, the accuracies so far, and how long metrics.jsonl and log.txt were.
 --
--- There is one file, replaced as a whole: a checkpoint that could not be written leaves the one before.
+-- The file is replaced as a whole: a checkpoint that could not be written leaves the one before.
 local core = require "engram.core"
 local json = require "engram.json"
+local methods = require "engram.cl.methods"
 local random = require "engram.random"
 local safetensors = require "engram.safetensors"
 local schedule = require "engram.schedule"
 local tensor = require "engram.tensor"
 local raise = core.raise
 
-local checkpoint = { file = "checkpoint.safetensors" }
+local checkpoint = {}
 
-local VERSION = 1
+local VERSION = 2
 local COUNTERS = { "task", "epoch", "step", "step_in_task", "moved", "weights", "loss", "loss_sum", "loss_count", "penalty" }
+
+-- What the place in an epoch depends on, and all that must be as it was when a run is gone on with.
+checkpoint.batches = { "batch_size", "shuffle", "drop_last" }
+local SETTINGS = { "batch_size", "shuffle", "drop_last", "evaluate", "protocol", "seed" }
 
 -- ---- tensors in lists, by name ----------------------------------------------------------------------------
 
@@ -36,47 +41,54 @@ local function unpack_(tensors, prefix, shape)
    return list
 end
 
--- ---- the parts --------------------------------------------------------------------------------------------
-
-local function save_optimizer(tensors, optimizer)
-   for name, t in optimizer:named_state() do tensors["optimizer." .. name] = t end
-   local context, memories = {}, {}
-   for _, key in ipairs{ "task", "epoch", "step", "step_in_task", "loss" } do context[key] = optimizer.context[key] end
-   for key, value in pairs(optimizer.hyper) do memories[key] = schedule.memory(value, optimizer) end
-   return { context = context, memories = memories, moved = optimizer.moved, weights = optimizer.weights, text = tostring(optimizer) }
+-- Those whose names begin with PREFIX, without it.
+local function below(tensors, prefix)
+   local found = {}
+   for name, value in pairs(tensors) do
+      if name:sub(1, #prefix) == prefix then found[name:sub(#prefix + 1)] = value end
+   end
+   return found
 end
 
-local function load_optimizer(tensors, optimizer, saved)
-   local state = {}
-   for name, t in pairs(tensors) do
-      local own = name:match "^optimizer%.(.*)$"
-      if own then state[own] = t end
+-- ---- the parts --------------------------------------------------------------------------------------------
+
+local function capture_optimizer(tensors, optimizer)
+   for name, t in optimizer:named_state() do tensors["optimizer." .. name] = t end
+   local context, memories, hyper = {}, {}, {}
+   for _, key in ipairs{ "task", "epoch", "step", "step_in_task", "loss" } do context[key] = optimizer.context[key] end
+   for key, value in pairs(optimizer.hyper) do
+      memories[key], hyper[key] = schedule.memory(value, optimizer), schedule.describe(value)
    end
-   optimizer:load_named_state(state)
-   for key, value in pairs(saved.context) do optimizer.context[key] = value end
-   for key, value in pairs(optimizer.hyper) do schedule.load_memory(value, optimizer, saved.memories[key]) end
+   return { name = optimizer.name, context = context, memories = memories, hyper = hyper, moved = optimizer.moved,
+      weights = optimizer.weights, text = tostring(optimizer) }
+end
+
+local function restore_optimizer(tensors, optimizer, saved)
+   optimizer:load_named_state(below(tensors, "optimizer."))
+   for key, value in pairs(optimizer.hyper) do              -- a schedule that is another now has nothing to remember
+      if saved.hyper[key] == schedule.describe(value) then schedule.load_memory(value, optimizer, saved.memories[key]) end
+   end
    optimizer.moved, optimizer.weights = saved.moved, saved.weights
 end
 
-local function save_methods(tensors, methods)
-   local list = json.array{}
-   for i, method in ipairs(methods) do
+local function capture_methods(tensors, list)
+   local saved = json.array{}
+   for i, method in ipairs(list) do
       local state = {}
       for name in pairs(method.description.state or {}) do
          state[name] = pack(tensors, ("method.%d.%s"):format(i, name), method[name])
       end
-      list[i] = { name = method.description.name, state = state }
+      saved[i] = { name = method.description.name, text = methods.describe(method), state = state }
    end
-   return list
+   return saved
 end
 
-local function load_methods(tensors, methods, saved)
-   for i, method in ipairs(methods) do
-      for name, shape in pairs(saved[i].state) do method[name] = unpack_(tensors, ("method.%d.%s"):format(i, name), shape) end
-   end
+-- Method i of the checkpoint becomes this one's state.
+local function restore_method(tensors, method, saved, i)
+   for name, shape in pairs(saved[i].state) do method[name] = unpack_(tensors, ("method.%d.%s"):format(i, name), shape) end
 end
 
--- ---- saving -----------------------------------------------------------------------------------------------
+-- ---- a whole training -------------------------------------------------------------------------------------
 
 local function plain_rows(list)
    local rows = json.array{}
@@ -84,80 +96,151 @@ local function plain_rows(list)
    return rows
 end
 
--- save(t, phase): writes the training t into its run's folder. phase: "step" between two steps, "task" between two tasks, "finished".
-function checkpoint.save(t, phase)
-   local folder = t.out.folder
-   if not folder then return end
-   local tensors = {}
-   tensor.scope(function()
-      for name, value in pairs((t.model:state())) do tensors["model." .. name] = value:detach() end
-      local state = { version = VERSION, phase = phase, counters = {}, losses = json.array(t.losses), accuracy = plain_rows(t.accuracy),
-         published = t.published, step_density = json.array(t.step_density), density = json.array(t.tracker.density),
-         optimizer = save_optimizer(tensors, t.optimizer), methods = save_methods(tensors, t.methods),
-         before = t.tracker.before and pack(tensors, "tracker.before", t.tracker.before),
-         masks = pack(tensors, "tracker.masks", t.tracker.masks), random = random.state(), seconds = core.C.eg_clock() - t.started,
-         batch_size = t.batch_size, tasks = json.array(t.accuracy.names), metrics_bytes = folder:size "metrics.jsonl" }
-      for _, key in ipairs(COUNTERS) do state.counters[key] = t[key] end
-      if phase == "step" then
-         local loader = t.loader:state()
-         state.position, state.order = loader.position, loader.order and pack(tensors, "loader.order", loader.order)
-      end
-      safetensors.save(folder.path .. "/" .. checkpoint.file, tensors, { metadata = { engram = json.encode(state) } })
-   end)
-   t.saved_at = core.C.eg_clock()
-end
-
--- ---- loading ----------------------------------------------------------------------------------------------
-
--- The script that resumes must be the one that began: what it would train is compared with what was saved.
-local function check_same(t, state, path)
-   local methods, saved_methods = {}, {}
-   for i, method in ipairs(t.methods) do methods[i] = method.description.name end
-   for i, saved in ipairs(state.methods) do saved_methods[i] = saved.name end
-   for _, pair in ipairs{
-      { "optimizer", state.optimizer.text, tostring(t.optimizer) }, { "batch_size", state.batch_size, t.batch_size },
-      { "tasks", table.concat(state.tasks, ", "), table.concat(t.accuracy.names, ", ") },
-      { "methods", table.concat(saved_methods, ", "), table.concat(methods, ", ") } } do
-      local what, saved, now = unpack(pair)
-      if saved ~= now then
-         raise("%s: was made with %s = %s, the script now has %s; a run can only go on as what it was", path, what, saved, now)
-      end
+local function described_tasks(t)
+   local list = json.array{}
+   for k, experience in ipairs(t.stream) do
+      list[k] = { name = experience.name, epochs = experience.epochs, items = experience.train:size(),
+         hash = k <= t.task and t.stream:task_hash(k) or nil }
    end
+   return list
 end
 
-local function read(path)
-   local tensors, metadata = safetensors.load(path)
-   local ok, state = pcall(json.decode, metadata.engram or "")
-   if not ok or type(state) ~= "table" or state.version ~= VERSION then
-      raise("%s: is no checkpoint of this version of Engram", path)
+-- capture(t, phase): the tensors by name (some of them the training's own), and a plain table of all else. phase: "step" between two
+-- steps, "task" between two tasks, "finished".
+function checkpoint.capture(t, phase)
+   local tensors = {}
+   for name, value in pairs((t.model:state())) do tensors["model." .. name] = value:detach() end
+   local state = { version = VERSION, engram = require "engram.version", phase = phase, counters = {}, losses = json.array(t.losses),
+      accuracy = plain_rows(t.accuracy), published = t.published, step_density = json.array(t.step_density),
+      density = json.array(t.tracker.density), optimizer = capture_optimizer(tensors, t.optimizer),
+      methods = capture_methods(tensors, t.methods), before = t.tracker.before and pack(tensors, "tracker.before", t.tracker.before),
+      masks = pack(tensors, "tracker.masks", t.tracker.masks), random = random.state(), seconds = core.C.eg_clock() - t.started,
+      settings = {}, tasks = described_tasks(t), forked_from = t.forked_from }
+   for _, key in ipairs(COUNTERS) do state.counters[key] = t[key] end
+   for _, key in ipairs(SETTINGS) do state.settings[key] = t[key] end
+   if phase == "step" then
+      local loader = t.loader:state()
+      state.position, state.order = loader.position, loader.order and pack(tensors, "loader.order", loader.order)
    end
    return tensors, state
 end
 
--- load(t): brings the training t to where its folder's checkpoint stands; returns the phase, or nil when there is none yet.
-function checkpoint.load(t)
-   local folder = t.out.folder
-   local path = folder.path .. "/" .. checkpoint.file
-   if core.C.eg_file_kind(path) ~= 1 then return nil end
-   local tensors, state = read(path)
-   check_same(t, state, path)
-   local weights = {}
-   for name, value in pairs(tensors) do
-      local own = name:match "^model%.(.*)$"
-      if own then weights[own] = value end
-   end
-   t.model:load_state(weights, path)
-   load_optimizer(tensors, t.optimizer, state.optimizer)
-   load_methods(tensors, t.methods, state.methods)
+-- What resuming and forking have in common: everything but the optimizer's and the methods' state.
+local function restore_rest(t, tensors, state)
    for _, key in ipairs(COUNTERS) do t[key] = state.counters[key] end
    for k, row in ipairs(state.accuracy) do t.accuracy[k] = row end
    t.losses, t.published, t.step_density, t.tracker.density = state.losses, state.published, state.step_density, state.density
    t.tracker.before = state.before and unpack_(tensors, "tracker.before", state.before)
    t.tracker.masks = unpack_(tensors, "tracker.masks", state.masks)
-   t.place = { position = state.position, order = state.order and unpack_(tensors, "loader.order", state.order) }
-   t.started, t.saved_at = core.C.eg_clock() - state.seconds, core.C.eg_clock()
+   t.place = state.phase == "step" and
+      { position = state.position, order = state.order and unpack_(tensors, "loader.order", state.order) } or nil
+   t.optimizer.context.loss = state.optimizer.context.loss
+   for _, key in ipairs{ "task", "epoch", "step", "step_in_task" } do t.optimizer.context[key] = state.optimizer.context[key] end
    random.load_state(state.random)
-   folder:cut("metrics.jsonl", state.metrics_bytes)
+end
+
+-- restore(t, tensors, state, path): brings a training that is what it was to where the checkpoint stands.
+function checkpoint.restore(t, tensors, state, path)
+   t.model:load_state(below(tensors, "model."), path)
+   restore_optimizer(tensors, t.optimizer, state.optimizer)
+   for i, method in ipairs(t.methods) do restore_method(tensors, method, state.methods, i) end
+   restore_rest(t, tensors, state)
+end
+
+-- adopt(t, tensors, state, path): the same for a training that differs: an optimizer takes over the slots, and a method the state, of
+-- one of its name. Returns whether the optimizer is new, and the list of methods that are.
+function checkpoint.adopt(t, tensors, state, path)
+   t.model:load_state(below(tensors, "model."), path)
+   local new_optimizer, new_methods, used = t.optimizer.name ~= state.optimizer.name, {}, {}
+   if not new_optimizer then restore_optimizer(tensors, t.optimizer, state.optimizer) end
+   for _, method in ipairs(t.methods) do
+      local at
+      for i, saved in ipairs(state.methods) do
+         if not at and not used[i] and saved.name == method.description.name then at, used[i] = i, true end
+      end
+      if at then restore_method(tensors, method, state.methods, at) else new_methods[#new_methods + 1] = method end
+   end
+   restore_rest(t, tensors, state)
+   return new_optimizer, new_methods
+end
+
+-- ---- files ------------------------------------------------------------------------------------------------
+
+-- save(t, phase): writes the training t into its run's folder; at the end of a task also by the task's name, where that was asked for.
+function checkpoint.save(t, phase)
+   local folder = t.out.folder
+   if not folder then return end
+   local began = core.C.eg_clock()
+   tensor.scope(function()
+      local tensors, state = checkpoint.capture(t, phase)
+      state.line, state.journals = t.out:memory(), folder.run:journal_sizes()
+      local how = { metadata = { engram = json.encode(state) } }
+      if phase == "task" and t.checkpoints == "task" then safetensors.save(folder:new_checkpoint("task" .. t.task), tensors, how) end
+      safetensors.save(folder:new_checkpoint "last", tensors, how)
+   end)
+   t.saved_at = core.C.eg_clock()
+   t.save_seconds = t.saved_at - began
+end
+
+-- The tensors and the state in a file.
+function checkpoint.read(path)
+   local tensors, metadata = safetensors.load(path)
+   local ok, state = pcall(json.decode, metadata.engram or "")
+   if not ok or type(state) ~= "table" or not state.version then raise("%s: is no checkpoint of a training", path) end
+   if state.version ~= VERSION then
+      raise("%s: is a checkpoint of Engram %s, which this one (%s) cannot go on with", path, tostring(state.engram),
+         require "engram.version")
+   end
+   return tensors, state
+end
+
+-- One text for a list of tasks.
+local function tasks_text(list)
+   local words = {}
+   for i, task in ipairs(list) do words[i] = ("%s (%d items, %d epochs)"):format(task.name, task.items, task.epochs) end
+   return table.concat(words, ", ")
+end
+
+local function methods_text(saved)
+   local words = {}
+   for i, method in ipairs(saved) do words[i] = method.text end
+   return #words > 0 and table.concat(words, ", ") or "none"
+end
+
+-- The script that resumes must be the one that began: what it would train is compared with what was saved.
+local function check_same(t, state, path)
+   local saved_methods, now = methods_text(state.methods), methods_text(capture_methods({}, t.methods))
+   local pairs_ = { { "optimizer", state.optimizer.text, tostring(t.optimizer) }, { "method", saved_methods, now },
+      { "tasks", tasks_text(state.tasks), tasks_text(described_tasks(t)) } }
+   for _, key in ipairs(SETTINGS) do pairs_[#pairs_ + 1] = { key, tostring(state.settings[key]), tostring(t[key]) } end
+   for _, pair in ipairs(pairs_) do
+      if pair[2] ~= pair[3] then
+         raise("%s: was made with %s = %s, the script now has %s; a run can only go on as what it was", path, unpack(pair))
+      end
+   end
+   checkpoint.check_items(t, state, path)
+end
+
+-- The tasks that were trained on must hold the items that they held.
+function checkpoint.check_items(t, state, path)
+   for k, saved in ipairs(state.tasks) do
+      if saved.hash and saved.hash ~= t.stream:task_hash(k) then
+         raise("%s: task %d, '%s', was trained on other items than '%s' of this stream holds", path, k, saved.name, t.stream[k].name)
+      end
+   end
+end
+
+-- resume(t): brings the training t to where its folder's checkpoint stands; returns the phase, or nil when there is none yet.
+function checkpoint.resume(t)
+   local folder = t.out.folder
+   local path = folder:checkpoint "last"
+   if core.C.eg_file_kind(path) ~= 1 then return nil end
+   local tensors, state = checkpoint.read(path)
+   check_same(t, state, path)
+   folder.run:stood_at(state.journals)
+   checkpoint.restore(t, tensors, state, path)
+   t.out:remember(state.line)
+   t.started, t.saved_at, t.forked_from = core.C.eg_clock() - state.seconds, core.C.eg_clock(), state.forked_from
    return state.phase
 end
 

@@ -5,7 +5,7 @@ local stream = require "engram.cl.stream"
 local raise = core.raise
 
 local NAMES = { "model", "stream", "optimizer", "method", "batch_size", "seed", "evaluate", "protocol", "shuffle", "loss", "name",
-   "on_step", "evaluate_batch_size", "drop_last", "checkpoint_every" }
+   "on_step", "evaluate_batch_size", "drop_last", "checkpoint_every", "checkpoints" }
 
 local function is_module(value) return require "engram.nn".is_module(value) end
 
@@ -71,6 +71,7 @@ function options.check(given)
       drop_last = of_type("drop_last", given.drop_last, "boolean") or false,
       loss_function = loss_function(given.loss), on_step = of_type("on_step", given.on_step, "function"),
       protocol = choice("protocol", given.protocol or "test", { "test", "published", "both" }),
+      checkpoints = choice("checkpoints", given.checkpoints or "last", { "last", "task" }),
       evaluate = choice("evaluate", given.evaluate or "task", { "task", "epoch", "never" }), name = of_type("name", given.name, "string"),
    }
 end

@@ -19,12 +19,33 @@ function report.open(t)
    return setmetatable({ folder = folder, line = line }, Report)
 end
 
--- True when there may be a checkpoint to go on from.
-function Report:resumes() return self.folder and self.folder:resumes() or false end
+-- True in a run that is gone on with, until it has come to what is new: there may be a checkpoint.
+function Report:repeats() return self.folder and self.folder.run.repeats or false end
+
+-- What comes now is new.
+function Report:go_on()
+   if self.folder then self.folder.run:go_on() end
+end
+
+-- What of the progress line belongs to a checkpoint, and back.
+function Report:memory() return self.line:memory() end
+function Report:remember(memory) self.line:remember(memory) end
+
+-- The training is alive, whatever it is doing.
+function Report:alive(t)
+   if self.folder then self.folder:heartbeat(t) end
+end
 
 function Report:step(t)
    self.line:update{ step = t.step, task = t.task, epoch = t.epoch, loss = t.loss }
-   if self.folder and t.step % 100 == 0 then self.folder:heartbeat{ task = t.task, epoch = t.epoch, step = t.step } end
+   self:alive(t)
+end
+
+-- A training that goes on from a point of another begins by saying so.
+function Report:forked(from)
+   if self.folder then
+      self.folder:log_metric{ event = "fork", from = from.from, task = from.task, epoch = from.epoch, step = from.step }
+   end
 end
 
 function Report:losses(t, loss)
@@ -74,7 +95,8 @@ local function plain(t, result)
    found.update_overlap = grid(found.update_overlap)
    for i, method in ipairs(t.methods) do methods[i] = described(method) end
    return { name = result.name, accuracy = json.array{ unpack(result.accuracy) }, tasks = result.accuracy.names,
-      published = result.published, metrics = found, bytes = result.bytes, steps = result.steps, seconds = result.seconds,
+      published = result.published, forked_from = result.forked_from,
+      metrics = found, bytes = result.bytes, steps = result.steps, seconds = result.seconds,
       weights_sha256 = result.hash, stream_sha256 = result.stream_hash, optimizer = described(result.optimizer), methods = methods,
       batch_size = t.batch_size, seed = random.seed(), shuffle = t.shuffle, protocol = t.protocol }
 end

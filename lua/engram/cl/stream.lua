@@ -88,6 +88,16 @@ function Stream:hash()
    return self.content
 end
 
+-- SHA-256 of the items and labels of task k.
+function Stream:task_hash(k)
+   local digest, hex = ffi.new "eg_sha256", ffi.new "char[65]"
+   local text = self[k].train:content_hash() .. " " .. self[k].test:content_hash()
+   C.eg_sha256_begin(digest)
+   C.eg_sha256_bytes(digest, text, #text)
+   C.eg_sha256_end(digest, hex)
+   return ffi.string(hex)
+end
+
 function Stream.__tostring(self)
    local words = {}
    for i, task in ipairs(self) do

@@ -10,20 +10,26 @@ local metrics = require "engram.cl.metrics"
 local options = require "engram.cl.options"
 local rehearsal = require "engram.cl.rehearsal"
 local report = require "engram.cl.report"
+local result_of = require "engram.cl.result"
 local C, raise = core.C, core.raise
 
 -- ---- the state of a training ------------------------------------------------------------------------------
 
-local function poll()
-   if core.interrupted() then error("interrupted", 0) end
+-- What long loops call now and then: it keeps the status fresh, and raises at an interrupt.
+local function poller(t)
+   return function()
+      t.out:alive(t)
+      if core.interrupted() then error("interrupted", 0) end
+   end
 end
 
 local function begin(given)
    local t = options.check(given)
    if t.seed then random.seed(t.seed) end
-   t.model, t.optimizer, t.make_model = options.make(given)
-   t.parameters, t.poll, t.losses, t.total_steps = t.model:parameters(), poll, {}, 0
+   t.given, t.model, t.optimizer, t.make_model = given, options.make(given)
+   t.parameters, t.poll, t.losses, t.total_steps = t.model:parameters(), poller(t), {}, 0
    t.task, t.epoch, t.step, t.step_in_task, t.loss_sum, t.loss_count = 0, 0, 0, 0, 0, 0
+   t.doing, t.save_seconds, t.mark = "training", 0, {}        -- the mark: whose state a method holds
    for _, experience in ipairs(t.stream) do
       local steps = experience.train:size() / t.batch_size
       steps = t.drop_last and math.floor(steps) or math.ceil(steps)
@@ -120,13 +126,16 @@ end
 -- sets with dropout on.
 local function evaluate(t, protocol)
    local row = {}
+   local before = t.doing
+   t.doing = "evaluating"
    C.eg_pool_trim()                                   -- evaluation and training have no use for each other's sizes of blocks
    for j, experience in ipairs(t.stream) do
       local published = protocol == "published"
       row[j] = metrics.accuracy(t.model, published and experience.train or experience.test,
-         { training = published, batch_size = t.evaluate_batch_size, poll = poll })
+         { training = published, batch_size = t.evaluate_batch_size, poll = t.poll })
    end
    C.eg_pool_trim()
+   t.doing = before
    return row
 end
 
@@ -146,11 +155,13 @@ end
 
 local CHECKPOINT_SECONDS = 30                         -- between two checkpoints, unless checkpoint_every counts steps
 
--- A checkpoint is due every so many steps or seconds, and after the last step of a task, before anything is consolidated or judged.
+-- A checkpoint is due every so many steps or seconds (more where the disk is so slow that saving takes a twentieth of the time), and
+-- after the last step before anything is consolidated or judged.
 local function checkpoint_is_due(t)
    if t.step_in_task == t.steps_in_task then return true end
+   if t.evaluate == "epoch" and t.step_in_task % t.steps_per_epoch == 0 then return true end
    if t.checkpoint_every then return t.step % t.checkpoint_every == 0 end
-   return C.eg_clock() - t.saved_at > CHECKPOINT_SECONDS
+   return C.eg_clock() - t.saved_at > math.max(CHECKPOINT_SECONDS, 20 * t.save_seconds)
 end
 
 -- Between two steps all is whole: here an interrupt saves and ends the training.
@@ -198,8 +209,10 @@ local function task(t, k, place)
    check_weights(t)
    t.tracker:task_end()
    t.step_density[k] = t.weights > 0 and t.moved / t.weights or 0
+   t.doing = "consolidating"
    hook(t, "task_end")
    t.optimizer:task_end(k)
+   t.doing = "training"
    if t.evaluate ~= "never" then
       t.accuracy[k] = evaluate(t, matrix_protocol(t))
       t.out:accuracies(t, t.accuracy[k], "task")
@@ -207,51 +220,43 @@ local function task(t, k, place)
    checkpoint.save(t, "task")
 end
 
--- ---- the result -------------------------------------------------------------------------------------------
+-- ---- from beginning to end ---------------------------------------------------------------------------------
 
--- Bytes of every part; slots and method_state tell the optimizer's and the methods' by name.
-local function bytes_of(t)
-   local bytes = { weights = 0, method = 0, method_state = {}, data = 0, tracking = t.tracker:bytes() }
-   bytes.optimizer, bytes.slots = t.optimizer:bytes()
-   for _, p in ipairs(t.parameters) do bytes.weights = bytes.weights + p:bytes() end
-   for _, method in ipairs(t.methods) do
-      local total, by_name = method:bytes()
-      bytes.method = bytes.method + total
-      for name, n in pairs(by_name) do bytes.method_state[method.description.name .. "." .. name] = n end
-   end
-   for _, experience in ipairs(t.stream) do
-      for _, set in ipairs{ experience.train, experience.test } do bytes.data = bytes.data + set.images:bytes() + set.labels:bytes() end
-   end
-   bytes.state = bytes.optimizer + bytes.method
-   bytes.peak_resident = require "engram".memory().peak_resident
-   return bytes
-end
-
-local function result_of(t)
-   local found = metrics.of(t.accuracy)
-   found.update_density, found.update_overlap, found.step_density = t.tracker.density, t.tracker:overlaps(), t.step_density
-   return { name = t.name, accuracy = t.accuracy, published = t.published, metrics = found, bytes = bytes_of(t), steps = t.step,
-      losses = t.losses, seconds = C.eg_clock() - t.started, hash = t.model:hash(), stream_hash = t.stream:hash(), model = t.model,
-      optimizer = t.optimizer, folder = t.out.folder and t.out.folder.path }
-end
+local training_of = setmetatable({}, { __mode = "k" })       -- result -> t, for cl.fork
 
 -- The result of a training that ended or was cut short, after its files are written.
 local function finish(t, complete, message)
    local result = result_of(t)
    t.out:finish(t, result, complete, message)
+   t.random_state = random.state()
+   training_of[result] = t
    return result
 end
 
-local function train_all(t)
+-- Comes to where the training begins: its checkpoint, the point it is forked from, or the very beginning; the phase it is in then.
+local function start(t, point)
    tensor.collect()                                   -- what trainings before left
    check_outputs(t)
-   for _, method in ipairs(t.methods) do method:allocate(t.parameters) end
-   local phase = t.out:resumes() and checkpoint.load(t)
-   if phase == "finished" then return end
-   if not phase then
-      if t.out.folder then t.out.folder:cut("metrics.jsonl", 0) end
-      hook(t, "begin")
+   for _, method in ipairs(t.methods) do
+      method:allocate(t.parameters)
+      method.owner = t.mark
    end
+   local phase = t.out:repeats() and checkpoint.resume(t)
+   if phase == "finished" then return phase end
+   t.out:go_on()
+   if phase then return phase end
+   if point then
+      phase = point:start(t)
+      t.out:forked(t.forked_from)
+      checkpoint.save(t, phase)
+      return phase
+   end
+   hook(t, "begin")
+   return "begin"
+end
+
+local function train_from(t, phase)
+   if phase == "finished" then return end
    if phase == "step" then task(t, t.task, t.place) end
    for k = t.task + 1, #t.stream do task(t, k) end
    if t.protocol == "both" then t.published = evaluate(t, "published") end
@@ -269,9 +274,20 @@ local function rehearse(t)
    return rehearsal.of(t, function() return advance(t) end)
 end
 
+-- A training that cannot start leaves its folder's files as they are; one that has started writes them whatever happens.
+local function run(t, point)
+   local phase = start(t, point)
+   local ok, message = pcall(train_from, t, phase)
+   local ended, result = pcall(finish, t, ok, message)
+   if not ok then error(message, 0) end
+   if not ended then error(result, 0) end
+   return result
+end
+
 -- train{ model =, stream =, optimizer =, ... } -> { accuracy, metrics, bytes, steps, losses, seconds, hash, stream_hash, model,
--- optimizer, folder }; options and fields are told in docs/training.md. Raises when the loss is no longer finite.
-return function(given)
+-- optimizer, folder }; options and fields are told in docs/training.md. Raises when the loss is no longer finite. `point` is
+-- cl.fork's: where to start.
+local function train(given, point)
    local t = begin(given)
    local names = {}
    for i, experience in ipairs(t.stream) do names[i] = experience.name end
@@ -279,10 +295,10 @@ return function(given)
    if rehearsal.wanted then rehearse(t) end
    t.started, t.saved_at, t.out = C.eg_clock(), C.eg_clock(), report.open(t)
    C.eg_interrupt_trap(1)                              -- we poll; and what is left to do after an interrupt must not fail by it
-   local ok, message = pcall(train_all, t)
-   local ended, result = pcall(finish, t, ok, message)
+   local ok, result = pcall(run, t, point)
    C.eg_interrupt_trap(0)
-   if not ok then error(message, 0) end
-   if not ended then error(result, 0) end
+   if not ok then error(result, 0) end
    return result
 end
+
+return { train = train, training_of = training_of }

@@ -1,5 +1,6 @@
 -- engram resume: goes on with a run that was interrupted, failed or killed, to the bit.
 local core = require "engram.core"
+local describe = require "engram.run.describe"
 local run = require "engram.run"
 local settings_file = require "engram.settings.file"
 local usage_error = require "engram.usage"
@@ -39,6 +40,9 @@ function command.run(values, words)
          tostring(meta.instructions), core.instructions()))
    end
    core.check(C.eg_change_folder(meta.folder))
+   if meta.script_sha256 and describe.file_hash(meta.script) ~= meta.script_sha256 then
+      print(("note: %s has changed since the run began"):format(meta.script))
+   end
    local how = { threads = values.threads or meta.threads_asked, seed = meta.seed, quiet = values.quiet }
    local arguments = { unpack(meta.arguments or {}) }
    local given = C.eg_file_kind(path .. "/source.yaml") == 1 and C.eg_file_kind(path .. "/config.yaml") == 1

@@ -119,7 +119,7 @@ end
 -- ---- files ------------------------------------------------------------------------------------------------
 
 local RUN_FILES = { "settings.json", "overrides.txt", "meta.json", "status.json", "log.txt", "report.md" }
-local TRAINING_FILES = { "metrics.jsonl", "accuracy.csv", "summary.json", "weights.safetensors", "checkpoint.safetensors" }
+local TRAINING_FILES = { "metrics.jsonl", "accuracy.csv", "summary.json", "weights.safetensors", "ckpt/last.safetensors" }
 
 local function absolute(path)
    if path:sub(1, 1) ~= "/" then path = (os.getenv "PWD" or "") .. "/" .. path end

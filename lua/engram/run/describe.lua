@@ -42,6 +42,23 @@ function describe.commit(folder)
    return commit
 end
 
+local LIMIT = 1000000                   -- bytes of a difference that are kept
+
+-- What the files in a script's folder differ by from their commit, as text; nil when they do not, and outside git.
+function describe.changes(folder)
+   local pipe = io.popen("git -C " .. quote(folder) .. " diff --no-ext-diff --no-color HEAD 2>/dev/null")
+   local text = pipe:read(LIMIT + 1)
+   pipe:close()
+   if text and #text > LIMIT then text = text:sub(1, LIMIT) .. "\n... cut after " .. LIMIT .. " bytes\n" end
+   return text
+end
+
+-- SHA-256 of a file; nil when it cannot be read.
+function describe.file_hash(path)
+   local hex = ffi.new "char[65]"
+   return C.eg_sha256_file(path, hex) == 0 and ffi.string(hex) or nil
+end
+
 -- What the library is: one table for people and for meta.json.
 function describe.library()
    return {
@@ -51,17 +68,19 @@ function describe.library()
    }
 end
 
--- meta.json of a run about to begin.
+-- meta.json of a run about to begin, and the text of changes.diff where there are any.
 function describe.meta(about)
    local meta = describe.library()
    meta.command, meta.script, meta.seed = about.command, about.script, about.seed
    meta.arguments = require "engram.json".array{ unpack(about.arguments or {}) }
    meta.threads_asked, meta.report, meta.tensorboard = about.threads, about.report, about.tensorboard
    meta.folder = os.getenv "PWD"
-   meta.commit = describe.commit((about.script or "."):match "^(.*)/[^/]*$" or ".")
+   local folder = (about.script or "."):match "^(.*)/[^/]*$" or "."
+   meta.commit = describe.commit(folder)
+   meta.script_sha256 = about.script and describe.file_hash(about.script)
    meta.host, meta.processor = describe.host(), describe.processor()
    meta.started = describe.time()
-   return meta
+   return meta, meta.commit and meta.commit:find "+changes$" and describe.changes(folder) or nil
 end
 
 return describe

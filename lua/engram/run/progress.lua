@@ -118,6 +118,11 @@ function Progress:task_end()
    self.shown, self.loss = C.eg_clock(), nil
 end
 
+-- What the line has gathered, for a checkpoint, and back.
+function Progress:memory() return { state = self.state, loss = self.loss, dirty = self.dirty } end
+
+function Progress:remember(memory) self.state, self.loss, self.dirty = memory.state, memory.loss, memory.dirty end
+
 -- A line of its own.
 function Progress:message(text) plain(self, text) end
 

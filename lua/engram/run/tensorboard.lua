@@ -70,7 +70,7 @@ end
 -- Writes an event that metrics.jsonl has just got.
 function tensorboard.log(folder, event)
    if folder.event_file then return write(folder.event_file, event) end
-   if not folder:resumes() then
+   if not folder.run.resumed then
       folder.event_file = begin(folder)
       return write(folder.event_file, event)
    end

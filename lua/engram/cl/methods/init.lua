@@ -95,6 +95,17 @@ function methods.register(description)
    return methods[name]
 end
 
+-- describe(method): "EWC{ lambda = 100, ... }".
+function methods.describe(method)
+   local words = {}
+   for key, value in pairs(method.hyper) do words[#words + 1] = ("%s = %s"):format(key, tostring(value)) end
+   table.sort(words)
+   return ("%s{ %s }"):format(method.description.name, table.concat(words, ", "))
+end
+
+-- again(method): another method of the same name and settings, without the state.
+function methods.again(method) return methods[method.description.name](method.hyper) end
+
 function methods.list() return { unpack(names) } end
 function methods.description(name) return registry[name] end
 

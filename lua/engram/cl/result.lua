@@ -1,0 +1,30 @@
+-- cl/result.lua: what a training returns: its matrix, metrics, bytes and hashes.
+local core = require "engram.core"
+local metrics = require "engram.cl.metrics"
+
+-- Bytes of every part; slots and method_state tell the optimizer's and the methods' by name.
+local function bytes_of(t)
+   local bytes = { weights = 0, method = 0, method_state = {}, data = 0, tracking = t.tracker:bytes() }
+   bytes.optimizer, bytes.slots = t.optimizer:bytes()
+   for _, p in ipairs(t.parameters) do bytes.weights = bytes.weights + p:bytes() end
+   for _, method in ipairs(t.methods) do
+      local total, by_name = method:bytes()
+      bytes.method = bytes.method + total
+      for name, n in pairs(by_name) do bytes.method_state[method.description.name .. "." .. name] = n end
+   end
+   for _, experience in ipairs(t.stream) do
+      for _, set in ipairs{ experience.train, experience.test } do bytes.data = bytes.data + set.images:bytes() + set.labels:bytes() end
+   end
+   bytes.state = bytes.optimizer + bytes.method
+   bytes.peak_resident = require "engram".memory().peak_resident
+   return bytes
+end
+
+-- The result of the training t as it stands.
+return function(t)
+   local found = metrics.of(t.accuracy)
+   found.update_density, found.update_overlap, found.step_density = t.tracker.density, t.tracker:overlaps(), t.step_density
+   return { name = t.name, accuracy = t.accuracy, published = t.published, metrics = found, bytes = bytes_of(t), steps = t.step,
+      losses = t.losses, seconds = core.C.eg_clock() - t.started, hash = t.model:hash(), stream_hash = t.stream:hash(), model = t.model,
+      optimizer = t.optimizer, folder = t.out.folder and t.out.folder.path, forked_from = t.forked_from }
+end

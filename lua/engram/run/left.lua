@@ -1,0 +1,73 @@
+-- run/left.lua: what a run that was cut short has left in its directory, looked at and cleared away before it goes on.
+local ffi = require "ffi"
+local core = require "engram.core"
+local describe = require "engram.run.describe"
+local C = core.C
+
+local left = {}
+
+local STALE = 300                       -- seconds after which a run of another machine that does not write is held to be dead
+
+-- Seconds since a time as describe.time writes it.
+local function age(time)
+   local year, month, day, hour, minute, second = tostring(time):match "^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)Z$"
+   if not year then return math.huge end
+   local now = os.date "!*t"
+   now.isdst = false
+   return os.time(now) - os.time{ year = year, month = month, day = day, hour = hour, min = minute, sec = second, isdst = false }
+end
+
+-- Whether a process is at a run, by its status.json and what eg_folder_lock said: -1 where another process holds the lock. Where locks
+-- are not seen (another machine, a network folder) its heartbeat or its process tells.
+local function is_taken(status, lock)
+   if lock == -1 then return true end
+   if status.status ~= "running" then return false end
+   if status.host and status.host ~= describe.host() then return age(status.updated) < STALE end
+   return lock == -2 and C.eg_process_alive(status.process or 0) == 1
+end
+
+-- True when a process is at the run at a path, given its status.json.
+function left.is_running(path, status)
+   local lock = C.eg_folder_lock(path)
+   C.eg_folder_unlock(lock)
+   return status.status == "running" and is_taken(status, lock)
+end
+
+-- Raises when another process is at the run; `lock` is what eg_folder_lock said to this one.
+function left.check_free(path, status, lock)
+   if not is_taken(status, lock) then return end
+   C.eg_folder_unlock(lock)
+   core.raise("run: %s is still running, as process %s on %s", path, tostring(status.process), tostring(status.host))
+end
+
+local function names_in(folder)
+   return (C.eg_file_kind(folder) == 2 and ffi.string(C.eg_list_folder(folder)) or ""):gmatch "[^\n]+"
+end
+
+-- The folders of a run in which trainings are.
+function left.folders(path)
+   local list = { path }
+   for name in names_in(path) do
+      if name ~= "ckpt" and C.eg_file_kind(path .. "/" .. name) == 2 then list[#list + 1] = path .. "/" .. name end
+   end
+   return list
+end
+
+-- Removes what a kill left half written. Returns whether there is a checkpoint to go on from, and the paths of the journals.
+function left.clear_away(path)
+   local found, journals = false, {}
+   for _, folder in ipairs(left.folders(path)) do
+      found = found or C.eg_file_kind(folder .. "/ckpt/last.safetensors") == 1
+      for _, inner in ipairs{ folder, folder .. "/ckpt" } do
+         for name in names_in(inner) do
+            if name:find "^%.engram%-.*%.part$" then os.remove(inner .. "/" .. name) end
+         end
+      end
+      for _, name in ipairs{ "log.txt", "metrics.jsonl" } do
+         if C.eg_file_kind(folder .. "/" .. name) == 1 then journals[#journals + 1] = folder .. "/" .. name end
+      end
+   end
+   return found, journals
+end
+
+return left
