@@ -483,9 +483,9 @@ int eg_make_own_folder(const char *path);
  * process holds one, -2 where the file system knows no locks. */
 int eg_folder_lock(const char *path);
 void eg_folder_unlock(int lock);
-int eg_file_kind(const char *path);          /* 0 none, 1 file, 2 folder, 3 other */
-int64_t eg_file_size(const char *path);      /* -1 when there is none */
-int eg_writable(const char *path);           /* 1 when this process may write there */
+int eg_file_kind(const char *path);     /* 0 none, 1 file, 2 folder, 3 other */
+int64_t eg_file_size(const char *path); /* -1 when there is none */
+int eg_writable(const char *path);      /* 1 when this process may write there */
 eg_status eg_rename(const char *from, const char *to);
 eg_status eg_file_cut(const char *path, int64_t bytes); /* drops what lies behind; a file that is shorter is an error */
 eg_status eg_change_folder(const char *path);           /* of this process */

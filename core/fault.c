@@ -15,9 +15,8 @@ static const struct effect {
   const char *name;
   int error, signal;
 } effects[] = {
-    {"EIO", EIO, 0},       {"ENOSPC", ENOSPC, 0}, {"EROFS", EROFS, 0},   {"EACCES", EACCES, 0},
-    {"EDQUOT", EDQUOT, 0}, {"EEXIST", EEXIST, 0}, {"KILL", 0, SIGKILL},  {"TERM", 0, SIGTERM},
-    {"INT", 0, SIGINT},    {"USR1", 0, SIGUSR1},
+    {"EIO", EIO, 0},       {"ENOSPC", ENOSPC, 0}, {"EROFS", EROFS, 0},  {"EACCES", EACCES, 0}, {"EDQUOT", EDQUOT, 0},
+    {"EEXIST", EEXIST, 0}, {"KILL", 0, SIGKILL},  {"TERM", 0, SIGTERM}, {"INT", 0, SIGINT},    {"USR1", 0, SIGUSR1},
 };
 
 static struct {
@@ -60,7 +59,8 @@ eg_status eg_fault_set(const char *text) {
   int parts = sscanf(text, "%15[^@:]@%127[^:]:%23[^:]:%15s", operation, fault.word, digits, effect);
   if (parts == 1) parts = sscanf(text, "%15[^:]:%23[^:]:%15s", operation, digits, effect) + 1;
   if (parts != 4 || !take_operation(operation) || !take_count(digits) || !take_effect(effect))
-    return eg_fail(EG_EINVAL, "fault: '%.100s', expected OPERATION[@WORD]:COUNT[+]:WHAT, such as write@last:3:EIO", text);
+    return eg_fail(EG_EINVAL, "fault: '%.100s', expected OPERATION[@WORD]:COUNT[+]:WHAT, such as write@last:3:EIO",
+                   text);
   eg_fault_armed = true;
   return EG_OK;
 }

@@ -96,8 +96,8 @@ end
 local seed, kills = tonumber(os.getenv "ENGRAM_KILL_SEED" or 12345), tonumber(os.getenv "ENGRAM_KILLS" or 3)
 local number = seed
 local function draw(n)
-   number = (number * 1103515245 + 12345) % 2 ^ 31
-   return math.floor(number / 65536) % n + 1
+   number = number * 16807 % 2147483647                     -- Park and Miller
+   return number % n + 1
 end
 
 -- 26 steps and two dozen evaluation batches a run; a checkpoint's file operations are counted from the run's first.
@@ -110,8 +110,10 @@ local places = {
 
 local function points_of(optimizer)
    local names = { "training", "checkpoint", "evaluation", optimizer == "EWC" and "consolidation" or nil }
-   local list, first = {}, draw(#names)
-   for i = 1, kills do list[i] = places[names[(first + i) % #names + 1]](draw(2) == 1 and "KILL" or "TERM") end
+   local list, first = {}, draw(2 * #names)                 -- each place in turn, by one signal, then by the other
+   for i = first, first + kills - 1 do
+      list[#list + 1] = places[names[i % #names + 1]](math.floor(i / #names) % 2 == 0 and "KILL" or "TERM")
+   end
    return list
 end
 
