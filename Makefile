@@ -10,14 +10,23 @@ BASE     := -std=c11 -D_GNU_SOURCE -g -fno-math-errno -fno-trapping-math -fPIC -
 COMPILE   = $(CC) $(BASE) $(OPTIMIZE) $(SANITIZE) $(CFLAGS)
 
 # The one list of packages (Debian). LuaJIT, OpenBLAS, libyaml and cmocka are the project's; jansson: JSON; zlib: gzip;
-# curl: downloads; clang-format and luacheck: make lint.
+# curl: downloads; protobuf-c: TensorBoard's files, which a build without it lacks; clang-format and luacheck: make lint.
 PACKAGES := gcc pkg-config luajit libluajit-5.1-dev libopenblas-dev libyaml-dev libcmocka-dev libjansson-dev zlib1g-dev \
-            curl ca-certificates clang-format lua-check
+            libprotobuf-c-dev protobuf-c-compiler curl ca-certificates clang-format lua-check
 
-LIBS     := -lopenblas -ljansson -lz -lm
+LIBS     := -lopenblas -ljansson -lyaml -lz -lm
+
+# TensorBoard's event files, where protobuf-c and its compiler are found; PROTOBUF= leaves them out.
+PROTOBUF := $(shell pkg-config --exists libprotobuf-c 2>/dev/null && command -v protoc-c)
+EVENTS   := $(if $(PROTOBUF),$(BUILD)/generated/tensorboard.pb-c)
+ifneq ($(PROTOBUF),)
+BASE     += -DEG_PROTOBUF -I$(BUILD)/generated
+LIBS     += -lprotobuf-c
+endif
+
 HOST     := $(filter core/main.c core/repl.c,$(wildcard core/*.c))
 SOURCES  := $(filter-out $(HOST),$(wildcard core/*.c))
-OBJECTS  := $(SOURCES:core/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/texts.o
+OBJECTS  := $(SOURCES:core/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/texts.o $(if $(EVENTS),$(BUILD)/obj/events.o)
 PROGRAM  := $(BUILD)/engram
 
 # The C tests, and the core once more for them, are always built with the sanitizers.
@@ -51,6 +60,19 @@ $(BUILD)/obj/texts.c: core/engram.h $(BUILD)/flags
 $(BUILD)/obj/texts.o: $(BUILD)/obj/texts.c
 	$(COMPILE) -c $< -o $@
 
+# The C of core/tensorboard.proto.
+$(BUILD)/generated/%.pb-c.c $(BUILD)/generated/%.pb-c.h &: core/%.proto
+	@mkdir -p $(@D)
+	$(PROTOBUF) --proto_path=core --c_out=$(@D) $<
+
+ifneq ($(PROTOBUF),)
+$(BUILD)/obj/tensorboard.o $(BUILD)/test/obj/tensorboard.o $(BUILD)/test/test_tensorboard: $(EVENTS).h
+endif
+
+$(BUILD)/obj/events.o $(BUILD)/test/obj/events.o: $(EVENTS).c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(COMPILE) $(if $(findstring /test/,$@),$(CHECKED)) -c $< -o $@
+
 $(BUILD)/libengram.so: $(OBJECTS)
 	$(COMPILE) -shared $^ $(LIBS) -o $@
 
@@ -62,7 +84,7 @@ $(BUILD)/test/obj/%.o: core/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(BASE) -O1 $(CHECKED) $(CFLAGS) -MMD -MP -c $< -o $@
 
-$(BUILD)/test/libengram.a: $(SOURCES:core/%.c=$(BUILD)/test/obj/%.o)
+$(BUILD)/test/libengram.a: $(SOURCES:core/%.c=$(BUILD)/test/obj/%.o) $(if $(EVENTS),$(BUILD)/test/obj/events.o)
 	@rm -f $@
 	@ar rcs $@ $^
 

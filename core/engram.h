@@ -427,6 +427,41 @@ const eg_json *eg_json_item(const eg_json *array, int64_t i);
 /* Object members in file order: key, its length, value. */
 const eg_json *eg_json_member(const eg_json *object, int64_t i, const char **key, size_t *length);
 
+/* YAML through libyaml: a tree with aliases and merge keys expanded. A key and a value know their place in the text. */
+typedef enum eg_yaml_kind {
+  EG_YAML_NULL = 0,
+  EG_YAML_FALSE,
+  EG_YAML_TRUE,
+  EG_YAML_NUMBER,
+  EG_YAML_STRING,
+  EG_YAML_LIST,
+  EG_YAML_MAP
+} eg_yaml_kind;
+typedef struct eg_yaml {
+  int32_t kind;
+  int32_t line, column;         /* where the value begins, counted from 1 */
+  int32_t key_line, key_column; /* where its key begins, in a map */
+  const char *key;              /* of a member of a map */
+  size_t key_length;
+  const char *text; /* a scalar as it was written, without its quotes; NUL-terminated */
+  size_t length;
+  double number;
+  const struct eg_yaml *child; /* items, or members: the map's own in the order of the text, then the merged ones */
+  int64_t children;
+  int64_t total; /* keys and values in it, itself counted, aliases as if copied */
+} eg_yaml;
+/* The root, to be freed; NULL on failure, with "NAME:LINE:COLUMN: ..." or, without a name, "line L, column C: ...". */
+eg_yaml *eg_yaml_parse(const char *text, size_t length, const char *name);
+void eg_yaml_free(eg_yaml *root);
+
+/* TensorBoard's event files (tensorboard.c), where protobuf-c was found at build. */
+int eg_tensorboard_built(void);
+/* Makes the file, which must not be there yet; restart >= 0: readers forget that step and later ones of the files before. */
+eg_status eg_tensorboard_begin(const char *path, int64_t restart);
+/* Adds one event with a scalar (a float) for each tag. */
+eg_status eg_tensorboard_scalars(const char *path, int64_t step, int64_t count, const char *const *tags,
+                                 const double *values);
+
 /* ---- limits (limit.c): what the machine can do on the threads that are set; the best of `rounds` rounds ---------------------- */
 /* Floating-point operations a second of float32 matrix products that fit the caches, a single-threaded BLAS call a tile. */
 eg_status eg_limit_sgemm(int rounds, double *per_second);
@@ -457,7 +492,16 @@ eg_status eg_change_folder(const char *path);           /* of this process */
 int eg_process_alive(int id);                           /* 1 when there is such a process */
 /* The names in a folder, sorted, one a line, in a buffer that the next call reuses; NULL on failure. */
 const char *eg_list_folder(const char *path);
+
+/* ---- programs (program.c) --------------------------------------------------------------------------------------------------- */
 /* NULL-ended; waits, and hands an interrupt on; exit code, 128 + signal, or -1. */
 int eg_run_program(const char *const *arguments);
+/* Starts a program with no input, its output added to the file `log`, in a process group of its own; when this process dies, however,
+ * it is sent SIGTERM. Its process id, or -1. */
+int eg_start_program(const char *const *arguments, const char *log);
+/* 1 when a started program has ended, with its exit code (or 128 + signal) in *code; 0 while it runs; -1 on failure. */
+int eg_program_ended(int id, int *code);
+eg_status eg_signal_program(int id, int number);
+void eg_sleep(double seconds); /* a signal ends it early */
 
 #endif

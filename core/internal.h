@@ -74,6 +74,11 @@ void eg_block_free(void *block, size_t bytes);
 /* malloc and realloc for headers and tables; count in no statistics, but fail when told to. */
 void *eg_malloc(size_t bytes);
 
+/* ---- checksums (crc32c.c) ---- */
+
+uint32_t eg_crc32c(const void *bytes, size_t length);
+uint32_t eg_crc32c_masked(const void *bytes, size_t length); /* as TensorBoard's records have it */
+
 /* ---- instruction sets (instructions.c, instructions.h), from the narrowest to the widest ---- */
 
 enum { EG_PORTABLE, EG_AVX2, EG_AVX512, EG_SETS };
@@ -89,7 +94,7 @@ void eg_parallel(int64_t tiles, eg_tile_work work, void *context);
 /* Number of the calling thread within eg_parallel: 0 .. eg_threads_get() - 1. */
 int eg_thread_number(void);
 /* The tile size of element-wise loops, and the elements of cheap work that pay for waking a thread. */
-enum { EG_TILE = 16384, EG_WORTH = 16 * EG_TILE };
+enum { EG_TILE = 16384, EG_WORTH = 8 * EG_TILE };
 static inline int64_t eg_tiles(int64_t count, int64_t tile) { return (count + tile - 1) / tile; }
 /* eg_parallel when `elements` of simple work are worth waking a thread, else the same tiles one after the other. */
 static inline void eg_parallel_over(int64_t elements, int64_t tiles, eg_tile_work work, void *context) {

@@ -5,6 +5,10 @@
 
 #include "vectors.h"
 
+/* Rows of one block of dot products: as many sums as there are registers for. */
+#undef DOT_ROWS
+#define DOT_ROWS (VECTOR == 64 ? 5 : 2)
+
 /* panel[i][column] of `count` rows of b, `width` columns wide, of which the last may be missing and are zero. */
 static void K(pack)(real *panel, int64_t width, const real *b, int64_t row, int64_t column, int64_t count,
                     int64_t columns) {
@@ -81,6 +85,93 @@ static void K(multiply_panels)(const panels *p) {
   }
 }
 
+/* ---- few rows: b is read once, as it lies ---- */
+
+/* The sum of a vector's elements, by halves. */
+static ALWAYS_INLINE real K(total)(K(vector) x) {
+#pragma GCC unroll 4
+  for (int half = K(lanes) / 2; half > 0; half /= 2) {
+    K(indices) other;
+    for (int l = 0; l < K(lanes); l++) other[l] = l ^ half;
+    x += __builtin_shuffle(x, other);
+  }
+  return x[0];
+}
+
+/* One vector of each row of a and of b is multiplied and added to its sum; elements outside `mask` count as 0. */
+static ALWAYS_INLINE void K(dot_step)(int rows, int columns, K(vector) sum[][DOT_COLUMNS], const panels *p,
+                                      const real *a, const real *b, K(indices) mask) {
+  K(vector) y[DOT_COLUMNS];
+#pragma GCC unroll 4
+  for (int j = 0; j < columns; j++) y[j] = (K(vector))((K(indices)) * (const K(vector) *)(b + j * p->b_column) & mask);
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; r++) {
+    K(vector) x = (K(vector))((K(indices)) * (const K(vector) *)(a + r * p->a_row) & mask);
+#pragma GCC unroll 4
+    for (int j = 0; j < columns; j++) sum[r][j] += x * y[j];
+  }
+}
+
+/* c[r][j] = bias[j] + sum over i of a[r][i] b[j][i], for rows of a and b whose elements lie beside each other. The last vector lies
+ * over the one before, with a mask that leaves what is not yet counted. */
+static ALWAYS_INLINE void K(dot_block)(int rows, int columns, const panels *p, real *c, const real *a, const real *b,
+                                       const real *bias) {
+  const K(indices) zero = {0}, all = ~zero;
+  K(vector) sum[DOT_ROWS][DOT_COLUMNS];
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+    for (int j = 0; j < columns; j++) sum[r][j] = (K(vector)){0};
+  int64_t i = 0;
+  for (; i + K(lanes) <= p->k; i += K(lanes)) K(dot_step)(rows, columns, sum, p, a + i, b + i, all);
+  if (i < p->k) {
+    int64_t last = p->k - K(lanes);
+    K(indices) mask = zero;
+    for (int l = (int)(i - last); l < K(lanes); l++) mask[l] = -1;
+    K(dot_step)(rows, columns, sum, p, a + last, b + last, mask);
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; r++)
+#pragma GCC unroll 4
+    for (int j = 0; j < columns; j++) c[r * p->c_pitch + j] = K(total)(sum[r][j]) + (bias ? bias[j * p->bias_step] : 0);
+}
+
+static ALWAYS_INLINE void K(dot_columns)(int columns, const panels *p, int64_t j) {
+  const real *b = (const real *)p->b + j * p->b_column, *bias = p->bias;
+  if (bias) bias += j * p->bias_step;
+  int64_t r = 0;
+#define DOTS(rows)                                                                                                     \
+  K(dot_block)(rows, columns, p, (real *)p->c + r * p->c_pitch + j, (const real *)p->a + r * p->a_row, b, bias)
+  for (; r + DOT_ROWS <= p->m; r += DOT_ROWS) DOTS(DOT_ROWS);
+  for (; r + 2 <= p->m; r += 2) DOTS(2);
+  for (; r < p->m; r++) DOTS(1);
+#undef DOTS
+}
+
+/* b by columns that lie in one piece each, as the weight of a layer does. */
+static void K(multiply_dots)(const panels *p) {
+  int64_t j = 0;
+  for (; j + DOT_COLUMNS <= p->n; j += DOT_COLUMNS) K(dot_columns)(DOT_COLUMNS, p, j);
+  for (; j < p->n; j++) K(dot_columns)(1, p, j);
+}
+
+/* b by rows that lie in one piece each. The last columns lie over the ones before, and get the same bits again. */
+static void K(multiply_lines)(const panels *p) {
+  int vectors = p->n >= 2 * K(lanes) ? 2 : 1;
+  int64_t width = vectors * K(lanes);
+  real bias[2 * K(lanes)];
+  for (int64_t x = 0; x < p->n; x += width) {
+    int64_t j = EG_MIN(x, p->n - width);
+    for (int64_t l = 0; p->bias && l < width; l++) bias[l] = ((const real *)p->bias)[(j + l) * p->bias_step];
+    const real *start = p->bias ? bias : NULL;
+    if (vectors == 2) K(multiply_rows)
+    (2, p->m, (real *)p->c + j, p->c_pitch, p->a, p->a_row, p->a_step, (const real *)p->b + j, p->b_row, p->k, start,
+     false);
+    else K(multiply_rows)(1, p->m, (real *)p->c + j, p->c_pitch, p->a, p->a_row, p->a_step, (const real *)p->b + j,
+                          p->b_row, p->k, start, false);
+  }
+}
+
 /* Negative elements of a tile become 0. */
 static void K(rectify)(void *tile, int64_t rows, int64_t columns, int64_t pitch) {
   for (int64_t r = 0; r < rows; r++) {
@@ -100,7 +191,9 @@ static void K(rectify)(void *tile, int64_t rows, int64_t columns, int64_t pitch)
 
 enum { DEPTH = 256, BLOCK = 1 << 18 }; /* rows and bytes of a block of panels */
 
-/* One tile for multiply_panels: c (m, n) = a (m, k) b (k, n), of any strides of a and b one of which is 1. */
+enum { DOT_COLUMNS = 4 };
+
+/* One tile: c (m, n) = a (m, k) b (k, n), of any strides of a and b one of which is 1. */
 typedef struct {
   int64_t m, n, k, a_row, a_step, b_row, b_column, c_pitch, bias_step;
   const void *a, *b, *bias;
@@ -132,7 +225,7 @@ typedef struct {
   int64_t group;                                      /* matrices in a tile, when parts is 1 */
   bool relu;                                          /* negative elements become 0 */
   char *memory;                                       /* a block of panels for each thread */
-  bool ours;                                          /* by panels */
+  void (*kernel)(const panels *);                     /* what makes a tile; NULL: BLAS */
 } product;
 
 /* ---- operands ---- */
@@ -193,11 +286,17 @@ static int64_t piece(int64_t side, int64_t least, int64_t pieces) {
   return EG_MAX(1, EG_MIN(side, (length + 31) / 32 * 32));
 }
 
-/* Whether panels pay: the matrix that is packed is used by enough rows, vectors are full, and each step of a product has work. */
-static bool panels_pay(const product *p) {
+/* Panels pay where the matrix that is packed is used by enough rows, vectors are full, and each step of a product has work. With
+ * few rows or columns b is read as it lies. The rest is left to BLAS. */
+static void choose_kernel(product *p) {
   int64_t lanes = eg_vector_bytes() / (int64_t)p->element;
   bool strides = (p->a.row == 1 || p->a.column == 1) && (p->b.row == 1 || p->b.column == 1);
-  return strides && p->m >= PANEL_ROWS && p->n >= lanes && p->k >= PANEL_DEPTH;
+  bool few = p->m < PANEL_ROWS, narrow = p->n < lanes, dots = p->a.column == 1 && p->b.row == 1 && p->k >= lanes;
+  p->kernel = NULL;
+  if (!strides || p->m < 2 || p->n < 2) return;
+  if (!few && !narrow && p->k >= PANEL_DEPTH) p->kernel = EG_REAL(p->dtype, multiply_panels);
+  else if ((few || narrow) && dots) p->kernel = EG_REAL(p->dtype, multiply_dots);
+  else if (few && !narrow && p->b.column == 1) p->kernel = EG_REAL(p->dtype, multiply_lines);
 }
 
 /* Each tile packs the other operand anew (BLAS) or b (panels), so pieces are not much shorter than the other side is long. */
@@ -207,9 +306,9 @@ static void cut(product *p) {
   double work = 2.0 * (double)p->m * (double)p->n * (double)p->k;
   int64_t pieces = work >= 2 * tile_work ? (int64_t)EG_MIN(work / tile_work, 16.0) : 1;
   int64_t least_rows = EG_MAX(64, EG_MIN(p->n / 2, 256)), least_columns = EG_MAX(64, EG_MIN(p->m / 2, 256));
-  p->ours = panels_pay(p);
-  if (p->ours) least_columns = 64;
-  bool by_rows = p->ours ? p->n < 128 && p->m >= 128 : p->m >= p->n;
+  choose_kernel(p);
+  if (p->kernel) least_columns = 64;
+  bool by_rows = p->kernel ? p->n < 128 && p->m >= 128 : p->m >= p->n;
   p->rows = by_rows ? piece(p->m, least_rows, pieces) : EG_MAX(1, p->m);
   p->columns = by_rows ? EG_MAX(1, p->n) : piece(p->n, least_columns, pieces);
   p->across = eg_tiles(p->n, p->columns);
@@ -253,7 +352,7 @@ static void multiply(const product *p, int64_t item, int64_t row, int64_t column
                 p->bias ? 1 : 0, out, (int)p->n);
 }
 
-static void multiply_by_panels(const product *p, int64_t item, int64_t row, int64_t column) {
+static void multiply_by_kernel(const product *p, int64_t item, int64_t row, int64_t column) {
   panels q = {.m = EG_MIN(p->rows, p->m - row), .n = EG_MIN(p->columns, p->n - column), .k = p->k};
   q.memory = p->memory + (size_t)eg_thread_number() * BLOCK;
   q.a = matrix(p, &p->a, item, row * p->a.row);
@@ -266,11 +365,11 @@ static void multiply_by_panels(const product *p, int64_t item, int64_t row, int6
     q.bias_step = p->bias->stride[0];
     q.bias = (const char *)p->bias->data + (size_t)(column * q.bias_step) * p->element;
   }
-  EG_REAL(p->dtype, multiply_panels)(&q);
+  p->kernel(&q);
 }
 
 static void tile_of_matrix(const product *p, int64_t item, int64_t row, int64_t column) {
-  (p->ours ? multiply_by_panels : multiply)(p, item, row, column);
+  (p->kernel ? multiply_by_kernel : multiply)(p, item, row, column);
   int64_t rows = EG_MIN(p->rows, p->m - row), columns = EG_MIN(p->columns, p->n - column);
   void *out = p->out + (size_t)((item * p->m + row) * p->n + column) * p->element;
   if (p->relu) EG_REAL(p->dtype, rectify)(out, rows, columns, p->n);
@@ -296,8 +395,9 @@ static eg_status run(product *p, eg_tensor *out, const eg_tensor *a, const eg_te
   else p->b.copy = NULL;
   if (!status) {
     cut(p);
-    size_t bytes = p->ours ? (size_t)eg_threads_get() * BLOCK : 0;
-    if (p->ours && !(p->memory = eg_block_new(bytes))) status = EG_ENOMEM;
+    bool packs = p->kernel == EG_REAL(p->dtype, multiply_panels);
+    size_t bytes = packs ? (size_t)eg_threads_get() * BLOCK : 0;
+    if (packs && !(p->memory = eg_block_new(bytes))) status = EG_ENOMEM;
     else eg_parallel(eg_tiles(p->batch, p->group) * p->parts, run_tile, p);
     eg_block_free(p->memory, bytes);
   }

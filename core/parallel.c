@@ -1,9 +1,10 @@
 /* parallel.c - one thread pool with blocking waits.
  *
- * Work comes in tiles that are cut by shape alone; threads take the next tile from an atomic counter. A thread with
- * nothing to do sleeps on a condition variable: it never spins, so that neighbours on the machine keep their cores. The
- * caller takes tiles too and waits only for threads that took one: on a busy machine the others may wake when all is done.
- * BLAS is told to use one thread a call: its tiles are ours. */
+ * Work comes in tiles that are cut by shape alone. Each thread has a row of neighbouring tiles and takes them in order, so that
+ * from one call to the next it mostly meets memory that its own core has written; then it helps the others with theirs. A
+ * thread without work looks for the next call for a tenth of a millisecond, giving its core to whoever wants it, and then
+ * sleeps on a condition variable: waking a core that has gone to sleep takes as long as a layer of a network. The caller
+ * takes tiles too and waits only for threads that took one: on a busy machine the others may come when all is done. BLAS is told to use one thread a call: its tiles are ours. */
 
 #include <cblas.h>
 #include <pthread.h>
@@ -18,18 +19,23 @@
 
 enum { MAX_THREADS = 256 };
 
+/* Tiles next to end - 1 are still to be taken. A line of cache each: they change at every tile. */
+typedef struct {
+  _Alignas(64) atomic_int_fast64_t next;
+  int64_t end;
+} tile_row;
+
 static struct {
   pthread_mutex_t lock;
   pthread_cond_t wake, done;
   pthread_t thread[MAX_THREADS];
-  int wanted, running; /* threads that take part, the caller included; workers started */
-  uint64_t round;      /* counts calls of eg_parallel that woke workers */
-  atomic_int busy;     /* workers that joined this round and have not finished */
-  bool open, stop;     /* workers may join this round; they shall end */
+  int wanted, running;        /* threads that take part, the caller included; workers started */
+  atomic_uint_fast64_t round; /* counts calls of eg_parallel that wanted workers */
+  atomic_int busy;            /* workers that joined this round and have not finished */
+  bool open, stop;            /* workers may join this round; they shall end */
   eg_tile_work work;
   void *context;
-  int64_t tiles;
-  atomic_int_fast64_t next;
+  tile_row row[MAX_THREADS];
 } pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .wake = PTHREAD_COND_INITIALIZER, .done = PTHREAD_COND_INITIALIZER};
 
 static _Thread_local int thread_number;
@@ -44,10 +50,25 @@ static inline void relax(void) {
 }
 
 static void take_tiles(void) {
-  int64_t tile;
   inside = true;
-  while ((tile = atomic_fetch_add(&pool.next, 1)) < pool.tiles) pool.work(pool.context, tile);
+  for (int i = 0; i < pool.wanted; i++) {
+    tile_row *row = &pool.row[(thread_number + i) % pool.wanted];
+    int64_t tile;
+    while ((tile = atomic_fetch_add(&row->next, 1)) < row->end) pool.work(pool.context, tile);
+  }
   inside = false;
+}
+
+/* Until a call comes, or for a while. */
+static void look_for_call(uint64_t seen) {
+  const double until = eg_clock() + 1e-4;
+  do {
+    for (int i = 0; i < 32; i++) {
+      if (pool.round != seen) return;
+      relax();
+    }
+    sched_yield();
+  } while (eg_clock() < until);
 }
 
 static void *worker(void *argument) {
@@ -64,6 +85,9 @@ static void *worker(void *argument) {
     take_tiles();
     pthread_mutex_lock(&pool.lock);
     if (--pool.busy == 0) pthread_cond_signal(&pool.done);
+    pthread_mutex_unlock(&pool.lock);
+    look_for_call(seen);
+    pthread_mutex_lock(&pool.lock);
   }
   pthread_mutex_unlock(&pool.lock);
   return NULL;
@@ -118,8 +142,10 @@ void eg_parallel(int64_t tiles, eg_tile_work work, void *context) {
   pthread_mutex_lock(&pool.lock);
   pool.work = work;
   pool.context = context;
-  pool.tiles = tiles;
-  atomic_store(&pool.next, 0);
+  for (int i = 0; i < pool.wanted; i++) {
+    atomic_store(&pool.row[i].next, tiles * i / pool.wanted);
+    pool.row[i].end = tiles * (i + 1) / pool.wanted;
+  }
   pool.open = true;
   pool.round++;
   pthread_mutex_unlock(&pool.lock);

@@ -1,22 +1,18 @@
-/* system.c - what Lua's own library lacks: clocks, memory figures, the terminal, folders, programs. */
+/* system.c - what Lua's own library lacks: clocks, memory figures, the terminal, folders. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "file.h"
-
-extern char **environ;
 
 double eg_clock(void) {
   struct timespec now;
@@ -164,36 +160,4 @@ const char *eg_list_folder(const char *path) {
   if (text) *at = '\0';
   free(entry);
   return text;
-}
-
-/* ---- programs ---- */
-
-/* Starts with default signals, whatever this process ignores or blocks. */
-static int start_program(pid_t *child, const char *const *arguments) {
-  posix_spawnattr_t how;
-  sigset_t all, none;
-  if ((errno = posix_spawnattr_init(&how))) return errno;
-  sigfillset(&all);
-  sigemptyset(&none);
-  posix_spawnattr_setsigdefault(&how, &all);
-  posix_spawnattr_setsigmask(&how, &none);
-  posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-  errno = posix_spawnp(child, arguments[0], NULL, &how, (char *const *)arguments, environ);
-  int problem = errno;
-  posix_spawnattr_destroy(&how);
-  return errno = problem;
-}
-
-int eg_run_program(const char *const *arguments) {
-  pid_t child, done;
-  int result;
-  bool told = false;
-  if (!arguments || !arguments[0]) return eg_fail(EG_EINVAL, "run: expected a program"), -1;
-  if (start_program(&child, arguments)) return eg_fail_errno(arguments[0], "cannot run"), -1;
-  while ((done = waitpid(child, &result, WNOHANG)) == 0) {
-    if (eg_interrupt_get() && !told) told = kill(child, eg_interrupt_get()) == 0; /* who stops us stops it too */
-    nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-  }
-  if (done < 0) return eg_fail_errno(arguments[0], "cannot wait"), -1;
-  return WIFEXITED(result) ? WEXITSTATUS(result) : 128 + WTERMSIG(result);
 }

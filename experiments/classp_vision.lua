@@ -121,5 +121,5 @@ print("\n" .. text)
 if current then
    current:write_json("summary.json", table_of.summary(results, { first, second }, stream))
    current:write("report.md", "# CLASSP on two tasks: " .. first .. ", then " .. second .. "\n\n" .. text)
-   print("report: " .. current.path .. "/report.md")
+   current:report()                                   -- report.html, when all is done
 end

@@ -40,9 +40,12 @@ local function valid(bytes)
    return table.concat(parts)
 end
 
+-- The text, with U+FFFD for each byte that is no UTF-8.
+function json.utf8(text) return (text:gsub("[\128-\255]+", valid)) end
+
 local function quoted(text)
    text = text:gsub('[%c"\\\127]', function(c) return escapes[c] or ("\\u%04x"):format(c:byte()) end)
-   return '"' .. text:gsub("[\128-\255]+", valid) .. '"'
+   return '"' .. json.utf8(text) .. '"'
 end
 
 -- The shortest text that reads back as the same number; JSON has no word for what is not finite.
@@ -88,6 +91,7 @@ local function is_list(value)
    for _ in pairs(value) do count = count + 1 end
    return count > 0 and count == #value
 end
+json.is_list = is_list
 
 function encode(value, indent, depth)
    local kind = core.typename(value)

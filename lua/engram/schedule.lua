@@ -171,4 +171,42 @@ function schedule.quantile(q, options)
    })
 end
 
+-- ---- from plain data --------------------------------------------------------------------------------------
+
+local constructors = { "constant", "per_task", "step", "linear", "cosine", "exponential", "warmup", "quantile" }
+
+local function constructor_of(value)
+   local name, options = nil, {}
+   for key, given in pairs(value) do
+      local found = false
+      for _, constructor in ipairs(constructors) do found = found or constructor == key end
+      if found and name then raise "schedule.of: one schedule at a time: two are named" end
+      if found then name = key else options[key] = given end
+   end
+   return name, next(options) and options or nil
+end
+
+-- of(value): the schedule that plain data describe, as a settings file holds them. A number or switch stands for itself;
+-- { per_task = { 0.5, 0 } }, { linear = { 0.1, 0 }, over = 100 } name a constructor, its values, and its options beside them.
+function schedule.of(value)
+   if type(value) == "number" or type(value) == "boolean" or is_schedule(value) then return value end
+   if type(value) ~= "table" then raise("schedule.of: expected a number, a switch or a table, got %s", core.typename(value)) end
+   local name, options = constructor_of(value)
+   if not name then
+      local unknown = next(options or {})
+      raise("schedule.of: none of %s is named%s", table.concat(constructors, ", "),
+         unknown and ", got '" .. tostring(unknown) .. "'" or "")
+   end
+   local values = value[name]
+   if type(values) ~= "table" or #values == 0 then values = { values } end
+   local resolved = {}
+   for i, item in ipairs(values) do resolved[i] = schedule.of(item) end
+   if name == "per_task" or name == "constant" then
+      if options then core.options("schedule." .. name, options, {}) end
+      return schedule[name](name == "per_task" and resolved or resolved[1])
+   end
+   resolved[#resolved + 1] = options
+   return schedule[name](unpack(resolved))
+end
+
 return schedule

@@ -190,10 +190,10 @@ try("a script that is bytecode", { before = "printf '\\033LJ\\002\\000' > bad.lu
    says = "bad.lua: attempt to load chunk with wrong mode" })
 try("an unknown setting", { script = "engram.settings{ threshold = 1 }",
    command = "engram run bad.lua treshold=2", code = 2,
-   says = "unknown setting 'treshold', did you mean 'threshold'? (settings: threshold)" })
+   says = "command line: treshold: unknown key, did you mean 'threshold'?" })
 try("a setting of the wrong type", { script = "engram.settings{ lr = 1 }",
    command = "engram run bad.lua lr=fast", code = 2,
-   says = "lr=fast: expected a number" })
+   says = "command line: lr: expected a number, got 'fast'" })
 try("a run directory that cannot be made", { script = "print 'begun'", before = "touch runs",
    command = "engram run bad.lua >&2",
    says = "runs: cannot make the folder: Not a directory; choose another folder with --runs DIR, or none with --no-run" })

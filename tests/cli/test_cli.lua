@@ -67,7 +67,7 @@ t.test("a script sees its words and its settings", function()
    expect_command("run --no-run words.lua lr=0.5 optimizer.power=2", 0, "words.lua\t2\tlr=0.5\toptimizer.power=2\t2\t0.5\t2\n")
    script("plain.lua", "print(#arg, ...)")
    expect_command("run plain.lua --no-run a --seed 3 -- --seed", 0, "2\ta\t--seed\n")
-   expect_command("run --settings words.lua lr=0.5", 0, "  lr=0.5\n  optimizer.power=1\n")
+   expect_command("run --settings words.lua lr=0.5", 0, "lr: 0.5     # command line; default 0.1\noptimizer:\n  power: 1  # default\n")
 end)
 
 t.test("--seed and --threads", function()

@@ -53,9 +53,10 @@ static void assert_product(const eg_tensor *out, const eg_tensor *a, const eg_te
 }
 
 static void test_matrices_in_every_layout(void **state) {
-  static const int64_t shapes[][3] = {{1, 1, 1},    {2, 3, 4},     {1, 7, 5},    {5, 7, 1},     {1, 9, 1},
-                                      {17, 33, 19}, {64, 10, 64},  {3, 0, 4},    {0, 3, 4},     {4, 3, 0},
-                                      {100, 1, 30}, {23, 520, 47}, {16, 8, 300}, {41, 300, 16}, {19, 9, 31}};
+  static const int64_t shapes[][3] = {
+      {1, 1, 1},   {2, 3, 4},   {1, 7, 5},  {5, 7, 1},    {1, 9, 1},     {17, 33, 19}, {64, 10, 64},
+      {3, 0, 4},   {0, 3, 4},   {4, 3, 0},  {100, 1, 30}, {23, 520, 47}, {16, 8, 300}, {41, 300, 16},
+      {19, 9, 31}, {9, 37, 70}, {2, 33, 3}, {15, 17, 40}, {7, 64, 5},    {60, 50, 9},  {50, 40, 2}};
   for (size_t s = 0; s < COUNT(shapes); s++)
     for (int dtype = 0; dtype < 2; dtype++)
       for (int layout = 0; layout < LAYOUTS * LAYOUTS; layout++) {
@@ -94,8 +95,8 @@ static void test_batches_broadcast(void **state) {
 }
 
 static void test_linear_layers(void **state) {
-  static const int64_t shapes[][3] = {{1, 1, 1}, {4, 7, 5}, {1, 30, 10}, {10, 784, 100},
-                                      {3, 0, 4}, {0, 3, 4}, {33, 65, 1}, {17, 270, 45}};
+  static const int64_t shapes[][3] = {{1, 1, 1},   {4, 7, 5},     {1, 30, 10},   {10, 784, 100}, {3, 0, 4},   {0, 3, 4},
+                                      {33, 65, 1}, {17, 270, 45}, {11, 100, 13}, {40, 61, 10},   {5, 131, 66}};
   for (size_t s = 0; s < COUNT(shapes); s++)
     for (int dtype = 0; dtype < 2; dtype++)
       for (int layout = 0; layout < LAYOUTS * LAYOUTS; layout += 1 + (s == 3) * 2) {
@@ -116,8 +117,9 @@ static void test_linear_layers(void **state) {
 
 /* Large enough for several tiles, along either side and in batches. */
 static void test_tiles_and_threads_change_no_bit(void **state) {
-  static const int64_t shapes[][4] = {{1, 300, 257, 190}, {1, 32, 1000, 700}, {1, 700, 500, 33}, {37, 60, 70, 80},
-                                      {2, 200, 300, 250}, {1, 1, 3000, 3000}, {1, 3000, 3000, 1}};
+  static const int64_t shapes[][4] = {{1, 300, 257, 190}, {1, 32, 1000, 700}, {1, 700, 500, 33},
+                                      {37, 60, 70, 80},   {2, 200, 300, 250}, {1, 1, 3000, 3000},
+                                      {1, 3000, 3000, 1}, {1, 12, 600, 2000}, {1, 3000, 500, 6}};
   for (size_t s = 0; s < COUNT(shapes); s++)
     for (int layout = 0; layout < 2; layout++) {
       int64_t batch = shapes[s][0], m = shapes[s][1], k = shapes[s][2], n = shapes[s][3];
@@ -145,6 +147,20 @@ static void test_nan_and_infinity_spread(void **state) {
     assert_int_equal(eg_matmul(out, a, b), EG_OK);
     for (int64_t i = 0; i < 3 * n; i++) assert_int_equal(get(out, i) != get(out, i), i / n == 1);
     eg_free(a), eg_free(b), eg_free(out);
+  }
+}
+
+/* The last vector of a dot product lies over the one before: what both hold must count once, infinity too. */
+static void test_infinity_counts_once(void **state) {
+  for (int64_t k = 33; k < 48; k++) {
+    eg_tensor *a = random_tensor(EG_FLOAT32, 2, SIZES(3, k)), *w = random_tensor(EG_FLOAT32, 2, SIZES(5, k));
+    eg_tensor *out = fresh(EG_FLOAT32, 2, SIZES(3, 5));
+    assert_int_equal(eg_fill(a, 1), EG_OK);
+    assert_int_equal(eg_fill(w, 1), EG_OK);
+    put(w, 2 * k + 31, INFINITY);
+    assert_int_equal(eg_linear(out, a, w, NULL), EG_OK);
+    for (int64_t i = 0; i < 15; i++) assert_true(get(out, i) == (i % 5 == 2 ? INFINITY : (double)k));
+    eg_free(a), eg_free(w), eg_free(out);
   }
 }
 
@@ -214,6 +230,7 @@ int main(void) {
       cmocka_unit_test_teardown(test_linear_layers, nothing_is_left),
       cmocka_unit_test_teardown(test_tiles_and_threads_change_no_bit, nothing_is_left),
       cmocka_unit_test_teardown(test_nan_and_infinity_spread, nothing_is_left),
+      cmocka_unit_test_teardown(test_infinity_counts_once, nothing_is_left),
       cmocka_unit_test_teardown(test_failed_allocations_are_reported, nothing_is_left),
       cmocka_unit_test_teardown(test_messages, nothing_is_left),
   };

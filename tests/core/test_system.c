@@ -1,6 +1,5 @@
-/* Clocks, memory figures, folders and programs. */
+/* Clocks, memory figures and folders. */
 #include <fcntl.h>
-#include <signal.h>
 #include <time.h>
 
 #include "hostile.h"
@@ -87,61 +86,12 @@ static void lists_folders(void **state) {
   assert_null(eg_list_folder(NULL));
 }
 
-static int shell(const char *line) { return eg_run_program((const char *[]){"sh", "-c", line, NULL}); }
-
-static void runs_programs(void **state) {
-  assert_int_equal(shell("exit 0"), 0);
-  assert_int_equal(shell("exit 7"), 7);
-  assert_int_equal(shell("kill -TERM $$"), 128 + SIGTERM);
-  assert_int_equal(eg_run_program((const char *[]){"/no/such/program", NULL}), -1);
-  assert_message("/no/such/program: cannot run: No such file or directory");
-  assert_int_equal(eg_run_program((const char *[]){NULL}), -1);
-  assert_int_equal(eg_run_program(NULL), -1);
-}
-
-/* The program gets its arguments untouched, and default signals even where this process ignores or blocks them. */
-static void hands_over_arguments_and_signals(void **state) {
-  const char *path = in_folder("arguments");
-  char line[600];
-  snprintf(line, sizeof line, "printf '%%s|' \"$@\" > %s", path);
-  assert_int_equal(eg_run_program((const char *[]){"sh", "-c", line, "sh", "two words", "", "$HOME;*", NULL}), 0);
-  size_t length;
-  uint8_t *bytes = get_file(path, &length);
-  assert_int_equal(length, 19);
-  assert_memory_equal(bytes, "two words||$HOME;*|", 19);
-  free(bytes);
-  sigset_t blocked, before;
-  sigemptyset(&blocked);
-  sigaddset(&blocked, SIGTERM);
-  signal(SIGINT, SIG_IGN);
-  sigprocmask(SIG_BLOCK, &blocked, &before);
-  assert_int_equal(shell("kill -INT $$; exit 1"), 128 + SIGINT);
-  assert_int_equal(shell("kill -TERM $$; exit 1"), 128 + SIGTERM);
-  sigprocmask(SIG_SETMASK, &before, NULL);
-  signal(SIGINT, SIG_DFL);
-}
-
-static void hands_on_an_interrupt(void **state) {
-  double before = eg_clock();
-  eg_interrupt_set(SIGTERM);
-  int code = shell("sleep 20");
-  eg_interrupt_set(0);
-  assert_int_equal(code, 128 + SIGTERM);
-  assert_true(eg_clock() - before < 5);
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(clock_runs_forward),
-      cmocka_unit_test(memory_figures_follow_use),
-      cmocka_unit_test(a_file_is_no_terminal),
-      cmocka_unit_test(makes_folders),
-      cmocka_unit_test(tells_kinds_and_sizes),
-      cmocka_unit_test(renames),
+      cmocka_unit_test(clock_runs_forward),    cmocka_unit_test(memory_figures_follow_use),
+      cmocka_unit_test(a_file_is_no_terminal), cmocka_unit_test(makes_folders),
+      cmocka_unit_test(tells_kinds_and_sizes), cmocka_unit_test(renames),
       cmocka_unit_test(lists_folders),
-      cmocka_unit_test(runs_programs),
-      cmocka_unit_test(hands_over_arguments_and_signals),
-      cmocka_unit_test(hands_on_an_interrupt),
   };
   return cmocka_run_group_tests(tests, NULL, remove_folder);
 }

@@ -48,9 +48,10 @@ check("cl.methods", engram.cl.methods)
 check("cl.metrics", engram.cl.metrics)
 check("random", engram.random)
 check("fisher", engram.fisher)
+check("statistics", engram.statistics)
 
 local rooms = { engram = engram, nn = engram.nn, optim = engram.optim, schedule = engram.schedule, data = engram.data, cl = engram.cl,
-   random = engram.random, fisher = engram.fisher, consolidate = engram.consolidate }
+   random = engram.random, fisher = engram.fisher, consolidate = engram.consolidate, statistics = engram.statistics }
 
 t.test("every symbol that the documentation names is there", function()
    local gone = {}

@@ -181,4 +181,8 @@ t.test("the Fisher information is per sample where a layer sees several rows of 
    t.expect(function() engram.autograd.squared_gradients(model(x), {}, model:parameters()) end):raises "an empty list"
 end)
 
+t.test("a method prints its settings", function()
+   t.expect(tostring(cl.methods.EWC{ lambda = 3 })):contains("EWC{ convention = sound, fisher = exact, lambda = 3, ")
+end)
+
 t.done()

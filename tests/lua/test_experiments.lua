@@ -20,10 +20,19 @@ t.test("the vision experiment tells its data and writes a table, a summary and a
    t.expect(out):contains "data: glyphs/digits, then glyphs/garments"
    t.expect(out):contains "| CLASSP (paper) | 1 |"
    t.expect(t.read(first .. "/report.md")):contains "| SGD | 1 |"
+   t.expect(t.read(first .. "/report.html"):find("Accuracy matrices", 1, true) ~= nil):is_true()
    t.expect(#records(first)):equals(5)
    for _, name in ipairs{ "sgd-s1", "ewc-s1", "ewc-repository-s1", "classp-published-s1", "classp-paper-s1" } do
       t.expect(#engram.json.load(first .. "/" .. name .. "/summary.json").published):equals(2)
    end
+end)
+
+t.test("the settings files of the experiments fit their scripts", function()
+   local function config(name) return { t.command("engram config " .. name) } end
+   t.expect(config "classp_vision.yaml"):equals(config "classp_vision.lua")      -- it lists the defaults
+   t.expect(config "classp_glyphs threads=1"):equals(config "classp_vision data=glyphs small=true threads=1")
+   t.expect(config "ewc_search"):equals(config "classp_search what=ewc lambdas=1,10,50 limit=6000 validation=4000 samples=500")
+   t.expect(config("ewc_search")[1]):equals(0)
 end)
 
 t.test("the same bits for 1, 2 and 4 threads, in every row", function()

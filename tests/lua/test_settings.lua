@@ -50,22 +50,24 @@ t.test("described settings: range, choices, type", function()
    local s = declare({ "lr=1", "variant=published", "limit=10" }, defaults)
    t.expect({ s.lr, s.variant, s.limit }):equals({ 1, "published", 10 })
    t.expect(declare({ "limit=false" }, defaults).limit):equals(false)
-   refused({ "lr=2" }, defaults, "lr=2: expected a number from 0 to 1")
-   refused({ "variant=mine" }, defaults, "variant=mine: expected one of paper, published")
+   refused({ "lr=2" }, defaults, "command line: lr: expected a number from 0 to 1, got 2")
+   refused({ "variant=mine" }, defaults, "command line: variant: expected one of paper, published, got 'mine'")
 end)
 
 t.test("values of the wrong type are refused", function()
-   refused({ "lr=fast" }, { lr = 0.1 }, "lr=fast: expected a number")
-   refused({ "lr=nan" }, { lr = 0.1 }, "lr=nan: expected a number")
-   refused({ "lr=" }, { lr = 0.1 }, "lr=: expected a number")
-   refused({ "flag=yes" }, { flag = true }, "flag=yes: expected true or false")
-   refused({ "list=1,b" }, { list = { 1 } }, "list=1,b: expected a number, at 'b' of the list")
+   refused({ "lr=fast" }, { lr = 0.1 }, "lr: expected a number, got 'fast'")
+   refused({ "lr=nan" }, { lr = 0.1 }, "lr: expected a number, got 'nan'")
+   refused({ "lr=" }, { lr = 0.1 }, "lr: expected a number, got nothing")
+   refused({ "flag=yes" }, { flag = true }, "flag: expected true or false, got 'yes'")
+   refused({ "list=1,b" }, { list = { 1 } }, "list: expected a number, got 'b' (item 2 of the list)")
 end)
 
 t.test("unknown settings are refused with a suggestion", function()
    refused({ "treshold=1" }, { threshold = 0, lr = 1 },
-      "unknown setting 'treshold', did you mean 'threshold'? (settings: lr, threshold)")
-   refused({ "optimizer.lrr=1" }, { optimizer = { lr = 1 } }, "did you mean 'optimizer.lr'?")
+      "command line: treshold: unknown key, did you mean 'threshold'?")
+   refused({ "elephant=1" }, { threshold = 0, lr = 1 }, "command line: elephant: unknown key (there are: lr, threshold)")
+   refused({ "moment=1" }, { optimizer = { momentum = 1 } }, "moment: unknown key, did you mean 'optimizer.momentum'?")
+   refused({ "optimizer.lrr=1" }, { optimizer = { lr = 1 } }, "optimizer.lrr: unknown key, did you mean 'lr'?")
    refused({ "--sed", "lr=1" }, { lr = 0 }, "'--sed' is no option of the script")
 end)
 
@@ -88,6 +90,42 @@ t.test("declarations that cannot be are refused", function()
    t.expect(function() declare({}, { f = print }) end):raises("f: a default is a number, string, boolean or table")
    t.expect(function() declare({}, { a = { default = print } }) end):raises("a: a default is")
    t.expect(function() declare({}, { [3] = 1, x = 1 }) end):raises("a name must be a string")
+end)
+
+t.test("declarations whose default does not fit are refused", function()
+   local function wrong(about, text) t.expect(function() declare({}, { a = about }) end):raises("settings: a: " .. text) end
+   wrong({ default = 1, type = "intger" }, "type 'intger' is not one of number, integer, boolean, string, list, schedule")
+   wrong({ default = "x", type = "number" }, "the default is a string, its type is number")
+   wrong({ default = 2, max = 1 }, "the default: expected a number of at most 1, got 2")
+   wrong({ default = "c", choices = { "a", "b" } }, "the default: expected one of a, b, got 'c'")
+   wrong({ required = true }, "a setting without a default needs a type")
+   t.expect(function() declare({}, { base = 1 }) end):raises "'base' says something else in a settings file"
+   t.expect(function() declare({}, { ["a b"] = 1 }) end):raises "'a b' is no name"
+   declare({}, { inner = { base = 1, script = 2 } })
+end)
+
+t.test("words follow YAML's rules, as their type asks", function()
+   local s = declare({ "a=1e-3", "b=0o17", "c=.inf", "d=[3, 4]", "e=[x, 'y, z']", "f='it''s'", "g=#1", "h=a: b", "i=True", "j=*.txt" },
+      { a = 0, b = 0, c = 0, d = { 1 }, e = { "" }, f = "", g = "", h = "", i = false, j = "" })
+   t.expect({ s.a, s.b, s.c, s.d, s.e, s.f, s.g, s.h, s.i, s.j }):equals(
+      { 1e-3, 15, math.huge, { 3, 4 }, { "x", "y, z" }, "it's", "#1", "a: b", true, "*.txt" })
+end)
+
+t.test("groups with a doc, required settings, whole numbers, schedules", function()
+   local declaration = { optimizer = { doc = "how", settings = { lr = 1 } }, data = { type = "string", required = true },
+      n = { default = 3, type = "integer" }, rate = { default = { linear = { 1, 0 }, over = 10 }, type = "schedule" } }
+   local s = declare({ "data=here", "n=1e3", "rate={per_task: [0.5, 0]}", "optimizer.lr=2" }, declaration)
+   t.expect({ s.data, s.n, s.rate, s.optimizer.lr }):equals({ "here", 1000, { per_task = { 0.5, 0 } }, 2 })
+   t.expect(declare({ "data=x" }, declaration).rate):equals({ linear = { 1, 0 }, over = 10 })
+   refused({}, declaration, "data: missing: give data=... or set it in a settings file")
+   refused({ "data=x", "n=1.5" }, declaration, "command line: n: expected a whole number, got 1.5")
+end)
+
+t.test("the origin of each value is known", function()
+   declare({ "lr=1" }, { lr = 0, inner = { name = "x" } })
+   local origins = {}
+   for _, entry in ipairs(settings.known) do origins[entry.key] = entry.origin end
+   t.expect(origins):equals({ lr = "command line", ["inner.name"] = "default" })
 end)
 
 t.test("distance counts inserts, deletes, replacements and swaps", function()

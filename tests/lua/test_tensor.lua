@@ -272,4 +272,9 @@ test("errors point at the user's line and suggest names", function()
    expect(function() engram.arange(3):exp() end):raises "expected float32 or float64"
 end)
 
+t.test("full with its arguments in another order says which is right", function()
+   t.expect(function() engram.full(3, { 2, 2 }) end):raises("sizes come before the value")
+   t.expect(engram.full({ 2, 2 }, 3):sum():item()):equals(12)
+end)
+
 t.done()

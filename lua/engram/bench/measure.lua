@@ -24,10 +24,13 @@ function measure.load()
    return tonumber(text:match "^%S+")
 end
 
--- Seconds of one step, after a few that warm up.
+local WARM = 0.1                        -- seconds: LuaJIT compiles what a training would run for hours
+
+-- Seconds of one step, after some that warm up.
 local function round(case, step)
-   for _ = 1, math.max(2, math.floor(case.steps / 10)) do step() end
    local start = core.C.eg_clock()
+   repeat step() until core.C.eg_clock() - start > WARM
+   start = core.C.eg_clock()
    for _ = 1, case.steps do step() end
    return (core.C.eg_clock() - start) / case.steps
 end

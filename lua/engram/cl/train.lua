@@ -8,6 +8,7 @@ local tensor = require "engram.tensor"
 local random = require "engram.random"
 local metrics = require "engram.cl.metrics"
 local options = require "engram.cl.options"
+local rehearsal = require "engram.cl.rehearsal"
 local report = require "engram.cl.report"
 local result_of = require "engram.cl.result"
 local C, raise = core.C, core.raise
@@ -262,6 +263,17 @@ local function train_from(t, phase)
    checkpoint.save(t, "finished")
 end
 
+-- `engram run --dry-run`: a few steps of the first task are timed, no more.
+local function rehearse(t)
+   check_outputs(t)
+   for _, method in ipairs(t.methods) do method:allocate(t.parameters) end
+   hook(t, "begin")
+   open_task(t, 1)
+   begin_task(t)
+   t.epoch = 1
+   return rehearsal.of(t, function() return advance(t) end)
+end
+
 -- A training that cannot start leaves its folder's files as they are; one that has started writes them whatever happens.
 local function run(t, point)
    local phase = start(t, point)
@@ -280,6 +292,7 @@ local function train(given, point)
    local names = {}
    for i, experience in ipairs(t.stream) do names[i] = experience.name end
    t.accuracy, t.step_density, t.tracker = metrics.matrix(names), {}, metrics.tracker(t.parameters)
+   if rehearsal.wanted then rehearse(t) end
    t.started, t.saved_at, t.out = C.eg_clock(), C.eg_clock(), report.open(t)
    C.eg_interrupt_trap(1)                              -- we poll; and what is left to do after an interrupt must not fail by it
    local ok, result = pcall(run, t, point)

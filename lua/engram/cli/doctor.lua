@@ -31,10 +31,11 @@ function command.run()
    local rows = {
       { "engram", about.engram }, { "library", about.build }, { "flags", about.flags }, { "luajit", about.luajit },
       { "blas", about.blas }, { "cores", ("%d, threads used: %d"):format(about.cores, about.threads) },
+      { "tensorboard", C.eg_tensorboard_built() == 1 and "event files can be written" or "not built: protobuf-c was missing" },
       { "processor", describe.processor() or "unknown" }, { "memory", memory() }, { "data", data_folders() },
       { "program", arg[0] },
    }
-   for _, row in ipairs(rows) do print(("%-10s %s"):format(row[1], row[2])) end
+   for _, row in ipairs(rows) do print(("%-12s %s"):format(row[1], row[2])) end
    return 0
 end
 

@@ -6,7 +6,7 @@ local suggest = require "engram.suggest"
 local usage_error = require "engram.usage"
 
 -- In the order of the help.
-local commands = { "run", "resume", "data", "list", "bench", "doctor", "version" }
+local commands = { "run", "config", "resume", "sweep", "compare", "report", "plot", "data", "list", "bench", "doctor", "version" }
 
 local function load_command(name)
    for _, known in ipairs(commands) do
@@ -50,6 +50,10 @@ if not require "ffi".abi "gc64" then         -- without it Lua's own memory ends
    io.stderr:write("engram: this LuaJIT was built without GC64; Debian's libluajit-5.1-dev has it\n")
    return 1
 end
+
+-- A training step has many short loops (over shapes, parameters, nodes): unrolled, with room for all traces, it takes a tenth less,
+-- and about the same in every process.
+require "jit.opt".start("loopunroll=60", "instunroll=16", "maxtrace=8000", "maxmcode=8192")
 
 local ok, result = xpcall(dispatch, failure, { unpack(arg) })
 if ok then return result or 0 end

@@ -1,5 +1,6 @@
 -- options.lua: one table of options per command; from it come the parsing, the help and the suggestions.
--- An option: { "name", value = "WORD" (what it takes; none: a switch), number = true (a whole number), doc = "..." }.
+-- An option: { "name", value = "WORD" (what it takes; none: a switch), number = true (a whole number), doc = "..." }. A name of one
+-- letter is written -j 2 or -j2.
 local suggest = require "engram.suggest"
 local usage_error = require "engram.usage"
 
@@ -9,22 +10,34 @@ local function find(list, name)
    for _, option in ipairs(list) do if option[1] == name then return option end end
 end
 
+local function written(option) return (#option[1] == 1 and "-" or "--") .. option[1] end
+
 local function names(list)
    local set = {}
-   for _, option in ipairs(list) do set["--" .. option[1]] = true end
+   for _, option in ipairs(list) do set[written(option)] = true end
    return set
 end
 
 -- The option's value from "--name=value" or the next word; the second result says whether the next word was used.
 local function value_of(option, given, next_word)
    local value = given or next_word
-   if value == nil then usage_error("--%s: expected %s after it", option[1], option.value) end
+   if value == nil then usage_error("%s: expected %s after it", written(option), option.value) end
    if option.number then
       local number = tonumber(value)
-      if not number or number % 1 ~= 0 then usage_error("--%s: expected a whole number, got '%s'", option[1], value) end
+      if not number or number % 1 ~= 0 then usage_error("%s: expected a whole number, got '%s'", written(option), value) end
       value = number
    end
    return value, given == nil
+end
+
+-- The name, and the value that stands in the same word, of a word that looks like an option.
+local function name_of(word)
+   local name, given = word:match "^%-%-([%w-]+)=(.*)$"
+   if name then return name, given end
+   name = word:match "^%-%-([%w-]+)$"
+   if name then return name end
+   name, given = word:match "^%-(%a)(.*)$"
+   return name, given ~= "" and given or nil
 end
 
 -- Splits words into values of options and the rest. Words after "--" are left alone. With `pass`, unknown options after
@@ -37,8 +50,7 @@ function options.parse(command, words, pass)
          for j = i + 1, #words do rest[#rest + 1] = words[j] end
          break
       end
-      local name, given = word:match "^%-%-([%w-]+)=(.*)$"
-      name = name or word:match "^%-%-([%w-]+)$"
+      local name, given = name_of(word)
       local option = name and find(list, name)
       if option and option.value then
          local used
@@ -64,7 +76,7 @@ function options.help(name, command)
    if command.options and #command.options > 0 then
       lines[#lines + 1] = "\noptions:"
       for _, option in ipairs(command.options) do
-         lines[#lines + 1] = ("  %-20s %s"):format("--" .. option[1] .. (option.value and " " .. option.value or ""), option.doc)
+         lines[#lines + 1] = ("  %-20s %s"):format(written(option) .. (option.value and " " .. option.value or ""), option.doc)
       end
    end
    return table.concat(lines, "\n")

@@ -1,64 +1,41 @@
 -- engram run: executes a script with its settings overridden and a run directory open.
-local ffi = require "ffi"
 local core = require "engram.core"
 local progress = require "engram.run.progress"
+local rehearsal = require "engram.cl.rehearsal"
 local run = require "engram.run"
+local scripts = require "engram.cli.script"
 local settings = require "engram.settings"
-local suggest = require "engram.suggest"
 local usage_error = require "engram.usage"
 local C = core.C
 
 local command = {
    summary = "run a script, with its settings overridden",
    usage = "run [options] FILE [key=value ...]",
-   text = "FILE is a Lua script, or the name of one in experiments/. The words after FILE are in `arg`; those of the form\n"
-      .. "key=value override what the script declares with engram.settings{...}. The run's settings, metrics, weights\n"
-      .. "and status go to a new directory below ./runs (or $ENGRAM_RUNS, or --runs).",
+   text = "FILE is a Lua script, the name of one in experiments/, or a settings file (YAML) that says `script: NAME.lua` or stands\n"
+      .. "beside the script of its name. The words after FILE are in `arg`; those of the form key=value override what the file\n"
+      .. "says and the script declares with engram.settings{...}. The run's settings, metrics, weights and status go to a new\n"
+      .. "directory below ./runs (or $ENGRAM_RUNS, or --runs).",
    pass = true,
    options = {
       { "name", value = "NAME", doc = "name the run's directory after NAME instead of the overrides" },
       { "runs", value = "DIR", doc = "put run directories below DIR" },
+      { "into", value = "DIR", doc = "make DIR the run's directory: begin it, go on with it, or do nothing when it is finished" },
       { "no-run", doc = "write no run directory" },
-      { "settings", doc = "list the settings that the script declares, and stop" },
+      { "config", value = "FILE", doc = "take settings from a file of YAML" },
+      { "dry-run", doc = "tell the first training's model, optimizer, data, steps and expected time, and stop" },
+      { "settings", doc = "list the settings that the script declares, and stop: engram config --explain" },
       { "seed", value = "N", number = true, doc = "the root seed, and the default of a setting named seed" },
       { "threads", value = "N", number = true, doc = "threads (default: the cores); never changes a result" },
+      { "report", doc = "write an HTML report into the run's directory when it is finished" },
+      { "tensorboard", doc = "write TensorBoard's event files too, into tensorboard/ beside each metrics.jsonl" },
       { "quiet", doc = "no progress" },
    },
 }
 
--- ---- the script -------------------------------------------------------------------------------------------
-
-local lua_folder = package.searchpath("engram.core", package.path):match "^(.*)/engram/core%.lua$"
-local experiments = lua_folder .. "/../experiments"
-
-local function lua_files(folder)
-   local list, names = {}, C.eg_file_kind(folder) == 2 and C.eg_list_folder(folder)
-   if not names or names == nil then return list end
-   for name in ffi.string(names):gmatch "[^\n]+" do
-      if name:find "%.lua$" then list[#list + 1] = name end
-   end
-   return list
-end
-
--- The path of the script that was meant; a file of experiments/ needs neither folder nor ending.
-local function find_script(file)
-   if not file then usage_error "run: which script? engram run FILE [key=value ...]" end
-   if C.eg_file_kind(file) == 1 then return file end
-   if C.eg_file_kind(file) == 2 then usage_error("run: %s is a folder, expected a script", file) end
-   for _, path in ipairs{ experiments .. "/" .. file, experiments .. "/" .. file .. ".lua" } do
-      if not file:find "/" and C.eg_file_kind(path) == 1 then return path end
-   end
-   local folder, name = file:match "^(.*)/([^/]*)$"
-   local nearest = suggest.nearest(name or file, lua_files(folder or "."))
-   if nearest then nearest = (folder and folder .. "/" or "") .. nearest
-   elseif not folder then nearest = suggest.nearest(file, lua_files(experiments)) end
-   usage_error("run: there is no file '%s'%s", file, nearest and (", did you mean '%s'?"):format(nearest) or "")
-end
-
 -- ---- errors: the message and the user's own frames --------------------------------------------------------
 
 local function is_ours(info)
-   local ours = "@" .. lua_folder .. "/engram/"
+   local ours = "@" .. scripts.lua_folder .. "/engram/"
    return info.source:sub(1, 1) ~= "@" or info.source:sub(1, #ours) == ours
 end
 
@@ -94,14 +71,17 @@ local function overrides(words)
    return list
 end
 
-local function open_run(values, script, words)
-   if values["no-run"] or values.settings then return end
+local function open_run(values, script, words, given)
+   if values["no-run"] or values.show or values["dry-run"] then return end
    local folder = values.runs or os.getenv "ENGRAM_RUNS"
    run.begin{
-      experiment = script:match "([^/]*)$":gsub("%.lua$", ""), name = values.name, words = overrides(words), script = script,
-      runs = folder ~= "" and folder or nil, seed = values.seed, threads = values.threads, arguments = words,
-      command = "engram run " .. table.concat({ script, unpack(words) }, " "),
+      experiment = (given and given.path or script):match "([^/]*)$":gsub("%.%a+$", ""),
+      name = values.name, words = overrides(words), script = script,
+      runs = folder ~= "" and folder or nil, path = values.into, seed = values.seed, threads = values.threads, arguments = words,
+      report = values.report, tensorboard = values.tensorboard,
+      command = "engram run " .. table.concat({ values.file or script, unpack(words) }, " "),
    }
+   if given then run.current():write("source.yaml", given.text) end
 end
 
 -- What a script prints is also in its log.
@@ -117,7 +97,7 @@ local function tee_print()
    end
 end
 
-local function prepare(values, script, words)
+local function prepare(values, script, words, given)
    words[-1], words[0] = arg[0], script
    _G.arg = words
    package.path = package.path .. ";" .. (script:match "^(.*/)" or "./") .. "?.lua"
@@ -125,14 +105,42 @@ local function prepare(values, script, words)
    if values.threads then core.threads(values.threads) end
    if values.seed then require("engram.random").seed(values.seed) end
    settings.defaults_of_run = { seed = values.seed, threads = values.threads }
+   rehearsal.wanted = values["dry-run"] and "dry-run" or values.show and "settings"
    settings.override(words)
-   function settings.on_declare(resolved, listing)
-      if values.settings then
-         print(listing)
+   settings.file(given)
+   function settings.on_declare(resolved)
+      if values.show then
+         io.stdout:write(settings.yaml(values.show == "explained"))
          os.exit(0)
       end
-      if run.current() then run.current():write_json("settings.json", resolved) end
+      local current, log = run.current(), rawget(resolved, "log")
+      if type(log) == "table" and rawget(log, "tensorboard") == true then
+         require "engram.run.tensorboard".check "log.tensorboard"
+         if current then current.tensorboard = true end
+      end
+      if not current then return end
+      current:write_json("settings.json", resolved)
+      current:write("config.yaml", settings.yaml())
    end
+end
+
+-- LuaJIT's own failures (out of stack, out of memory, bytecode) name no place.
+local function with_name(script, message)
+   return message:find(script, 1, true) and message or script .. ": " .. message
+end
+
+-- Ends a run that went well, with the report that the script or --report asked for; the exit code. What the run did stands without it.
+local function finish_well()
+   local current = run.current()
+   run.finish "finished"
+   if not current or not current.wants_report then return 0 end
+   local ok, result = pcall(function() return require "engram.report"(current.path) end)
+   if not ok then
+      io.stderr:write("engram: ", tostring(result), "\n")
+      return 1
+   end
+   print("report: " .. result)
+   return 0
 end
 
 -- os.exit in a script ends the run too, and closes the Lua state.
@@ -140,14 +148,9 @@ local function catch_exit()
    local exit = os.exit
    rawset(os, "exit", function(code)
       if code == nil or code == true then code = 0 elseif code == false then code = 1 end
-      run.finish(code == 0 and "finished" or "failed")
+      if code == 0 then code = finish_well() else run.finish "failed" end
       exit(code, true)
    end)
-end
-
--- LuaJIT's own failures (out of stack, out of memory, bytecode) name no place.
-local function with_name(script, message)
-   return message:find(script, 1, true) and message or script .. ": " .. message
 end
 
 -- The exit code for how the script ended.
@@ -165,33 +168,53 @@ local function conclude(ok, problem)
       if folder then io.stderr:write("engram: go on with: engram resume ", folder, "\n") end
       return 128 + signal
    elseif ok then
-      run.finish "finished"
-      return 0
+      return finish_well()
    end
    run.finish("failed", problem.message)
    io.stderr:write("engram: ", problem.text, "\n")
    return 1
 end
 
--- Runs the script with its words in the run that open() opens; the exit code. For `engram resume` too.
-function command.execute(values, script, words, open)
+-- What is left to say when the script came to its end; nil when all is well.
+local function left_over(values)
+   if settings.unused() then return settings.unused() .. ": the script declares no settings, so none of these were used" end
+   if values.show then return "the script declares no settings" end
+   if values["dry-run"] then return "the script came to its end without a cl.train" end
+end
+
+-- Runs the script with its words in the run that open() opens; the exit code. For `engram resume` too. `given`: a settings file.
+function command.execute(values, script, words, open, given)
    local chunk, problem = loadfile(script, "t")
    if not chunk then
       io.stderr:write("engram: ", with_name(script, problem), "\n")
       return 1
    end
-   prepare(values, script, words)
+   prepare(values, script, words, given)
    open()
    tee_print()
    catch_exit()
    local ok, result = xpcall(chunk, describe_error, unpack(words))
    if type(result) == "string" then result = { message = result, text = with_name(script, result) } end
+   local left = ok and left_over(values)
+   if left then ok, result = false, { message = left, text = left } end
    return conclude(ok, not ok and result or nil)
 end
 
+-- Runs FILE with its words; `who` is the command's name, for messages.
+function command.start(who, values, file, words)
+   local script, given = scripts.find(who, file, values.config)
+   values.file = file
+   return command.execute(values, script, words, function() open_run(values, script, words, given) end, given)
+end
+
 function command.run(values, words)
-   local script = find_script(table.remove(words, 1))
-   return command.execute(values, script, words, function() open_run(values, script, words) end)
+   if values.tensorboard then require "engram.run.tensorboard".check "run: --tensorboard" end
+   local file = table.remove(words, 1)
+   if values.into and file and require "engram.run.into".begun(values, file, words) then
+      return require "engram.cli.resume".run({ threads = values.threads, quiet = values.quiet }, { values.into })
+   end
+   values.show = values.settings and "explained"
+   return command.start("run", values, file, words)
 end
 
 return command

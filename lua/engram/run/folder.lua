@@ -34,6 +34,7 @@ function Folder:log_metric(event)
    table.sort(nonfinite)
    if #nonfinite > 0 then copy.nonfinite = nonfinite end
    self:append("metrics.jsonl", json.encode(copy))
+   if self.run.tensorboard and not self.run.repeats then require "engram.run.tensorboard".log(self, event) end
    self.run:heartbeat(event)
 end
 

@@ -7,9 +7,10 @@ local describe = require "engram.run.describe"
 local Folder = require "engram.run.folder"
 local journal = require "engram.run.journal"
 local left = require "engram.run.left"
+local paths = require "engram.run.paths"
 local C = core.C
 
-local run = {}
+local run = { label = paths.label, new_path = paths.new, is_running = left.is_running }
 local current                           -- the run of this process, or nil
 
 local HEARTBEAT = 10                    -- seconds between two writings of status.json
@@ -36,6 +37,9 @@ function Run:open(name)
    self.opened[folder] = setmetatable({ path = path, name = name, run = self }, Folder)
    return self.opened[folder]
 end
+
+-- Asks for an HTML report in the run's folder when it is finished.
+function Run:report() self.wants_report = true end
 
 -- The journal at a path.
 function Run:journal(path)
@@ -86,31 +90,6 @@ end
 
 -- ---- begin, current, finish -------------------------------------------------------------------------------
 
-local function safe(text) return (text:gsub("[^%w_.=+,-]", "_")) end
-
--- "lr=0.1-s3" of the words key=value: what tells this run from its siblings.
-local function label(words)
-   local parts = {}
-   for _, word in ipairs(words or {}) do
-      local key, value = word:match "^([%a_][%w_.%-]*)=(.*)$"
-      if key then parts[#parts + 1] = key == "seed" and "s" .. value or word end
-   end
-   return safe(table.concat(parts, "-")):sub(1, 80)
-end
-
--- Four letters that no other run of this second has: two runs must never share a directory.
-local function random_word()
-   local source = io.open("/dev/urandom", "rb")
-   local letters, word = "0123456789abcdefghjkmnpqrstvwxyz", ""
-   local bytes = source and source:read(4) or tostring(C.eg_process_id()):rep(4)
-   if source then source:close() end
-   for i = 1, 4 do
-      local at = bytes:byte(i) % 32 + 1
-      word = word .. letters:sub(at, at)
-   end
-   return word
-end
-
 local function new_run(path, fields)
    local self = setmetatable({ path = path, made = {}, opened = {}, journals = {}, place = {}, started = describe.time(),
       clock = C.eg_clock(), lock = C.eg_folder_lock(path) }, Run)
@@ -126,23 +105,25 @@ local function remove(self)
    C.eg_folder_unlock(self.lock)
 end
 
--- Makes a directory that no other run has; its path, and the folders that are new, the innermost first.
+-- Makes the run's directory, which no other run has; its path, and the folders that are new, the innermost first.
 local function make_folder(about)
-   local runs, made = about.runs or "runs", {}
-   local base = ("%s/%s"):format(runs, safe(about.experiment))
-   local middle = about.name and safe(about.name) or label(about.words)
-   for _, folder in ipairs{ base, runs } do
+   local path, made, outcome = about.path, {}, nil
+   local base = not path and paths.base(about.runs, about.experiment) or nil
+   for _, folder in ipairs{ path or base, about.runs or "runs" } do
       if C.eg_file_kind(folder) == 0 then made[#made + 1] = folder end
    end
-   local path, outcome
-   repeat
-      path = ("%s/%s%s-%s"):format(base, os.date "%Y%m%d-%H%M%S", middle ~= "" and "-" .. middle or "", random_word())
-      outcome = C.eg_make_own_folder(path)
-   until outcome ~= 0
+   if path then
+      outcome = C.eg_make_folders(path) == 0 and 1 or -1
+   else
+      repeat
+         path = paths.new(about.runs, about.experiment, about.name or paths.label(about.words))
+         outcome = C.eg_make_own_folder(path)
+      until outcome ~= 0
+      table.insert(made, 1, path)
+   end
    if outcome < 0 then
       error(("run: %s; choose another folder with --runs DIR, or none with --no-run"):format(core.message()), 0)
    end
-   table.insert(made, 1, path)
    return path, made
 end
 
@@ -156,10 +137,13 @@ local function write_first_files(self, about)
    self:set_status "running"
 end
 
--- Opens the run of this process: { experiment =, name =, runs = folder, words = { "lr=0.1" }, command =, seed = }.
+-- Opens the run of this process: { experiment =, name =, runs = folder, path = instead of a new one, words = { "lr=0.1" },
+-- command =, seed = }.
 function run.begin(about)
    local path, made = make_folder(about)
-   local self = new_run(path, { made = made })
+   local self = new_run(path, { made = made, wants_report = about.report, tensorboard = about.tensorboard })
+   if self.lock == -1 then core.raise("run: %s: another process is at it", path) end
+   if C.eg_file_kind(path .. "/status.json") ~= 0 then core.raise("run: %s is a run already", path) end
    local ok, problem = pcall(write_first_files, self, about)
    if not ok then
       remove(self)
@@ -181,6 +165,8 @@ function run.reopen(path)
    local status = run.read(path, "status.json")
    local self = new_run(path, { started = status.started, resumed = json.array(status.resumed or {}), repeats = true })
    left.check_free(path, status, self.lock)
+   local meta = run.read(path, "meta.json")
+   self.wants_report, self.tensorboard = meta.report, meta.tensorboard
    self.resumed[#self.resumed + 1] = describe.time()
    local found, journals = left.clear_away(path)
    self:set_status "running"

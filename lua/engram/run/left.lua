@@ -6,15 +6,38 @@ local C = core.C
 
 local left = {}
 
--- Raises when another process is at the run: it holds the lock, or, where there are no locks, it is alive on this machine.
+local STALE = 300                       -- seconds after which a run of another machine that does not write is held to be dead
+
+-- Seconds since a time as describe.time writes it.
+local function age(time)
+   local year, month, day, hour, minute, second = tostring(time):match "^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)Z$"
+   if not year then return math.huge end
+   local now = os.date "!*t"
+   now.isdst = false
+   return os.time(now) - os.time{ year = year, month = month, day = day, hour = hour, min = minute, sec = second, isdst = false }
+end
+
+-- Whether a process is at a run, by its status.json and what eg_folder_lock said: -1 where another process holds the lock. Where locks
+-- are not seen (another machine, a network folder) its heartbeat or its process tells.
+local function is_taken(status, lock)
+   if lock == -1 then return true end
+   if status.status ~= "running" then return false end
+   if status.host and status.host ~= describe.host() then return age(status.updated) < STALE end
+   return lock == -2 and C.eg_process_alive(status.process or 0) == 1
+end
+
+-- True when a process is at the run at a path, given its status.json.
+function left.is_running(path, status)
+   local lock = C.eg_folder_lock(path)
+   C.eg_folder_unlock(lock)
+   return status.status == "running" and is_taken(status, lock)
+end
+
+-- Raises when another process is at the run; `lock` is what eg_folder_lock said to this one.
 function left.check_free(path, status, lock)
-   if lock == -1 then
-      core.raise("run: %s is still running, as process %s on %s", path, tostring(status.process), tostring(status.host))
-   end
-   local here = status.host == nil or status.host == describe.host()
-   if lock == -2 and status.status == "running" and here and C.eg_process_alive(status.process or 0) == 1 then
-      core.raise("run: %s is still running, as process %d", path, status.process)
-   end
+   if not is_taken(status, lock) then return end
+   C.eg_folder_unlock(lock)
+   core.raise("run: %s is still running, as process %s on %s", path, tostring(status.process), tostring(status.host))
 end
 
 local function names_in(folder)

@@ -45,6 +45,7 @@ construct.zeros, construct.ones, construct.empty = filled("zeros", 0), filled("o
 function construct.full(...)
    local given, options = { ... }, nil
    if type(given[#given]) == "table" then options = table.remove(given) end
+   if options and #options > 0 then raise "full: sizes come before the value, options last: full({2, 3}, 0.5, {dtype = \"float64\"})" end
    options = core.options("full", options, ALLOWED)
    local value = table.remove(given)
    local shape = type(given[1]) == "table" and given[1] or given

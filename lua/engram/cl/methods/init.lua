@@ -37,6 +37,14 @@ function Method:allocate(parameters)
    end
 end
 
+-- "EWC{ lambda = 100, ... }"
+local function describe(self)
+   local words = {}
+   for key, value in pairs(self.hyper) do words[#words + 1] = ("%s = %s"):format(key, tostring(value)) end
+   table.sort(words)
+   return ("%s{ %s }"):format(self.description.name, table.concat(words, ", "))
+end
+
 local FIELDS = { "name", "doc", "source", "hyper", "state", "begin", "task_begin", "loss", "gradients", "after_step", "task_end" }
 
 -- A misspelled hook would never be called, so unknown fields are refused.
@@ -80,7 +88,7 @@ function methods.register(description)
    if registry[name] then raise("cl.methods.register: a method named '%s' is registered already", name) end
    registry[name] = description
    names[#names + 1] = name
-   local class = { __index = function(_, key) return description[key] or Method[key] end }
+   local class = { __index = function(_, key) return description[key] or Method[key] end, __tostring = describe }
    methods[name] = function(options)
       return setmetatable({ description = description, hyper = check_hyper("cl.methods." .. name, description, options) }, class)
    end

@@ -1,0 +1,89 @@
+-- cl/rehearsal.lua: `engram run --dry-run`: what a training would be, and about how long it would take, told instead of trained.
+local core = require "engram.core"
+local metrics = require "engram.cl.metrics"
+local C = core.C
+
+local rehearsal = {}
+
+rehearsal.wanted = false                -- set by the command: "dry-run", or "settings" when only those were asked for
+
+local SECONDS, STEPS = 2, 4             -- so long, and so many steps at least, unless the epoch ends before
+
+local function shape_of(tensor) return "(" .. table.concat(tensor.shape, ", ") .. ")" end
+
+local function grouped(n)
+   local text = ("%d"):format(n):reverse():gsub("(%d%d%d)", "%1,"):reverse()
+   return (text:gsub("^,", ""))
+end
+
+local function duration(seconds)
+   if seconds < 120 then return ("%.1f s"):format(seconds) end
+   if seconds < 7200 then return ("%.0f min"):format(seconds / 60) end
+   return ("%.1f h"):format(seconds / 3600)
+end
+
+local function print_model(t)
+   local total = 0
+   print "model"
+   for name, p in t.model:named_parameters() do
+      print(("  %-24s %-20s %12s"):format(name, shape_of(p), grouped(p:numel())))
+      total = total + p:numel()
+   end
+   print(("  %-24s %-20s %12s"):format("in all", "", grouped(total)))
+end
+
+local function print_plan(t)
+   print("optimizer\n  " .. tostring(t.optimizer))
+   for _, method in ipairs(t.methods) do print("method\n  " .. tostring(method.description.name)) end
+   print(("data (batches of %d)"):format(t.batch_size))
+   for k, e in ipairs(t.stream) do
+      print(("  task %d: %s, %s to train, %s to test, %d epochs"):format(k, e.name, grouped(e.train:size()), grouped(e.test:size()),
+         e.epochs))
+   end
+   print(("steps\n  %s"):format(grouped(t.total_steps)))
+end
+
+-- Mean seconds of a step, and of how many: advance() trains on one batch and returns false at the end of the epoch. The first
+-- half is left out: there the compiler is still at work.
+local function time_of_a_step(advance)
+   local clocks = { C.eg_clock() }
+   local ends = clocks[1] + SECONDS
+   while (#clocks <= STEPS or clocks[#clocks] < ends) and not core.interrupted() and advance() do clocks[#clocks + 1] = C.eg_clock() end
+   local first = math.ceil(#clocks / 2)
+   local steps = #clocks - first
+   if steps > 0 then return (clocks[#clocks] - clocks[first]) / steps, steps end
+end
+
+-- Seconds of all evaluations, by the rate of one on a few test items.
+local function time_of_evaluations(t)
+   if t.evaluate == "never" then return 0 end
+   local items, rounds, sample = 0, #t.stream, t.stream[1].test
+   for _, e in ipairs(t.stream) do
+      items = items + e.test:size()
+      if t.evaluate == "epoch" then rounds = rounds + e.epochs end
+   end
+   local few = sample:take(math.min(sample:size(), 5 * t.evaluate_batch_size))
+   local begun = C.eg_clock()
+   metrics.accuracy(t.model, few, { training = false, batch_size = t.evaluate_batch_size })
+   return (C.eg_clock() - begun) / few:size() * items * rounds
+end
+
+-- Prints it all and ends the program: what the script would do with the result is not known without one.
+function rehearsal.of(t, advance)
+   if rehearsal.wanted == "settings" then error("the script declares no settings before its first cl.train", 0) end
+   print_model(t)
+   print_plan(t)
+   local seconds, steps = time_of_a_step(advance)
+   if seconds then
+      local evaluations = time_of_evaluations(t)
+      print(("expected time\n  about %s: %.4g ms a step (over %d), evaluations %s; consolidation comes on top"):format(
+         duration(seconds * t.total_steps + evaluations), seconds * 1000, steps, duration(evaluations)))
+   else
+      print "expected time\n  unknown: the first epoch has too few steps to measure"
+   end
+   print "dry run: nothing was kept or written; this was the script's first training, it may have more"
+   io.stdout:flush()
+   os.exit(core.interrupted() and 128 + core.interrupted() or 0)
+end
+
+return rehearsal

@@ -1,0 +1,61 @@
+-- engram compare: the runs below some folders, grouped by their settings, with means, intervals and tests over seeds.
+local suggest = require "engram.suggest"
+local usage_error = require "engram.usage"
+
+local command = {
+   summary = "compare runs: means, intervals and tests over seeds",
+   usage = "compare [options] DIR...",
+   text = "Takes every training below the folders that came to its end, and names each that did not. Rows are the values of the\n"
+      .. "settings in --by (default: all that vary), each over the values of --over. p is that of the exact sign-flip test.",
+   options = {
+      { "by", value = "KEY,...", doc = "the settings that tell the rows apart (also: training, script)" },
+      { "over", value = "KEY", doc = "the setting over which means are taken (default: seed)" },
+      { "metric", value = "NAME,...", doc = "numbers of summary.json: forgetting, accuracy.2.1, seconds; NAME:min, :max: which is best" },
+      { "against", value = "VALUE", doc = "the row that the others are tested against (default: the best)" },
+      { "format", value = "NAME", doc = "markdown (default), csv or latex" },
+   },
+}
+
+local function list_of(text)
+   if not text then return nil end
+   local list = {}
+   for item in text:gmatch "[^,]+" do list[#list + 1] = item end
+   return list
+end
+
+local function print_lines(stream, heading, lines)
+   if #lines == 0 then return end
+   stream:write("\n", heading, "\n")
+   for _, line in ipairs(lines) do stream:write("  ", line, "\n") end
+end
+
+-- Prints the tables of records, and what is not in them.
+function command.print(values, records, problems)
+   local write, figures = require "engram.compare.write", require "engram.compare.figures"
+   local format, over = values.format or "markdown", values.over or "seed"
+   local aside = format == "markdown" and io.stdout or io.stderr        -- CSV and LaTeX stay clean
+   local rows, by, notes = require "engram.compare.groups"(records, list_of(values.by), over)
+   local tables = {}
+   for i, metric in ipairs(figures.metrics(records, list_of(values.metric))) do
+      tables[i] = figures.table(rows, metric, over, values.against, problems)
+      tables[i].over = over
+   end
+   io.stdout:write((write[format](tables, by, values.against)))
+   print_lines(aside, "note:", notes)
+   print_lines(aside, ("not in the table (%d):"):format(#problems), problems)
+end
+
+function command.run(values, words)
+   local format, formats = values.format or "markdown", { markdown = true, csv = true, latex = true }
+   if not formats[format] then usage_error("compare: unknown format '%s'%s", format, suggest.hint(format, formats)) end
+   if #words == 0 then usage_error "compare: which runs? engram compare DIR..." end
+   local records, problems, runs = require "engram.compare.records"(words)
+   if #records == 0 then
+      print_lines(io.stderr, "engram: not finished:", problems)
+      usage_error("compare: of %d run%s below %s none came to its end", runs, runs == 1 and "" or "s", table.concat(words, ", "))
+   end
+   command.print(values, records, problems)
+   return 0
+end
+
+return command

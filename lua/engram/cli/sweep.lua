@@ -1,0 +1,164 @@
+-- engram sweep: runs a script once for every combination of settings, some at a time, and goes on with what is not finished.
+local core = require "engram.core"
+local usage_error = require "engram.usage"
+local C = core.C
+
+local command = {
+   summary = "run a script for every combination of settings",
+   usage = "sweep [options] FILE key=a,b seed=1..5 | sweep --resume SWEEP",
+   text = "Values stand between commas; 1..5 and 0..1..0.25 are ranges; a value that is a list stands in brackets: hidden=[100,50],[400].\n"
+      .. "The jobs and the names of their run directories are fixed once, in SWEEP/sweep.json; SWEEP/jobs.txt has a shell line for\n"
+      .. "each, which begins the job, goes on with it, or does nothing when it is finished. A job that fails does not stop the others.",
+   options = {
+      { "j", value = "N", number = true, doc = "jobs at a time (default: the cores)" },
+      { "threads", value = "N", number = true, doc = "threads of each job (default: cores / jobs at a time); never changes a result" },
+      { "resume", value = "SWEEP", doc = "run what is not finished of a sweep; engram resume SWEEP does the same" },
+      { "fail-fast", doc = "stop the others when a job fails" },
+      { "name", value = "NAME", doc = "name the sweep's directory after NAME" },
+      { "runs", value = "DIR", doc = "put the sweep's directory below DIR" },
+      { "print-jobs", doc = "print the lines for another job runner instead of running them" },
+      { "slurm", doc = "write SWEEP/sweep.sbatch, a Slurm array (-j: tasks at a time), instead of running" },
+      { "pack", value = "M", number = true, doc = "with --slurm: jobs of one task, one after the other" },
+      { "dry-run", doc = "list the jobs and stop; nothing is written" },
+      { "quiet", doc = "no progress" },
+   },
+}
+
+local function positive(values, name)
+   local value = values[name]
+   if value and value < 1 then usage_error("sweep: %s%s must be at least 1", #name == 1 and "-" or "--", name) end
+   return value
+end
+
+-- ---- before anything runs ---------------------------------------------------------------------------------
+
+-- What `engram run --settings` says of one job when it refuses it, else nil.
+local function refusal(script, words)
+   local sweep = require "engram.sweep"
+   local quoted = {}
+   for i, word in ipairs{ script, unpack(words) } do quoted[i] = sweep.quote(word) end
+   local pipe = io.popen(("timeout 60 %s run --settings %s 2>&1 >/dev/null </dev/null; echo \"$?\""):format(sweep.quote(arg[0]),
+      table.concat(quoted, " ")))
+   local said, code = pipe:read "*a":match "^(.-)\n?(%d+)\n$"
+   pipe:close()
+   return code == "2" and said:match "([^\n]*)$":gsub("^engram: ", "") or nil
+end
+
+-- A script that declares no settings would run to its end.
+local function declares_settings(script)
+   local file = io.open(script)
+   if not file then return true end
+   local text = file:read "*a" or ""
+   file:close()
+   return not script:find "%.lua$" or text:find("settings", 1, true) ~= nil
+end
+
+-- Every value once, the other keys at their first: a wrong word is told now, not by every job.
+local function check_settings(script, axes)
+   if not declares_settings(script) then return end
+   local first = {}
+   for i, axis in ipairs(axes) do first[i] = axis.key .. "=" .. axis.values[1] end
+   local function try(words)
+      local said = refusal(script, words)
+      if said then usage_error("sweep: %s", said) end
+   end
+   try(first)
+   for i, axis in ipairs(axes) do
+      for k = 2, #axis.values do
+         local words = { unpack(first) }
+         words[i] = axis.key .. "=" .. axis.values[k]
+         try(words)
+      end
+   end
+end
+
+-- ---- running ----------------------------------------------------------------------------------------------
+
+local function count(n, word) return ("%d %s%s"):format(n, word, n == 1 and "" or "s") end
+
+local function print_failures(sweep, failures)
+   io.stderr:write(("engram: %d of %s failed:\n"):format(#failures, count(#sweep.jobs, "job")))
+   for _, job in ipairs(failures) do
+      io.stderr:write(("  %s: %s\n    log: %s\n"):format(job.name, job.reason, sweep:log_of(job)))
+   end
+end
+
+-- The comparison of what is finished, by all that varies but the seed.
+local function print_table(sweep)
+   local by = {}
+   for _, key in ipairs(sweep.varying) do if key ~= "seed" then by[#by + 1] = key end end
+   local records, problems = require "engram.compare.records"{ sweep.path }
+   if #records == 0 then return end
+   local options = { by = #by > 0 and table.concat(by, ",") or nil }
+   local ok, problem = pcall(require "engram.cli.compare".print, options, records, problems)
+   if not ok then print("no table: " .. (type(problem) == "table" and problem.usage or tostring(problem))) end
+end
+
+local function run_all(sweep, values)
+   require "engram.run.progress".quiet = values.quiet or false
+   local parallel = positive(values, "j") or sweep.parallel
+   print(("%s, %d at a time, %s each: %s"):format(count(#sweep.jobs, "job"), parallel, count(sweep.threads, "thread"), sweep.path))
+   io.stdout:flush()
+   local failures, finished = require "engram.sweep.pool"(sweep, { parallel = parallel, fail_fast = values["fail-fast"] })
+   local signal = core.interrupted()
+   if finished > 0 and not signal then print_table(sweep) end
+   io.stdout:flush()
+   if #failures > 0 then print_failures(sweep, failures) end
+   if signal then io.stderr:write("engram: interrupted\n") end
+   if finished < #sweep.jobs then io.stderr:write(("engram: go on with: engram resume %s\n"):format(sweep.path)) end
+   return signal and 128 + signal or finished < #sweep.jobs and 1 or 0
+end
+
+-- Goes on with the sweep in a folder; for `engram resume` too.
+function command.resume(values, path)
+   local sweep = require "engram.sweep".load(path)
+   sweep.threads = positive(values, "threads") or sweep.threads
+   if C.eg_make_folders(sweep.path .. "/logs") ~= 0 then core.raise("sweep: %s", core.message()) end
+   sweep:write_lines()                                -- the sweep, or this program, may have been moved
+   return run_all(sweep, values)
+end
+
+-- ---- the command ------------------------------------------------------------------------------------------
+
+local function write_slurm(sweep, values)
+   local path, text = sweep.path .. "/sweep.sbatch", require "engram.sweep.slurm"(sweep, sweep.parallel, positive(values, "pack") or 1)
+   core.check(C.eg_file_write(path, text, #text))
+   print(path)
+   io.stderr:write("engram: submit it with: sbatch --time=HH:MM:SS ", path, "\n")
+   return 0
+end
+
+local function make(values, script, words)
+   local jobs, varying, axes = require "engram.sweep.expand"(words)
+   check_settings(script, axes)
+   local parallel = positive(values, "j") or math.min(C.eg_cores(), #jobs)
+   local runs = values.runs or os.getenv "ENGRAM_RUNS"
+   local threads = positive(values, "threads")
+      or (values.slurm or values["print-jobs"]) and 1 or math.max(1, math.floor(C.eg_cores() / parallel))
+   return require "engram.sweep".new{ script = script, jobs = jobs, varying = varying, parallel = parallel, threads = threads,
+      name = values.name, runs = runs ~= "" and runs or nil }
+end
+
+function command.run(values, words)
+   if values.resume then
+      if words[1] then usage_error("sweep --resume takes no words, got '%s': the jobs are fixed", words[1]) end
+      return command.resume(values, values.resume)
+   end
+   local script = table.remove(words, 1) or usage_error "sweep: which script? engram sweep FILE key=a,b seed=1..5"
+   if values.pack and not values.slurm then usage_error "sweep: --pack goes with --slurm" end
+   local sweep = make(values, script, words)
+   if values["dry-run"] then
+      for _, job in ipairs(sweep.jobs) do print(table.concat({ job.name .. ":", script, unpack(job.words) }, " ")) end
+      return 0
+   end
+   sweep:save()
+   if values.slurm then return write_slurm(sweep, values) end
+   if values["print-jobs"] then
+      io.stderr:write("engram: the same list is in ", sweep.path, "/jobs.txt\n")
+      io.stdout:write(sweep:lines())
+      return 0
+   end
+   return run_all(sweep, values)
+end
+
+return command

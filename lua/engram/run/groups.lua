@@ -1,0 +1,200 @@
+-- groups.lua: trainings that differ by their seed alone are one group; its curves and figures are means with intervals.
+local history = require "engram.run.history"
+local statistics = require "engram.statistics"
+local json = require "engram.json"
+
+local groups = {}
+
+-- Settings in which members of a group may differ: threads never change a result.
+local SEEDS = { seed = true, seeds = true, threads = true, continue = true }
+
+-- The mean of the values, half the width of its 95 % interval (nil for one value) and how many there are; nil for none.
+local function interval(values)
+   if #values == 0 then return nil end
+   local low, high = statistics.interval(values)
+   return statistics.mean(values), low and (high - low) / 2, #values
+end
+
+-- ---- what a training is -----------------------------------------------------------------------------------
+
+-- "sgd-s3" of seed 3 -> "sgd"
+local function without_seed(name, seed)
+   if not name or not seed then return name end
+   local base, digits = name:match "^(.+)[-_.]s?e?e?d?=?(%d+)$"
+   return base and tonumber(digits) == seed and base or name
+end
+
+local function word(value)
+   if type(value) ~= "table" then return tostring(value) end
+   local list = {}
+   for i, item in ipairs(value) do list[i] = word(item) end
+   return #list > 0 and table.concat(list, ",") or json.encode(value)
+end
+
+-- Adds what a table holds, one entry a leaf: "optimizer.lr" -> "0.1".
+local function flatten(into, prefix, value)
+   if type(value) == "table" and #value == 0 and next(value) ~= nil then
+      for key, inner in pairs(value) do flatten(into, prefix .. "." .. tostring(key), inner) end
+   elseif value ~= nil and value ~= json.null then
+      into[prefix] = word(value)
+   end
+end
+
+-- An optimizer or method, { name, hyper } in summary.json.
+local function described(into, role, object)
+   if type(object) ~= "table" or not object.name then return end
+   into[role] = tostring(object.name)
+   for key, value in pairs(type(object.hyper) == "table" and object.hyper or {}) do
+      flatten(into, role .. "." .. key, value)
+   end
+end
+
+-- Everything that tells a training from others but its seed, as { key = word }.
+local function identity(training)
+   local about, summary = {}, training.summary
+   about.experiment, about.name = training.run.experiment, without_seed(training.name, training.seed)
+   for key, value in pairs(training.run.settings) do
+      if not SEEDS[key] then flatten(about, "settings." .. key, value) end
+   end
+   described(about, "optimizer", summary.optimizer)
+   for i, method in ipairs(type(summary.methods) == "table" and summary.methods or {}) do
+      described(about, i == 1 and "method" or "method " .. i, method)
+   end
+   for _, key in ipairs{ "batch_size", "shuffle", "protocol" } do flatten(about, key, summary[key]) end
+   if #training.tasks > 0 then about.tasks = table.concat(training.tasks, ", ") end
+   return about
+end
+
+-- ---- labels: the shortest words that tell the groups apart -------------------------------------------------
+
+-- Keys whose words are not the same in all groups, in alphabetical order.
+function groups.differences(list)
+   local seen, different = {}, {}
+   for _, group in ipairs(list) do for key in pairs(group.about) do seen[key] = true end end
+   for key in pairs(seen) do
+      for _, group in ipairs(list) do
+         if group.about[key] ~= list[1].about[key] then
+            different[#different + 1] = key
+            break
+         end
+      end
+   end
+   table.sort(different)
+   return different
+end
+
+local function label_of(group, keys)
+   local parts = {}
+   for _, key in ipairs(keys) do
+      local value = group.about[key]
+      local plain = key == "name" or key == "optimizer" or key == "method" or key == "experiment"
+      if value then parts[#parts + 1] = plain and value or key:gsub("^settings%.", "") .. "=" .. value end
+   end
+   return table.concat(parts, " ")
+end
+
+-- Gives each group its label by these keys; false when two would share one.
+local function label_all(list, keys)
+   local taken = {}
+   for _, group in ipairs(list) do
+      group.label = label_of(group, keys)
+      if group.label == "" or #group.label > 60 or taken[group.label] then return false end
+      taken[group.label] = true
+   end
+   return true
+end
+
+local function matching(keys, pattern)
+   local list = {}
+   for _, key in ipairs(keys) do if key:find(pattern) then list[#list + 1] = key end end
+   return list
+end
+
+-- Sets of keys to try as labels, the plainest first.
+local function candidates(list)
+   local keys = groups.differences(list)
+   local settings, trained = matching(keys, "^settings%."), matching(keys, "^[^.]+$")
+   local sets = { { "name" }, { "optimizer" }, { "method" }, { "optimizer", "method" } }
+   for _, key in ipairs(settings) do sets[#sets + 1] = { key } end
+   for _, set in ipairs{ settings, { "name", unpack(settings) }, trained } do sets[#sets + 1] = set end
+   if #list == 1 then sets[#sets + 1] = { "experiment" } end
+   return sets
+end
+
+local function label(list)
+   local sets = candidates(list)
+   for _, keys in ipairs(sets) do if label_all(list, keys) then return end end
+   for i, group in ipairs(list) do
+      local short = label_of(group, sets[#sets]):sub(1, 50):gsub("[\192-\255][\128-\191]*$", "")
+      group.label = ("%d: %s"):format(i, short ~= "" and short or group.members[1].run.name)
+   end
+end
+
+-- ---- groups -----------------------------------------------------------------------------------------------
+
+-- groups.of(trainings) -> { { label, about = { key = word }, members = trainings, seeds = words } }, in the order of their first member.
+function groups.of(trainings)
+   local list, by_key = {}, {}
+   for _, training in ipairs(trainings) do
+      local about = identity(training)
+      local key = json.encode(about)
+      if not by_key[key] then
+         by_key[key] = { about = about, members = {}, seeds = {} }
+         list[#list + 1] = by_key[key]
+      end
+      local group = by_key[key]
+      group.members[#group.members + 1] = training
+      group.seeds[#group.seeds + 1] = training.seed and tostring(training.seed) or "?"
+   end
+   if #list > 0 then label(list) end
+   return list
+end
+
+-- { mean, low, high, n } of what `figure(training)` gives for the members; nil when it gives nothing.
+function groups.figure(group, figure)
+   local values = {}
+   for _, training in ipairs(group.members) do
+      local value = figure(training)
+      if type(value) == "number" and value - value == 0 then values[#values + 1] = value end
+   end
+   local mean, half, n = interval(values)
+   return mean and { mean = mean, half = half, low = half and mean - half, high = half and mean + half, n = n }
+end
+
+-- The mean curve of a group, { { step, mean, low, high }, ... }; low and high are nil where one member alone has the step.
+function groups.curve(group, metric, task)
+   local by_step, points = {}, {}
+   for _, training in ipairs(group.members) do
+      for _, point in ipairs(history.curve(training, metric, task)) do
+         local step = point[1]
+         by_step[step] = by_step[step] or {}
+         table.insert(by_step[step], point[2])
+      end
+   end
+   for step, values in pairs(by_step) do
+      local mean, half = interval(values)
+      points[#points + 1] = { step, mean, half and mean - half, half and mean + half }
+   end
+   table.sort(points, function(a, b) return a[1] < b[1] end)
+   return points
+end
+
+-- The matrix of groups.figure of an entry: entry(training) is a list of rows.
+function groups.matrix(group, entry)
+   local rows, height, width = {}, 0, 0
+   for _, training in ipairs(group.members) do
+      for i, row in ipairs(entry(training)) do height, width = math.max(height, i), math.max(width, row.width) end
+   end
+   for i = 1, height do
+      rows[i] = { width = width }
+      for j = 1, width do
+         rows[i][j] = groups.figure(group, function(training)
+            local row = entry(training)[i]
+            return row and row[j]
+         end)
+      end
+   end
+   return rows
+end
+
+return groups

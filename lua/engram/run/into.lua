@@ -1,0 +1,47 @@
+-- into.lua: `engram run --into DIR FILE ...`: one line that begins a run, goes on with it when it was cut short, and does nothing when
+-- it is finished, so that a list of such lines can be given to any job runner, again and again.
+local ffi = require "ffi"
+local run = require "engram.run"
+local usage_error = require "engram.usage"
+local C = require "engram.core".C
+
+local into = {}
+
+-- What a run has written before its status.json, and what a killed writer leaves.
+local function is_a_beginning(name)
+   return name == "overrides.txt" or name == "settings.json" or name == "meta.json" or name == "log.txt" or name:find "^%.engram%-.*%.part$"
+end
+
+local function refuse_foreign(path)
+   if C.eg_file_kind(path) == 0 then return end
+   if C.eg_file_kind(path) ~= 2 then usage_error("run: --into: %s is no folder", path) end
+   for name in ffi.string(C.eg_list_folder(path)):gmatch "[^\n]+" do
+      if not is_a_beginning(name) then
+         usage_error("run: --into: %s holds other files (%s) and no run; choose a new or empty folder", path, name)
+      end
+   end
+end
+
+local function check_same(path, values, file, words)
+   local meta = run.read(path, "meta.json")
+   local function line(command, seed) return tostring(command) .. (seed and " --seed " .. seed or "") end
+   local was = line(meta.command, meta.seed)
+   local is = line("engram run " .. table.concat({ file, unpack(words) }, " "), values.seed)
+   if was ~= is then usage_error("run: --into: %s is the run of '%s', not of '%s'; choose another folder", path, was, is) end
+end
+
+-- True when `engram run --into` finds a run that began with these words; false when it is to begin. Others' folders are refused.
+function into.begun(values, file, words)
+   for _, other in ipairs{ "no-run", "dry-run", "settings", "name", "runs" } do
+      if values[other] then usage_error("run: --into names the run's directory: it does not go with --%s", other) end
+   end
+   local path = values.into
+   if C.eg_file_kind(path .. "/status.json") ~= 1 then
+      refuse_foreign(path)
+      return false
+   end
+   check_same(path, values, file, words)
+   return true
+end
+
+return into

@@ -1,0 +1,180 @@
+-- statistics.lua: what a comparison over seeds needs: mean, standard deviation, Student's t, an exact paired test, Holm's correction.
+-- Lists are plain Lua tables of numbers. What is not defined (the deviation of one number) is nil.
+local bit = require "bit"
+local core = require "engram.core"
+local raise = core.raise
+
+local statistics = {}
+
+local function check_list(who, list, least)
+   if type(list) ~= "table" then raise("statistics.%s: expected a list of numbers, got %s", who, core.typename(list)) end
+   for i = 1, #list do
+      local x = list[i]
+      if type(x) ~= "number" or x - x ~= 0 then
+         raise("statistics.%s: expected finite numbers, item %d is %s", who, i, type(x) == "number" and tostring(x) or core.typename(x))
+      end
+   end
+   if #list < least then raise("statistics.%s: expected at least %d number%s, got %d", who, least, least == 1 and "" or "s", #list) end
+end
+
+-- ---- mean and deviation -----------------------------------------------------------------------------------
+
+-- mean(list): the arithmetic mean.
+function statistics.mean(list)
+   check_list("mean", list, 1)
+   local sum = 0
+   for _, x in ipairs(list) do sum = sum + x end
+   return sum / #list
+end
+
+-- deviation(list): the standard deviation of a sample, with n - 1; nil for one number.
+function statistics.deviation(list)
+   check_list("deviation", list, 1)
+   local mean, sum = statistics.mean(list), 0
+   if #list < 2 then return nil end
+   for _, x in ipairs(list) do sum = sum + (x - mean) ^ 2 end
+   return math.sqrt(sum / (#list - 1))
+end
+
+-- ---- Student's t ------------------------------------------------------------------------------------------
+
+-- The logarithm of the gamma function for x > 0 (Lanczos' series, g = 7, nine terms: 15 digits).
+local lanczos = { 676.5203681218851, -1259.1392167224028, 771.32342877765313, -176.61502916214059, 12.507343278686905,
+   -0.13857109526572012, 9.9843695780195716e-6, 1.5056327351493116e-7 }
+
+local function log_gamma(x)
+   if x < 0.5 then return math.log(math.pi / math.sin(math.pi * x)) - log_gamma(1 - x) end
+   x = x - 1
+   local sum, t = 0.99999999999980993, x + 7.5
+   for i, coefficient in ipairs(lanczos) do sum = sum + coefficient / (x + i) end
+   return 0.5 * math.log(2 * math.pi) + (x + 0.5) * math.log(t) - t + math.log(sum)
+end
+
+-- The continued fraction of the incomplete beta function, by Lentz' method.
+local function beta_fraction(x, a, b)
+   local tiny = 1e-300
+   local function guarded(value) return math.abs(value) < tiny and tiny or value end
+   local c, d = 1, 1 / guarded(1 - (a + b) * x / (a + 1))
+   local result = d
+   for m = 1, 10000 do
+      local even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
+      d, c = 1 / guarded(1 + even * d), guarded(1 + even / c)
+      result = result * d * c
+      local odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
+      d, c = 1 / guarded(1 + odd * d), guarded(1 + odd / c)
+      result = result * d * c
+      if math.abs(d * c - 1) < 1e-16 then break end
+   end
+   return result
+end
+
+-- The regularized incomplete beta function I_x(a, b); y = 1 - x, given apart because it may be too small to tell from x.
+local function incomplete_beta(x, y, a, b)
+   if x <= 0 or y <= 0 then return x <= 0 and 0 or 1 end
+   local front = math.exp(log_gamma(a + b) - log_gamma(a) - log_gamma(b) + a * math.log(x) + b * math.log(y))
+   if x < (a + 1) / (a + b + 2) then return front * beta_fraction(x, a, b) / a end
+   return 1 - front * beta_fraction(y, b, a) / b
+end
+
+local function check_freedom(who, freedom)
+   if type(freedom) ~= "number" or freedom ~= freedom or freedom <= 0 then
+      raise("statistics.%s: degrees of freedom must be above 0, got %s", who, tostring(freedom))
+   end
+end
+
+-- t_cumulative(t, freedom): the probability that Student's t is at most t.
+function statistics.t_cumulative(t, freedom)
+   check_freedom("t_cumulative", freedom)
+   local tail = incomplete_beta(freedom / (freedom + t * t), t * t / (freedom + t * t), freedom / 2, 0.5) / 2
+   return t > 0 and 1 - tail or tail
+end
+
+-- t_quantile(p, freedom): the t below which Student's t is with probability p, 0 < p < 1.
+function statistics.t_quantile(p, freedom)
+   check_freedom("t_quantile", freedom)
+   if type(p) ~= "number" or not (p > 0 and p < 1) then raise("statistics.t_quantile: p must be between 0 and 1, got %s", tostring(p)) end
+   if p == 0.5 then return 0 end
+   local tail = math.min(p, 1 - p)                       -- found in the lower tail, where small probabilities keep their digits
+   local low, high = -1, 0
+   while statistics.t_cumulative(low, freedom) > tail do low, high = low * 2, low end
+   for _ = 1, 200 do
+      local middle = (low + high) / 2
+      if middle == low or middle == high then break end
+      if statistics.t_cumulative(middle, freedom) > tail then high = middle else low = middle end
+   end
+   return p < 0.5 and low or -low
+end
+
+-- interval(list, level): the limits of the t-interval of the mean (level 0.95 unless given); nil for one number.
+function statistics.interval(list, level)
+   check_list("interval", list, 1)
+   local mean, deviation = statistics.mean(list), statistics.deviation(list)
+   if not deviation then return nil end
+   local half = statistics.t_quantile(0.5 + (level or 0.95) / 2, #list - 1) * deviation / math.sqrt(#list)
+   return mean - half, mean + half
+end
+
+-- ---- the exact paired test --------------------------------------------------------------------------------
+
+local MOST_EXACT, DRAWS = 20, 2 ^ 20                     -- pairs whose sign patterns are all tried; patterns that are drawn beyond
+
+-- How many of the 2^(n - at + 1) ways to give signs to d[at .. n] bring |sum| to at least `limit`.
+local function count_patterns(d, at, sum, limit)
+   if at > #d then return math.abs(sum) >= limit and 1 or 0 end
+   return count_patterns(d, at + 1, sum + d[at], limit) + count_patterns(d, at + 1, sum - d[at], limit)
+end
+
+-- The share of DRAWS random sign patterns, always the same ones (xorshift, Marsaglia 2003).
+local function share_of_draws(d, limit)
+   local word, hits = 2463534242, 0
+   for _ = 1, DRAWS do
+      local sum = 0
+      for i = 1, #d do
+         word = bit.bxor(word, bit.lshift(word, 13))
+         word = bit.bxor(word, bit.rshift(word, 17))
+         word = bit.bxor(word, bit.lshift(word, 5))
+         sum = word < 0 and sum - d[i] or sum + d[i]
+      end
+      if math.abs(sum) >= limit then hits = hits + 1 end
+   end
+   return (hits + 1) / (DRAWS + 1)
+end
+
+-- sign_flip(differences) -> p, exact. The two-sided sign-flip permutation test of "the differences are as often up as down": the share
+-- of all 2^n patterns of signs whose sum is at least as far from 0. Above 20 differences p is estimated and `exact` is false.
+function statistics.sign_flip(differences)
+   check_list("sign_flip", differences, 1)
+   local sum, size = 0, 0
+   for _, d in ipairs(differences) do sum, size = sum + d, size + math.abs(d) end
+   local limit = math.abs(sum) - 1e-12 * size            -- equal sums may differ in their last bits
+   if #differences > MOST_EXACT then return share_of_draws(differences, limit), false end
+   return count_patterns(differences, 2, differences[1], limit) / 2 ^ (#differences - 1), true
+end
+
+-- paired_test(a, b) -> { n =, difference = mean of a - b, p =, exact = }: the sign-flip test of a[i] - b[i].
+function statistics.paired_test(a, b)
+   check_list("paired_test", a, 1)
+   check_list("paired_test", b, 1)
+   if #a ~= #b then raise("statistics.paired_test: expected pairs, got %d numbers and %d", #a, #b) end
+   local differences = {}
+   for i = 1, #a do differences[i] = a[i] - b[i] end
+   local p, exact = statistics.sign_flip(differences)
+   return { n = #a, difference = statistics.mean(differences), p = p, exact = exact }
+end
+
+-- ---- several tests at once --------------------------------------------------------------------------------
+
+-- holm(list): the p-values of a family of tests, adjusted by Holm's method (1979), in the order given.
+function statistics.holm(list)
+   check_list("holm", list, 0)
+   local order, adjusted, most = {}, {}, 0
+   for i = 1, #list do order[i] = i end
+   table.sort(order, function(i, j) return list[i] < list[j] or (list[i] == list[j] and i < j) end)
+   for rank, i in ipairs(order) do
+      most = math.max(most, math.min(1, (#list - rank + 1) * list[i]))
+      adjusted[i] = most
+   end
+   return adjusted
+end
+
+return statistics

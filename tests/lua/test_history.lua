@@ -1,0 +1,86 @@
+-- Run directories read back: trainings, curves, groups of seeds, intervals.
+local t = require "tests.harness"
+local runs = require "tests.runs"
+local history = require "engram.run.history"
+local groups = require "engram.run.groups"
+
+local folder = t.temporary_folder()
+
+t.test("a run is read with its training, its curves and its matrix", function()
+   local found = history.read(runs.write(folder .. "/one", { seed = 3 }) .. "/", "test")
+   t.expect(#found.runs):equals(1)
+   t.expect(found.runs[1].experiment):equals "trial"
+   local training = found.trainings[1]
+   t.expect(training.seed):equals(3)
+   t.expect(training.tasks):equals{ "set/task1", "set/task2" }
+   t.expect(training.boundaries):equals{ 200, 400 }
+   t.expect(training.accuracy):equals{ { 93, 10, width = 2 }, { 83, 93, width = 2 } }
+   t.expect(history.curve(training, "loss")):close_to{ { 100, 0.32 }, { 200, 0.31 }, { 300, 2 / 300 + 0.3 }, { 400, 0.305 } }
+   t.expect(history.curve(training, "accuracy")):equals{ { 200, 93 }, { 400, 88 } }
+   t.expect(history.curve(training, "accuracy", 2)):equals{ { 200, 10 }, { 400, 93 } }
+   t.expect(history.metrics(training)):equals{ "accuracy", "loss" }
+   t.expect(found.problems):equals{}
+end)
+
+t.test("trainings in sub-folders and runs at any depth are found", function()
+   runs.write(folder .. "/deep/a/b/run", { trainings = { { name = "sgd-s1" }, { name = "adam-s1", optimizer = "Adam" } } })
+   runs.write(folder .. "/deep/c", {})
+   local found = history.read(folder .. "/deep", "test")
+   t.expect(#found.runs):equals(2)
+   t.expect(found.runs[1].name):equals "a/b/run"
+   t.expect(found.runs[1].trainings[1].folder):equals "adam-s1"
+   t.expect(#found.trainings):equals(3)
+end)
+
+t.test("a run without a summary is read from its events", function()
+   local found = history.read(runs.write(folder .. "/killed", { summary = false, status = "running" }), "test")
+   t.expect(found.trainings[1].accuracy):equals{ { 91, 10, width = 2 }, { 81, 91, width = 2 } }
+   t.expect(found.trainings[1].tasks):equals{ "task 1", "task 2" }
+end)
+
+t.test("a last line without an end is left out; a damaged line is told", function()
+   local path = runs.write(folder .. "/damaged",
+      { metrics = '{"event":"train","task":1,"step":1,"loss":2}\nnonsense\n[1]\n{"event":"train","task":1,"step":2,"loss":null}\n{"ev' })
+   t.write(path .. "/meta.json", "{ broken")
+   local found = history.read(path, "test")
+   t.expect(history.curve(found.trainings[1], "loss")):equals{ { 1, 2 } }
+   t.expect(#found.problems):equals(3)
+   t.expect(table.concat(found.problems, "\n")):contains "/damaged/metrics.jsonl:2: is no event"
+   t.expect(table.concat(found.problems, "\n")):contains "/damaged/meta.json"
+end)
+
+t.test("what is no run is an error that says what was expected", function()
+   t.expect(function() history.read(folder .. "/nothing", "report") end):raises "nothing: there is no such folder"
+   t.expect(function() history.read(folder .. "/one/meta.json", "report") end):raises "is no folder"
+   os.execute("mkdir " .. t.quote(folder .. "/empty"))
+   t.expect(function() history.read(folder .. "/empty", "report") end):raises "holds no run: there is no meta.json in it"
+   t.expect(function() history.read(folder .. "/deep/a/b/run/sgd-s1", "report") end):raises("did you mean the run that it belongs to")
+   t.expect(function() history.read(nil, "report") end):raises "expected the path of a run, got nil"
+end)
+
+t.test("runs that differ by the seed alone are one group", function()
+   local path = folder .. "/seeds"
+   for seed = 1, 3 do
+      runs.write(path .. "/sgd-" .. seed, { seed = seed })
+      runs.write(path .. "/sgd-fast-" .. seed, { seed = seed, lr = 0.5 })
+   end
+   local list = groups.of(history.read(path, "test").trainings)
+   t.expect(#list):equals(2)
+   t.expect(list[1].seeds):equals{ "1", "2", "3" }
+   t.expect({ list[1].label, list[2].label }):equals{ "lr=0.1", "lr=0.5" }
+   t.expect(groups.differences(list)):equals{ "optimizer.lr", "settings.lr" }
+   local figure = groups.figure(list[1], function(training) return training.metrics.average_accuracy end)
+   t.expect(figure.mean):equals(82)
+   t.expect(figure.half):close_to(2.4842, 1e-3)
+   t.expect(groups.curve(list[1], "accuracy", 1)[2][2]):equals(82)
+   t.expect(groups.matrix(list[1], function(training) return training.accuracy end)[2][1].mean):equals(82)
+end)
+
+t.test("names tell trainings apart, without their seeds", function()
+   local path = runs.write(folder .. "/named", { trainings = { { name = "sgd-s1" }, { name = "sgd-s2", seed = 2 }, { name = "ewc-s1" } } })
+   local list = groups.of(history.read(path, "test").trainings)
+   t.expect({ #list, list[1].label, list[2].label }):equals{ 2, "ewc", "sgd" }
+end)
+
+-- Student's quantiles as published tables have them.
+t.done()
