@@ -73,7 +73,8 @@ local function read(pattern) return select(2, sh("cat " .. pattern)) end
 
 -- What tells the time: of the summary, and of the lines of progress in the log.
 local function timeless(text)
-   return (text:gsub('"seconds": [%d.e+-]+', ""):gsub('"peak_resident": %d+', ""):gsub("  [%d.e+-]+ steps/s", ""):gsub("  left [%d:?]+", ""))
+   return (text:gsub('"seconds": [%d.e+-]+', ""):gsub('"peak_resident": %d+', "")
+      :gsub("  [%d.e+-]+ steps/s", ""):gsub("  left [%d:?]+", ""))
 end
 
 -- The same files with the same bytes, apart from times.

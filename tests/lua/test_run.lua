@@ -67,6 +67,24 @@ t.test("a run's directory says what it is", function()
    t.expect(run.current()):is_nil()
 end)
 
+if t.command "git --version" ~= 0 then
+   t.skip("a run of a script that differs from its commit keeps the difference", "git is missing")
+else
+   t.test("a run of a script that differs from its commit keeps the difference", function()
+      local folder = t.temporary_folder()
+      local code = t.command(("cd %s && git init -q && echo 'print(1)' > s.lua && git add s.lua"):format(folder)
+         .. " && git -c user.name=n -c user.email=e commit -qm one && engram run --quiet --name clean s.lua"
+         .. " && echo 'print(2)' > s.lua && engram run --quiet --name dirty s.lua")
+      t.expect(code):equals(0)
+      local _, listed = t.command(("cd %s && cat runs/s/*dirty*/changes.diff && ls runs/s/*clean* && grep commit runs/s/*/meta.json")
+         :format(folder))
+      t.expect(listed):contains "-print(1)\n+print(2)\n"
+      t.expect(listed:match "\nlog.txt\nmeta.json\noverrides.txt\n" ~= nil):is_true()
+      t.expect(listed:match '"commit": "%x+",' ~= nil):is_true()
+      t.expect(listed:match '"commit": "%x+%+changes",' ~= nil):is_true()
+   end)
+end
+
 t.test("runs of one second never share a directory", function()
    local runs, seen = t.temporary_folder(), {}
    for _ = 1, 20 do

@@ -119,7 +119,7 @@ function checkpoint.capture(t, phase)
    for _, key in ipairs(COUNTERS) do state.counters[key] = t[key] end
    for _, key in ipairs(SETTINGS) do state.settings[key] = t[key] end
    if phase == "step" then
-      local loader = t.loader:state()
+      local loader = t.loader and t.loader:state() or t.place          -- a fork is saved before its loader is made
       state.position, state.order = loader.position, loader.order and pack(tensors, "loader.order", loader.order)
    end
    return tensors, state

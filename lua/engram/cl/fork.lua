@@ -39,10 +39,10 @@ local function find_file(path)
    raise("cl.fork: %s has no checkpoint ckpt/last.safetensors: %s", path, checkpoints_in(path))
 end
 
-local function from_file(path)
-   path = find_file(path)
-   local tensors, state = checkpoint.read(path)
-   return setmetatable({ from = path, tensors = tensors, state = state }, Point)
+-- Read when the training starts: a fork that is gone on with from its own checkpoint needs its point no more.
+local function read_file(self)
+   self.from = find_file(self.path)
+   self.tensors, self.state = checkpoint.read(self.from)
 end
 
 -- The end of a training of this process, by value: what it was made of may change later.
@@ -101,6 +101,7 @@ end
 
 -- Brings the training t to the point; returns its phase.
 function Point:start(t)
+   if self.path then read_file(self) end
    local state = self.state
    check_stream(self, t)
    local new_optimizer, new_methods = checkpoint.adopt(t, self.tensors, state, self.from)
@@ -148,20 +149,25 @@ local function own_methods(given, mark)
    return list
 end
 
+local function point_at(source, changes)
+   if type(source) == "table" then return from_result(source) end
+   if type(source) ~= "string" then
+      raise("cl.fork: expected a run, a checkpoint or a run's folder, got %s", core.typename(source))
+   end
+   for _, name in ipairs{ "model", "stream", "optimizer" } do
+      if changes[name] == nil then
+         raise("cl.fork: a checkpoint holds no code: give model, stream and optimizer too; %s is missing", name)
+      end
+   end
+   return setmetatable({ path = source }, Point)
+end
+
 -- fork(point, changes): what cl.train returns. `point`: a run that cl.train returned, a checkpoint, or a run's folder. `changes`: options
 -- of cl.train; from a run those that are missing are the run's, from a file all that is code must be given. A `seed` draws anew.
 return function(source, changes)
    if changes ~= nil and type(changes) ~= "table" then raise("cl.fork: expected a table of changes, got %s", core.typename(changes)) end
    changes = changes or {}
-   local point
-   if type(source) == "string" then point = from_file(source)
-   elseif type(source) == "table" then point = from_result(source)
-   else raise("cl.fork: expected a run, a checkpoint or a run's folder, got %s", core.typename(source)) end
-   for _, name in ipairs{ "model", "stream", "optimizer" } do
-      if changes[name] == nil and not point.given then
-         raise("cl.fork: a checkpoint holds no code: give model, stream and optimizer too; %s is missing", name)
-      end
-   end
+   local point = point_at(source, changes)
    local merged = merge(point.given or {}, changes)
    merged.method = own_methods(merged.method, point.mark)
    point.seed = changes.seed
