@@ -107,7 +107,8 @@ end
 
 -- Makes the run's directory, which no other run has; its path, and the folders that are new, the innermost first.
 local function make_folder(about)
-   local path, made, outcome = about.path, {}, nil
+   local path, made = about.path, {}
+   local outcome
    local base = not path and paths.base(about.runs, about.experiment) or nil
    for _, folder in ipairs{ path or base, about.runs or "runs" } do
       if C.eg_file_kind(folder) == 0 then made[#made + 1] = folder end
