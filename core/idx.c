@@ -19,7 +19,7 @@ static eg_status take(idx_file *idx, void *out, size_t length) {
   for (char *to = out; length > 0;) {
     if (eg_interrupt_pending()) return eg_fail(EG_EINTR, "interrupted");
     int problem, got = gzread(idx->file, to, (unsigned)EG_MIN(length, (size_t)1 << 20));
-    const char *reason = gzerror(idx->file, &problem);
+    const char *reason = eg_zlib_reason(gzerror(idx->file, &problem));
     if (got < 0 && problem != Z_BUF_ERROR)
       return eg_fail(EG_EFORMAT, "%s: cannot be unpacked after %s of %s bytes: %s; fetch it again", idx->path,
                      eg_commas(idx->at), eg_commas(idx->total), reason);
@@ -79,7 +79,7 @@ static eg_status take_elements(idx_file *idx, eg_tensor *out, eg_encoding encodi
   }
   /* One byte further: nothing may follow, and only here does zlib compare the checksum. */
   int problem, more = status ? 0 : gzread(idx->file, chunk, 1);
-  const char *reason = gzerror(idx->file, &problem);
+  const char *reason = eg_zlib_reason(gzerror(idx->file, &problem));
   if (more > 0)
     status = eg_fail(EG_EFORMAT, "%s: goes on after the %s bytes of its shape %s", idx->path, eg_commas(idx->total),
                      eg_describe_sizes(out->dims, out->size));

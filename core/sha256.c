@@ -97,7 +97,7 @@ static eg_status hash_file(const char *path, bool unpack, char hex[65]) {
     else if (unpack) {
       int problem;
       got = gzread(packed, chunk, sizeof chunk);
-      const char *reason = gzerror(packed, &problem);
+      const char *reason = eg_zlib_reason(gzerror(packed, &problem));
       if (problem != Z_OK && problem != Z_STREAM_END)
         status = eg_fail(EG_EFORMAT, "%s: cannot be unpacked after %s bytes: %s", path, eg_commas(at), reason);
     } else {

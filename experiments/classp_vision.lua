@@ -118,6 +118,9 @@ end
 
 local text = table_of.markdown(results, { first, second })
 print("\n" .. text)
+if settings.small then
+   print "The small form shows the tools: its settings were not searched for on this data; docs/results.md has the full form."
+end
 if current then
    current:write_json("summary.json", table_of.summary(results, { first, second }, stream))
    current:write("report.md", "# CLASSP on two tasks: " .. first .. ", then " .. second .. "\n\n" .. text)

@@ -7,7 +7,7 @@ local recording = require "engram.autograd.record"
 local walking = require "engram.autograd.walk"
 local C, raise = core.C, core.raise
 local records, attach, alias = tensor.records, tensor.attach, tensor.alias
-local KEPT = tensor.KEPT
+local KEPT, SEEN = tensor.KEPT, tensor.SEEN
 local parent_of, mark_shared = recording.parent_of, walking.mark_shared
 
 local autograd = { apply = recording.apply, check_in_place = recording.check_in_place, is_enabled = recording.is_enabled,
@@ -116,9 +116,28 @@ local function record_of(x)
 end
 autograd.record_of = record_of
 
-function getters.grad(x)
+-- The gradient of x, or nil: for those that do not keep it.
+function autograd.gradient_of(x)
    local record_ = x.record ~= 0 and records[x.record]
    return record_ and record_.grad or nil
+end
+
+local function seen(g)
+   g.flags = bit.bor(g.flags, SEEN)
+   return g
+end
+
+function getters.grad(x)
+   local g = autograd.gradient_of(x)
+   return g and seen(g)
+end
+
+-- Drops the gradient of x; frees it at once unless somebody may hold it.
+function autograd.drop_gradient(x)
+   local g = autograd.gradient_of(x)
+   if not g then return end
+   records[x.record].grad = nil
+   if bit.band(g.flags, SEEN) == 0 then tensor.release(g) end
 end
 
 function setters.grad(x, value)
@@ -127,7 +146,8 @@ function setters.grad(x, value)
       if C.eg_same_shape(x.tensor, value.tensor) == 0 then
          raise("grad: has shape %s, the tensor has %s", tensor.shape_text(value), tensor.shape_text(x))
       end
-      value:keep()
+      if x.tensor.dtype ~= value.tensor.dtype then raise("grad: is %s, the tensor is %s", value.dtype, x.dtype) end
+      seen(value:keep())
    elseif x.record == 0 then
       return
    end

@@ -1,6 +1,7 @@
 -- consolidate.lua: the quadratic penalty that holds weights near an anchor, added to gradients by one kernel, outside the graph.
 local ffi = require "ffi"
 local core = require "engram.core"
+local autograd = require "engram.autograd"
 local tensor = require "engram.tensor"
 local C = core.C
 
@@ -12,7 +13,7 @@ local penalty = ffi.new "double[1]"
 function consolidate.quadratic_penalty_(parameters, anchors, importances, factor)
    local total = 0
    for i, p in ipairs(parameters) do
-      local grad = p.grad
+      local grad = autograd.gradient_of(p)
       core.check(C.eg_quadratic_penalty(grad and grad.tensor or nil, tensor.live(p), tensor.live(anchors[i], "anchor"),
          tensor.live(importances[i], "importance"), factor, penalty))
       total = total + penalty[0]

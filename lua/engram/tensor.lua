@@ -10,8 +10,8 @@ local tensor = {}
 local methods, getters, setters = {}, {}, {}
 tensor.methods, tensor.getters, tensor.setters = methods, getters, setters
 
-local KEPT, SHARED = 1, 2                -- flags of a handle
-tensor.KEPT, tensor.SHARED = KEPT, SHARED
+local KEPT, SHARED, SEEN = 1, 2, 4       -- flags of a handle; SEEN: a gradient that somebody has asked for or given
+tensor.KEPT, tensor.SHARED, tensor.SEEN = KEPT, SHARED, SEEN
 
 tensor.dtypes = { float32 = 0, float64 = 1, int64 = 2, uint8 = 3 }
 local dtype_names = { [0] = "float32", "float64", "int64", "uint8" }

@@ -320,4 +320,9 @@ t.test("glyphs are learnt by a small convolutional network", function()
    t.expect(accuracy(model, set.test)):above(80)
 end)
 
+t.test("labels must be whole numbers", function()
+   t.expect(function() engram.data.dataset{ images = engram.randn(2, 3), labels = { 1, 1.5 } } end):raises(
+      "label 2 is 1.5, expected a whole number")
+end)
+
 t.done()

@@ -199,4 +199,9 @@ t.test("relu taken along keeps NaN, changes no gradient that others hold, and a 
    t.expect(nn.Sequential{ layer, silent }(engram.tensor{ { -1, -1 } }):sum():item()):equals(-4)
 end)
 
+t.test("holes in lists are refused", function()
+   t.expect(function() nn.Sequential{ nn.Linear(2, 2), nil, nn.ReLU() } end):raises("item 2 is no module")
+   t.expect(function() engram.tensor{ 1, nil, 3 } end):raises("a table with holes: element 2 is nil")
+end)
+
 t.done()

@@ -238,4 +238,30 @@ test("an optimizer is loaded from a file", function()
    expect(function() optim.load "nowhere.lua" end):raises "nowhere.lua"
 end)
 
+t.test("a gradient that somebody holds outlives zero_grad", function()
+   local w = engram.ones(2, { requires_grad = true })
+   local opt = optim.SGD({ w }, { lr = 0.1 });
+   (w * 2):sum():backward()
+   local held = w.grad
+   opt:zero_grad()
+   t.expect(w.grad):is_nil()
+   t.expect(held:tolist()):equals{ 2, 2 }
+   local given = engram.ones(2)
+   w.grad = given
+   opt:zero_grad()
+   t.expect(given:tolist()):equals{ 1, 1 }
+   t.expect(function() w.grad = engram.ones(2, { dtype = "float64" }) end):raises("grad: is float64, the tensor is float32")
+end)
+
+t.test("names that are taken, defaults out of range and parameters given twice are refused", function()
+   local function step() end
+   t.expect(function() optim.register{ name = "list", step = step } end):raises("the name 'list' is taken by optim.list")
+   t.expect(function() optim.register{ name = "Wrong", hyper = { lr = { default = -1, min = 0 } }, step = step } end):raises(
+      "default of hyper: lr = -1, expected at least 0")
+   local w = engram.ones(2, { requires_grad = true })
+   t.expect(function() optim.Adam({ w }, { beta1 = 1 }) end):raises("beta1 = 1, expected less than 1")
+   t.expect(function() optim.SGD{ w, w } end):raises("parameter 2 is parameter 1 once more")
+   t.expect(function() engram.cl.methods.register{ name = "list" } end):raises("the name 'list' is taken")
+end)
+
 t.done()

@@ -36,6 +36,9 @@ function Dataset.new(fields)
    for key, value in pairs(fields) do self[key] = value end
    if tensor.live(self.images, self.name .. ": images").dims < 1 then raise("%s: images must be (items, ...)", self.name) end
    self.images = self.images:detach():contiguous()
+   for i, label in ipairs(type(self.labels) == "table" and self.labels or {}) do
+      if type(label) == "number" and label % 1 ~= 0 then raise("%s: label %d is %s, expected a whole number", self.name, i, label) end
+   end
    if type(self.labels) == "table" then self.labels = lib().tensor(self.labels, { dtype = "int64" }) end
    tensor.live(self.labels, self.name .. ": labels")
    check_labels(self)

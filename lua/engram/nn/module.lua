@@ -124,13 +124,7 @@ function Module:eval() return self:train(false) end
 
 -- Drops all gradients.
 function Module:zero_grad()
-   for _, p in ipairs(self:parameters()) do
-      local g = p.grad
-      if g then
-         p.grad = nil
-         tensor.release(g)
-      end
-   end
+   for _, p in ipairs(self:parameters()) do autograd.drop_gradient(p) end
 end
 
 -- module:to(dtype): converts parameters and buffers in place of the old ones. Returns the module.

@@ -9,8 +9,9 @@ local Sequential = nn.Module:extend "Sequential"
 function Sequential:init(list, ...)
    if nn.is_module(list) then list = { list, ... } end
    if type(list) ~= "table" then core.raise("nn.Sequential: expected a table of modules, got %s", core.typename(list)) end
-   self.length = #list
-   for i, layer in ipairs(list) do
+   self.length = table.maxn(list)
+   for i = 1, self.length do
+      local layer = list[i]
       if not nn.is_module(layer) and type(layer) ~= "function" then
          core.raise("nn.Sequential: item %d is no module and no function but %s", i, core.typename(layer))
       end

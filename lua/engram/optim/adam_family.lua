@@ -16,6 +16,11 @@ return function(name, doc, weight_decay, decoupled)
          epsilon = { default = 1e-8, min = 0, doc = "added to the root" },
          weight_decay = { default = weight_decay, min = 0, doc = "pull towards zero" },
       },
+      check = function(h, who)
+         for _, key in ipairs{ "beta1", "beta2" } do
+            if h[key] == 1 then core.raise("%s: %s = 1, expected less than 1", who, key) end
+         end
+      end,
       slots = { first = { like = "parameter", initial = 0 }, second = { like = "parameter", initial = 0 } },
       step = function(p, g, s, h)
          h_c.lr, h_c.beta1, h_c.beta2, h_c.epsilon, h_c.weight_decay = h.lr, h.beta1, h.beta2, h.epsilon, h.weight_decay

@@ -30,6 +30,7 @@ function description.check(given)
    for key, hyper in pairs(given.hyper) do
       check_fields(("optimizer %s: hyper.%s"):format(name, key), hyper, HYPER_FIELDS)
       if hyper.default == nil then raise("optimizer %s: hyper.%s has no default", name, key) end
+      description.check_value(("optimizer %s: default of hyper"):format(name), key, hyper, hyper.default)
    end
    for key, slot in pairs(given.slots) do
       check_fields(("optimizer %s: slots.%s"):format(name, key), slot, SLOT_FIELDS)

@@ -12,6 +12,9 @@ function optim.register(description)
    if registry[description.name] then
       core.raise("optim.register: an optimizer named '%s' is registered already", description.name)
    end
+   if rawget(optim, description.name) then
+      core.raise("optim.register: the name '%s' is taken by optim.%s", description.name, description.name)
+   end
    registry[description.name] = description
    names[#names + 1] = description.name
    optim[description.name] = function(target, options) return optimizer.make(description, target, options) end

@@ -53,7 +53,10 @@ local function named_parameters(target, who)
       raise("%s: expected a model or a list of tensors, got %s", who, core.typename(target))
    end
    if #list == 0 then raise("%s: there are no parameters to train", who) end
+   local place = {}
    for i, p in ipairs(list) do
+      if place[p] then raise("%s: parameter %s is parameter %s once more", who, names[i], place[p]) end
+      place[p] = names[i]
       tensor.live(p, ("%s: parameter %s"):format(who, names[i]))
       if not (p.requires_grad and p.is_leaf) then raise("%s: parameter %s does not require a gradient", who, names[i]) end
       if not p:is_contiguous() then raise("%s: parameter %s is not contiguous", who, names[i]) end
@@ -148,13 +151,7 @@ end
 
 -- Drops all gradients; the next backward makes new ones.
 function Optimizer:zero_grad()
-   for _, p in ipairs(self.parameters) do
-      local g = p.grad
-      if g then
-         p.grad = nil
-         tensor.release(g)
-      end
-   end
+   for _, p in ipairs(self.parameters) do autograd.drop_gradient(p) end
 end
 
 -- The q-th quantile of the squares of all present gradients.
@@ -162,7 +159,7 @@ function Optimizer:gradient_quantile(q)
    return tensor.scope(function()
       local squares = {}
       for _, p in ipairs(self.parameters) do
-         local g = p.grad
+         local g = autograd.gradient_of(p)
          if g then squares[#squares + 1] = g:detach():reshape(-1):square() end
       end
       if #squares == 0 then return 0 end
@@ -198,7 +195,7 @@ local function update(self, h)
    local step = self.description.step
    local moved, weights = 0, 0
    for i, p in ipairs(self.parameters) do
-      local g = p.grad
+      local g = autograd.gradient_of(p)
       if g then
          local slots = prepare(self, i, h)
          local count = self.counts[i] + 1

@@ -125,6 +125,7 @@ end
 local function measure(value, shape, depth)
    if type(value) ~= "table" then return end
    shape[depth] = #value
+   if table.maxn(value) ~= #value then raise("tensor: a table with holes: element %d is nil", #value + 1) end
    if depth > 8 then raise "tensor: a table nested more than 8 deep" end
    if #value > 0 then measure(value[1], shape, depth + 1) end
 end

@@ -5,6 +5,7 @@
 -- convention "classp-repository" reproduces the CLASSP author's vision script: a model of its own is trained on task 1 for one epoch by
 -- SGD (lr 0.25) while the squares of the batch-mean gradients are summed, divided by the number of samples; its weights are the
 -- anchor; the penalty is lambda * sum F (w - anchor)^2 (no 1/2), from the second epoch of task 1 on. It needs cl.train{ model = function }.
+local autograd = require "engram.autograd"
 local core = require "engram.core"
 local consolidate = require "engram.consolidate"
 local fisher = require "engram.fisher"
@@ -30,7 +31,7 @@ local function other_model(self, t)
       if not x then return false end
       opt:zero_grad()
       engram.nn.cross_entropy(model(x), y):backward()
-      for i, p in ipairs(parameters) do squares[i]:add_(p.grad:square()) end
+      for i, p in ipairs(parameters) do squares[i]:add_(autograd.gradient_of(p):square()) end
       opt:step()
       return true
    end

@@ -86,6 +86,7 @@ function methods.register(description)
    check(description)
    local name = description.name
    if registry[name] then raise("cl.methods.register: a method named '%s' is registered already", name) end
+   if rawget(methods, name) then raise("cl.methods.register: the name '%s' is taken by cl.methods.%s", name, name) end
    registry[name] = description
    names[#names + 1] = name
    local class = { __index = function(_, key) return description[key] or Method[key] end, __tostring = describe }
