@@ -309,7 +309,7 @@ static bool accepts(const char *path) {
 static void survives_truncations_and_mutations(void **state) {
   for (size_t cut = 0; cut < sizeof sample; cut++) accepts(put_file("cut", sample, cut));
   assert_true(accepts(put_file("whole", sample, sizeof sample - 1)));
-  survive_mutations((const uint8_t *)sample, sizeof sample - 1, 6000, accepts);
+  survive_mutations((const uint8_t *)sample, sizeof sample - 1, 2000, accepts);
 }
 
 static void survives_lack_of_memory(void **state) {
