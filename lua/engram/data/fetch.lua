@@ -90,7 +90,7 @@ local function addresses(name, source, mirror)
 end
 
 local function give_up(name, file, folder, failures)
-   raise("data fetch %s: %s could not be fetched:\n  %s\nCheck the network and try again (what was received is kept, unless it was damaged),"
+   raise("data fetch %s: %s could not be fetched:\n  %s\nCheck the network and try again (what was received is kept, unless damaged),"
       .. " name another mirror with --mirror or ENGRAM_MIRROR,\nor put the file into %s by hand.", name, file.name,
       table.concat(failures, "\n  "), folder)
 end
