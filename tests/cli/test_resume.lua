@@ -219,4 +219,47 @@ t.test("a run that is still running is refused", function()
    t.expect(err):contains "is still running, as process "
 end)
 
+t.test("an optimizer from a file is noted in meta.json; one that has changed is told at resume", function()
+   script("plugin.lua", [[
+return { name = "Sign", hyper = { lr = { default = 0.01, min = 0 } }, slots = {},
+   step = function(p, g, s, h) p:add_(g:sign(), -h.lr) end }]])
+   script("with plugin.lua", [[
+local engram = require "engram"
+local Sign = engram.optim.load "plugin.lua"
+local set = engram.data.dataset{ name = "points", images = engram.rand(24, 4), labels = engram.randint(1, 2, 24), classes = 2 }
+print(engram.cl.train{ seed = 1, stream = engram.cl.stream{ engram.cl.task(set) }, batch_size = 8, optimizer = Sign,
+   model = function() return engram.nn.Linear(4, 2) end }.hash)]])
+   local _, whole = sh "engram run --quiet --runs whole 'with plugin.lua'"
+   sh "ENGRAM_FAULT=any@last.safetensors:20:KILL engram run --quiet --runs 'cut here' 'with plugin.lua'"
+   local _, sum = sh "sha256sum plugin.lua"
+   t.expect(read "'cut here'/*/*/meta.json"):contains('"plugin.lua": "' .. sum:match "%x+" .. '"')
+   sh "echo '-- a remark' >> plugin.lua"
+   t.expect((select(2, sh "engram resume --quiet 'cut here'/*/*"))):equals("note: plugin.lua has changed since the run began\n" .. whole)
+   local _, _, err = sh "ENGRAM_FAULT=any@last.safetensors:20:TERM engram run --quiet --runs 'cut here' 'with plugin.lua'"
+   t.expect(err):contains "engram resume 'cut here/with_plugin/"
+end)
+
+t.test("a run that was killed before its script began never began; --into begins it anew", function()
+   script("experiment.yaml", "optimizer: Adam\n")
+   sh "git init -q . && git add experiment.lua && git -c user.name=x -c user.email=x@x commit -qm x && echo >> experiment.lua"
+   local _, whole = sh "rm -rf whole; engram run --quiet --into whole experiment.yaml"
+   for _, file in ipairs{ "overrides.txt", "settings.json", "source.yaml", "changes.diff", "meta.json", "status.json" } do
+      sh(("rm -rf cut; ENGRAM_FAULT=rename@/%s:1:KILL engram run --into cut experiment.yaml"):format(file))
+      expect_refused("engram resume cut", 2, file == "status.json" and "cut never began: it has no status.json; run its script anew"
+         or "is no run directory: it has no meta.json")
+      t.expect({ file, sh "engram run --quiet --into cut experiment.yaml" }):equals{ file, 0, whole, "" }
+   end
+end)
+
+t.test("settings from a file are those of the run, also when it was killed before the script had asked for them", function()
+   script("experiment.yaml", "optimizer: Adam\n")
+   local _, whole = sh "rm -rf whole; engram run --quiet --into whole experiment.yaml"
+   for _, fault in ipairs{ "write@/config.yaml:1", "any@last.safetensors:30" } do
+      sh(("rm -rf cut; ENGRAM_FAULT=%s:KILL engram run --quiet --into cut experiment.yaml"):format(fault))
+      sh "mv experiment.yaml away"
+      t.expect({ fault, sh "engram resume --quiet cut" }):equals{ fault, 0, whole, "" }
+      sh "mv away experiment.yaml"
+   end
+end)
+
 t.done()

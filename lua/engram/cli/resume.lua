@@ -23,6 +23,17 @@ local function absolute(path)
    return os.getenv "PWD" .. "/" .. path
 end
 
+local function note_changed(path, hash)
+   if hash and describe.file_hash(path) ~= hash then print(("note: %s has changed since the run began"):format(path)) end
+end
+
+-- The settings file that the run was given, as it was resolved, or, before the script had come so far, as it was.
+local function given_settings(path)
+   if C.eg_file_kind(path .. "/source.yaml") ~= 1 then return nil end
+   local resolved = path .. "/config.yaml"
+   return settings_file.load(C.eg_file_kind(resolved) == 1 and resolved or path .. "/source.yaml")
+end
+
 function command.run(values, words)
    local path = words[1]
    if not path then usage_error "resume: which run? engram resume RUN" end
@@ -30,6 +41,9 @@ function command.run(values, words)
    path = absolute(path):gsub("/+$", "")
    if C.eg_file_kind(path .. "/sweep.json") == 1 then return require "engram.cli.sweep".resume(values, path) end
    if C.eg_file_kind(path .. "/meta.json") ~= 1 then usage_error("resume: %s is no run directory: it has no meta.json", path) end
+   if C.eg_file_kind(path .. "/status.json") ~= 1 then
+      usage_error("resume: %s never began: it has no status.json; run its script anew", path)
+   end
    local meta, status = run.read(path, "meta.json"), run.read(path, "status.json")
    if status.status == "finished" then
       print(path .. " is finished; there is nothing left to do")
@@ -40,14 +54,12 @@ function command.run(values, words)
          tostring(meta.instructions), core.instructions()))
    end
    core.check(C.eg_change_folder(meta.folder))
-   if meta.script_sha256 and describe.file_hash(meta.script) ~= meta.script_sha256 then
-      print(("note: %s has changed since the run began"):format(meta.script))
-   end
+   note_changed(meta.script, meta.script_sha256)
+   for plugin, hash in pairs(meta.plugins or {}) do note_changed(plugin, hash) end
    local how = { threads = values.threads or meta.threads_asked, seed = meta.seed, quiet = values.quiet }
    local arguments = { unpack(meta.arguments or {}) }
-   local given = C.eg_file_kind(path .. "/source.yaml") == 1 and C.eg_file_kind(path .. "/config.yaml") == 1
-      and settings_file.load(path .. "/config.yaml")           -- as they were resolved: the file may have changed since
-   return require "engram.cli.run".execute(how, meta.script, arguments, function() run.reopen(path) end, given or nil)
+   local given = given_settings(path)
+   return require "engram.cli.run".execute(how, meta.script, arguments, function() run.reopen(path) end, given)
 end
 
 return command

@@ -78,10 +78,9 @@ local function open_run(values, script, words, given)
       experiment = (given and given.path or script):match "([^/]*)$":gsub("%.%a+$", ""),
       name = values.name, words = overrides(words), script = script,
       runs = folder ~= "" and folder or nil, path = values.into, seed = values.seed, threads = values.threads, arguments = words,
-      report = values.report, tensorboard = values.tensorboard,
+      report = values.report, tensorboard = values.tensorboard, source = given and given.text,
       command = "engram run " .. table.concat({ values.file or script, unpack(words) }, " "),
    }
-   if given then run.current():write("source.yaml", given.text) end
 end
 
 -- What a script prints is also in its log.
@@ -165,7 +164,7 @@ local function conclude(ok, problem)
    elseif signal then
       run.finish("interrupted")
       io.stderr:write("engram: interrupted", folder and "; what was done is in " .. folder or "", "\n")
-      if folder then io.stderr:write("engram: go on with: engram resume ", folder, "\n") end
+      if folder then io.stderr:write("engram: go on with: engram resume ", require "engram.sweep".quote(folder), "\n") end
       return 128 + signal
    elseif ok then
       return finish_well()

@@ -105,7 +105,7 @@ local function run_all(sweep, values)
    io.stdout:flush()
    if #failures > 0 then print_failures(sweep, failures) end
    if signal then io.stderr:write("engram: interrupted\n") end
-   if finished < #sweep.jobs then io.stderr:write(("engram: go on with: engram resume %s\n"):format(sweep.path)) end
+   if finished < #sweep.jobs then io.stderr:write("engram: go on with: engram resume ", require "engram.sweep".quote(sweep.path), "\n") end
    return signal and 128 + signal or finished < #sweep.jobs and 1 or 0
 end
 

@@ -30,7 +30,9 @@ function optim.load(path)
    if type(description) ~= "table" then
       core.raise("optim.load: %s: expected the file to return a table, got %s", path, type(description))
    end
-   return optim.register(description)
+   local make = optim.register(description)
+   description.path = path                            -- a run notes what the file was
+   return make
 end
 
 -- The registered names, in order, and one's description.

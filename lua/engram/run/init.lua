@@ -69,6 +69,15 @@ function Run:go_on()
    for _, file in pairs(self.journals) do file:go_on() end
 end
 
+-- Notes the SHA-256 of an optimizer's file in meta.json, as it was when the run began.
+function Run:note_plugin(path)
+   local meta = run.read(self.path, "meta.json")
+   meta.plugins = meta.plugins or {}
+   if meta.plugins[path] then return end
+   meta.plugins[path] = describe.file_hash(path)
+   self:write_json("meta.json", meta)
+end
+
 -- Writes status.json: where the run is, and `more`.
 function Run:set_status(status, more)
    local value = { status = status, process = C.eg_process_id(), host = describe.host(), started = self.started,
@@ -132,6 +141,7 @@ end
 local function write_first_files(self, about)
    self:write("overrides.txt", table.concat(about.words or {}, "\n") .. "\n")
    self:write_json("settings.json", {})
+   if about.source then self:write("source.yaml", about.source) end
    local meta, changes = describe.meta(about)
    if changes then self:write("changes.diff", changes) end
    self:write_json("meta.json", meta)
@@ -139,7 +149,7 @@ local function write_first_files(self, about)
 end
 
 -- Opens the run of this process: { experiment =, name =, runs = folder, path = instead of a new one, words = { "lr=0.1" },
--- command =, seed = }.
+-- source = text of the settings file, command =, seed = }.
 function run.begin(about)
    local path, made = make_folder(about)
    local self = new_run(path, { made = made, wants_report = about.report, tensorboard = about.tensorboard })

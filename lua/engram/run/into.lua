@@ -9,7 +9,8 @@ local into = {}
 
 -- What a run has written before its status.json, and what a killed writer leaves.
 local function is_a_beginning(name)
-   return name == "overrides.txt" or name == "settings.json" or name == "meta.json" or name == "log.txt" or name:find "^%.engram%-.*%.part$"
+   return name:find "^%.engram%-.*%.part$" or name == "overrides.txt" or name == "settings.json" or name == "changes.diff"
+      or name == "source.yaml" or name == "meta.json" or name == "log.txt"
 end
 
 local function refuse_foreign(path)
