@@ -111,17 +111,20 @@ deps:
 
 # ---- what to do with it: each of these builds in a second make, when the packages are there -----------------------------
 
+# A core each, unless make was told how many.
+BUILD_ALL = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc))
+
 demo: deps
-	@$(MAKE) --no-print-directory all
+	+@$(BUILD_ALL) all
 	$(PROGRAM) run experiments/classp_vision.lua data=glyphs small=true
 
 test: deps
-	@$(MAKE) --no-print-directory all c-tests
+	+@$(BUILD_ALL) all c-tests
 	@env -u MAKEFLAGS -u MFLAGS $(PROGRAM) run --no-run tests/run.lua $(BUILD)
 
 # make bench [PEER=path/torch_bench.py] [ROUNDS=5] [ONLY=cnn] [THREADS=1,2] [OUT=folder]: see docs/performance.md.
 bench: deps
-	@$(MAKE) --no-print-directory all
+	+@$(BUILD_ALL) all
 	$(PROGRAM) bench $(if $(PEER),'peer=$(PEER)') $(if $(ROUNDS),'rounds=$(ROUNDS)') $(if $(ONLY),'only=$(ONLY)') \
 	  $(if $(THREADS),'threads=$(THREADS)') $(if $(OUT),'out=$(OUT)')
 
