@@ -98,15 +98,20 @@ static ALWAYS_INLINE real K(total)(K(vector) x) {
   return x[0];
 }
 
+static ALWAYS_INLINE K(vector) K(masked)(const real *at, K(indices) mask) {
+  K(vector) x = *(const K(vector) *)at;
+  return (K(vector))((K(indices))x & mask);
+}
+
 /* One vector of each row of a and of b is multiplied and added to its sum; elements outside `mask` count as 0. */
 static ALWAYS_INLINE void K(dot_step)(int rows, int columns, K(vector) sum[][DOT_COLUMNS], const panels *p,
                                       const real *a, const real *b, K(indices) mask) {
   K(vector) y[DOT_COLUMNS];
 #pragma GCC unroll 4
-  for (int j = 0; j < columns; j++) y[j] = (K(vector))((K(indices)) * (const K(vector) *)(b + j * p->b_column) & mask);
+  for (int j = 0; j < columns; j++) y[j] = K(masked)(b + j * p->b_column, mask);
 #pragma GCC unroll 8
   for (int r = 0; r < rows; r++) {
-    K(vector) x = (K(vector))((K(indices)) * (const K(vector) *)(a + r * p->a_row) & mask);
+    K(vector) x = K(masked)(a + r * p->a_row, mask);
 #pragma GCC unroll 4
     for (int j = 0; j < columns; j++) sum[r][j] += x * y[j];
   }

@@ -4,7 +4,8 @@
  * from one call to the next it mostly meets memory that its own core has written; then it helps the others with theirs. A
  * thread without work looks for the next call for a tenth of a millisecond, giving its core to whoever wants it, and then
  * sleeps on a condition variable: waking a core that has gone to sleep takes as long as a layer of a network. The caller
- * takes tiles too and waits only for threads that took one: on a busy machine the others may come when all is done. BLAS is told to use one thread a call: its tiles are ours. */
+ * takes tiles too and waits only for threads that took one: on a busy machine the others may come when all is done.
+ * BLAS is told to use one thread a call: its tiles are ours. */
 
 #include <cblas.h>
 #include <pthread.h>

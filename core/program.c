@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>

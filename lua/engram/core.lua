@@ -115,6 +115,16 @@ function core.instructions(name)
    return ffi.string(C.eg_instructions())
 end
 
+-- The names in a folder, in alphabetical order; none where there is no folder. Raises when it cannot be listed.
+function core.names_in(path)
+   local list = {}
+   if C.eg_file_kind(path) ~= 2 then return list end
+   local text = C.eg_list_folder(path)
+   if text == nil then raise("%s", core.message()) end
+   for name in ffi.string(text):gmatch "[^\n]+" do list[#list + 1] = name end
+   return list
+end
+
 -- The signal that asked this process to stop, or nil.
 function core.interrupted()
    local signal = C.eg_interrupt_get()

@@ -3,7 +3,6 @@
 --
 -- What the training was goes on: weights, buffers, accuracies, steps, random streams and, within a task, the place in the epoch. An
 -- optimizer takes over the slots of one of its name, a method the state of one of its name; others begin with none.
-local ffi = require "ffi"
 local checkpoint = require "engram.cl.checkpoint"
 local core = require "engram.core"
 local json = require "engram.json"
@@ -23,9 +22,7 @@ local function checkpoints_in(path)
    local list = {}
    for _, folder in ipairs(left.folders(path)) do
       local inner = folder .. "/ckpt"
-      for name in (C.eg_file_kind(inner) == 2 and ffi.string(C.eg_list_folder(inner)) or ""):gmatch "[^\n]+" do
-         list[#list + 1] = (inner .. "/" .. name):sub(#path + 2)
-      end
+      for _, name in ipairs(core.names_in(inner)) do list[#list + 1] = (inner .. "/" .. name):sub(#path + 2) end
    end
    return #list > 0 and "it has " .. table.concat(list, ", ") or 'one that is finished keeps those that checkpoints = "task" made'
 end

@@ -1,9 +1,7 @@
 -- engram list: what there is by name, each with a line about it; of an optimizer or method also its hyper-parameters.
-local ffi = require "ffi"
 local core = require "engram.core"
 local suggest = require "engram.suggest"
 local usage_error = require "engram.usage"
-local C = core.C
 
 local command = {
    summary = "list optimizers, methods, streams, data sets, schedules or experiments",
@@ -43,8 +41,7 @@ end
 -- The scripts of experiments/ that declare settings, by their first line of comment.
 local function experiments()
    local folder, rows = lua_folder .. "/../../experiments", {}
-   if C.eg_file_kind(folder) ~= 2 then return rows end
-   for name in ffi.string(C.eg_list_folder(folder)):gmatch "([^\n]+)\n" do
+   for _, name in ipairs(core.names_in(folder)) do
       if name:find "%.lua$" then
          local file = io.open(folder .. "/" .. name)
          local text = file:read "*a"

@@ -1,6 +1,5 @@
 -- cli/script.lua: finds what `engram run FILE` is to run: a script, or a settings file with the script that it is for. A file of
 -- experiments/ needs neither folder nor ending.
-local ffi = require "ffi"
 local core = require "engram.core"
 local settings_file = require "engram.settings.file"
 local suggest = require "engram.suggest"
@@ -13,9 +12,8 @@ script.lua_folder = package.searchpath("engram.core", package.path):match "^(.*)
 local experiments = script.lua_folder .. "/../experiments"
 
 local function runnable_files(folder)
-   local list, names = {}, C.eg_file_kind(folder) == 2 and C.eg_list_folder(folder)
-   if not names or names == nil then return list end
-   for name in ffi.string(names):gmatch "[^\n]+" do
+   local list, ok, names = {}, pcall(core.names_in, folder)
+   for _, name in ipairs(ok and names or {}) do
       if name:find "%.lua$" or settings_file.is_settings(name) then list[#list + 1] = name end
    end
    return list

@@ -2,7 +2,6 @@
 -- job or training that did not.
 --
 -- A record: { run = path, training = name or "", settings = { key = text }, summary = }. Settings are flat (optimizer.lr) and texts.
-local ffi = require "ffi"
 local core = require "engram.core"
 local json = require "engram.json"
 local sweeps = require "engram.sweep"
@@ -52,13 +51,6 @@ local function load(path)
    return nil, ok and path .. ": no object" or tostring(value)
 end
 
-local function names_in(path)
-   local names, list = C.eg_list_folder(path), {}
-   if names == nil then core.raise("compare: %s", core.message()) end
-   for name in ffi.string(names):gmatch "[^\n]+" do list[#list + 1] = name end
-   return list
-end
-
 -- The training in a folder, when there is one; true when there was something.
 function Records:training(run, name)
    local path = name == "" and run.path or run.path .. "/" .. name
@@ -85,7 +77,7 @@ function Records:run(path)
    local state, status = sweeps.state(path)
    local run = { path = path, state = state, meta = load(path .. "/meta.json") or {}, settings = load(path .. "/settings.json") or {} }
    local before, found = #self.problems, self:training(run, "")
-   for _, name in ipairs(names_in(path)) do
+   for _, name in ipairs(core.names_in(path)) do
       if C.eg_file_kind(path .. "/" .. name) == 2 then found = self:training(run, name) or found end
    end
    self.runs = self.runs + 1
@@ -106,7 +98,7 @@ function Records:folder(path, depth)
       end
    end
    if depth == DEEPEST then return end
-   for _, name in ipairs(names_in(path)) do
+   for _, name in ipairs(core.names_in(path)) do
       local inner = path .. "/" .. name
       if name:sub(1, 1) ~= "." and C.eg_file_kind(inner) == 2 then self:folder(inner, depth + 1) end
    end

@@ -1,6 +1,5 @@
 -- history.lua: run directories read back: the runs at a path, their trainings, and of each its events, accuracies and settings.
 -- What reports and plots are made of. A file that is damaged is a line in `problems`, not the end of it.
-local ffi = require "ffi"
 local core = require "engram.core"
 local json = require "engram.json"
 local C = core.C
@@ -14,10 +13,8 @@ local DEPTH = 6                         -- folders below the one asked for in wh
 local function is_file(path) return C.eg_file_kind(path) == 1 end
 
 local function names_in(folder)
-   local text = C.eg_list_folder(folder)
-   local list = {}
-   for name in (text ~= nil and ffi.string(text) or ""):gmatch "[^\n]+" do list[#list + 1] = name end
-   return list
+   local ok, list = pcall(core.names_in, folder)
+   return ok and list or {}
 end
 
 -- The table in a JSON file; an empty one, and a problem, when it cannot be read.

@@ -1,6 +1,5 @@
 -- run: the directory of a run, RUNS/EXPERIMENT/20261123-183000-lr=0.1-s3-ab12/. One directory is one run; everything in it
 -- is text or safetensors and appears whole or not at all (metrics.jsonl and log.txt grow by whole lines).
-local ffi = require "ffi"
 local core = require "engram.core"
 local json = require "engram.json"
 local describe = require "engram.run.describe"
@@ -109,7 +108,7 @@ end
 
 -- Takes away what was made for a run that never began.
 local function remove(self)
-   for name in ffi.string(C.eg_list_folder(self.path)):gmatch "[^\n]+" do os.remove(self.path .. "/" .. name) end
+   for _, name in ipairs(core.names_in(self.path)) do os.remove(self.path .. "/" .. name) end
    for _, folder in ipairs(self.made) do os.remove(folder) end
    C.eg_folder_unlock(self.lock)
 end
@@ -205,7 +204,7 @@ function run.folders(path)
    if is_run(path) then return { path } end
    if C.eg_file_kind(path) ~= 2 then core.raise("run.folders: %s: there is no such folder", path) end
    local list = {}
-   for name in ffi.string(C.eg_list_folder(path)):gmatch "[^\n]+" do
+   for _, name in ipairs(core.names_in(path)) do
       if is_run(path .. "/" .. name) then list[#list + 1] = path .. "/" .. name end
    end
    table.sort(list)

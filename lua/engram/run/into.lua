@@ -1,9 +1,9 @@
 -- into.lua: `engram run --into DIR FILE ...`: one line that begins a run, goes on with it when it was cut short, and does nothing when
 -- it is finished, so that a list of such lines can be given to any job runner, again and again.
-local ffi = require "ffi"
 local run = require "engram.run"
 local usage_error = require "engram.usage"
-local C = require "engram.core".C
+local core = require "engram.core"
+local C = core.C
 
 local into = {}
 
@@ -16,7 +16,7 @@ end
 local function refuse_foreign(path)
    if C.eg_file_kind(path) == 0 then return end
    if C.eg_file_kind(path) ~= 2 then usage_error("run: --into: %s is no folder", path) end
-   for name in ffi.string(C.eg_list_folder(path)):gmatch "[^\n]+" do
+   for _, name in ipairs(core.names_in(path)) do
       if not is_a_beginning(name) then
          usage_error("run: --into: %s holds other files (%s) and no run; choose a new or empty folder", path, name)
       end

@@ -1,5 +1,4 @@
 -- run/left.lua: what a run that was cut short has left in its directory, looked at and cleared away before it goes on.
-local ffi = require "ffi"
 local core = require "engram.core"
 local describe = require "engram.run.describe"
 local C = core.C
@@ -40,14 +39,10 @@ function left.check_free(path, status, lock)
    core.raise("run: %s is still running, as process %s on %s", path, tostring(status.process), tostring(status.host))
 end
 
-local function names_in(folder)
-   return (C.eg_file_kind(folder) == 2 and ffi.string(C.eg_list_folder(folder)) or ""):gmatch "[^\n]+"
-end
-
 -- The folders of a run in which trainings are.
 function left.folders(path)
    local list = { path }
-   for name in names_in(path) do
+   for _, name in ipairs(core.names_in(path)) do
       if name ~= "ckpt" and C.eg_file_kind(path .. "/" .. name) == 2 then list[#list + 1] = path .. "/" .. name end
    end
    return list
@@ -59,7 +54,7 @@ function left.clear_away(path)
    for _, folder in ipairs(left.folders(path)) do
       found = found or C.eg_file_kind(folder .. "/ckpt/last.safetensors") == 1
       for _, inner in ipairs{ folder, folder .. "/ckpt" } do
-         for name in names_in(inner) do
+         for _, name in ipairs(core.names_in(inner)) do
             if name:find "^%.engram%-.*%.part$" then os.remove(inner .. "/" .. name) end
          end
       end
