@@ -90,7 +90,8 @@ t.test("a worker killed, then the pool killed, then resumed: the same table and 
 end)
 
 t.test("Ctrl-C reaches the jobs: they save, the sweep says how to go on, and nothing is left running", function()
-   local code, _, err = sh([[engram sweep -j 2 --quiet --runs stop job.lua wait=0.05 seed=1..3 & pid=$!
+   -- Slow jobs: both must have a checkpoint at one time, even where they start seconds apart.
+   local code, _, err = sh([[engram sweep -j 2 --quiet --runs stop job.lua wait=0.5 seed=1..3 & pid=$!
       until ls stop/job/*/s1/ckpt/last.safetensors stop/job/*/s2/ckpt/last.safetensors >/dev/null 2>&1; do sleep 0.02; done
       kill -INT $pid; wait $pid]], 60)
    t.expect(code):equals(130)
