@@ -362,7 +362,7 @@ eg_status eg_quadratic_penalty(eg_tensor *grad, const eg_tensor *p, const eg_ten
                                const eg_tensor *importance, double factor, double *penalty);
 
 /* ---- files: every byte distrusted; written to a temporary name, synced and renamed ------------------------------------------ */
-/* IDX (plain or gzip): the whole file as a uint8, int64 (types 0x09 0x0B 0x0C) or real tensor of its shape. NULL on failure. */
+/* IDX (plain or gzip, then nothing but zeros): the whole file as a uint8, int64 (types 0x09 0x0B 0x0C) or real tensor of its shape. NULL on failure. */
 eg_tensor *eg_idx_read(const char *path);
 /* NumPy .npy, versions 1 to 3, C and Fortran order, either byte order; f4 f8 i1 i2 i4 i8 u1 u2 u4 b1 (ints become int64,
  * u1 and b1 uint8). */

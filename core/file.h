@@ -27,12 +27,6 @@ static inline int eg_fault(const char *operation, const char *path) {
   return eg_fault_armed && eg_fault_is_due(operation, path) ? eg_fault_strike() : 0;
 }
 
-/* zlib's reason, without the descriptor that it names in front. */
-static inline const char *eg_zlib_reason(const char *text) {
-  const char *end = strncmp(text, "<fd:", 4) == 0 ? strstr(text, ">: ") : NULL;
-  return end ? end + 3 : text;
-}
-
 /* ---- reading ---- */
 
 typedef struct eg_reader {

@@ -1,12 +1,10 @@
 /* idx.c - the IDX format of MNIST, plain or gzip: 0 0 TYPE DIMS, then big-endian sizes, then elements in row-major order. */
-#include <zlib.h>
-
-#include "file.h"
+#include "unpack.h"
 
 typedef struct idx_file {
-  gzFile file; /* zlib reads plain files as they are */
+  eg_unpacker file;
   const char *path;
-  int64_t at, total; /* bytes taken, bytes that header and elements need */
+  int64_t total; /* bytes that header and elements need */
 } idx_file;
 
 static const eg_encoding encodings[] = {
@@ -14,25 +12,19 @@ static const eg_encoding encodings[] = {
     [0x0C] = {EG_KIND_INT, 4, true},  [0x0D] = {EG_KIND_FLOAT, 4, true}, [0x0E] = {EG_KIND_FLOAT, 8, true},
 };
 
-/* Exactly length bytes; a file that ends first, or whose gzip stream is broken, is an error. */
+/* Exactly length bytes; a file that ends first is an error. */
 static eg_status take(idx_file *idx, void *out, size_t length) {
-  for (char *to = out; length > 0;) {
-    if (eg_interrupt_pending()) return eg_fail(EG_EINTR, "interrupted");
-    int problem, got = gzread(idx->file, to, (unsigned)EG_MIN(length, (size_t)1 << 20));
-    const char *reason = eg_zlib_reason(gzerror(idx->file, &problem));
-    if (got < 0 && problem != Z_BUF_ERROR)
-      return eg_fail(EG_EFORMAT, "%s: cannot be unpacked after %s of %s bytes: %s; fetch it again", idx->path,
-                     eg_commas(idx->at), eg_commas(idx->total), reason);
-    if (got <= 0)
-      return eg_fail(EG_EFORMAT, "%s: ends after %s of %s bytes: the file is truncated; fetch it again", idx->path,
-                     eg_commas(idx->at), eg_commas(idx->total));
-    to += got, idx->at += got, length -= (size_t)got;
-  }
+  size_t got;
+  EG_TRY(eg_unpacker_read(&idx->file, out, length, &got));
+  if (got < length)
+    return eg_fail(EG_EFORMAT, "%s: ends after %s of %s bytes: the file is truncated; fetch it again", idx->path,
+                   eg_commas(idx->file.made), eg_commas(idx->total));
   return EG_OK;
 }
 
 /* Reads the header and holds its claims against the file's size, before anything is allocated for them. */
-static eg_status take_header(idx_file *idx, int64_t file_size, eg_encoding *encoding, int *dims, int64_t *size) {
+static eg_status take_header(idx_file *idx, eg_encoding *encoding, int *dims, int64_t *size) {
+  int64_t file_size = idx->file.reader.size;
   uint8_t magic[4], sizes[4 * EG_MAX_DIMS];
   if (file_size == 0) return eg_fail(EG_EFORMAT, "%s: the file is empty, expected an IDX file", idx->path);
   idx->total = sizeof magic;
@@ -56,7 +48,7 @@ static eg_status take_header(idx_file *idx, int64_t file_size, eg_encoding *enco
     fits = fits && eg_multiply(bytes, size[d], &bytes);
   }
   /* deflate packs no byte more than 1,032-fold */
-  bool plain = gzdirect(idx->file);
+  bool plain = !idx->file.packed;
   if (!fits || __builtin_add_overflow(idx->total, bytes, &idx->total) || (!plain && idx->total / 1032 > file_size))
     return eg_fail(EG_EFORMAT, "%s: claims shape %s, which a file of %s bytes cannot hold", idx->path,
                    eg_describe_sizes(*dims, size), eg_commas(file_size));
@@ -78,35 +70,27 @@ static eg_status take_elements(idx_file *idx, eg_tensor *out, eg_encoding encodi
     if (!status) eg_decode(to + i * element, chunk, n, encoding);
   }
   /* One byte further: nothing may follow, and only here does zlib compare the checksum. */
-  int problem, more = status ? 0 : gzread(idx->file, chunk, 1);
-  const char *reason = eg_zlib_reason(gzerror(idx->file, &problem));
+  size_t more = 0;
+  if (!status) status = eg_unpacker_read(&idx->file, chunk, 1, &more);
   if (more > 0)
     status = eg_fail(EG_EFORMAT, "%s: goes on after the %s bytes of its shape %s", idx->path, eg_commas(idx->total),
                      eg_describe_sizes(out->dims, out->size));
-  else if (!status && problem != Z_OK && problem != Z_STREAM_END)
-    status = eg_fail(EG_EFORMAT, "%s: is damaged at its end: %s; fetch it again", idx->path, reason);
   eg_block_free(chunk, length);
   return status;
 }
 
 eg_tensor *eg_idx_read(const char *path) {
-  eg_reader reader;
+  idx_file idx = {.path = path};
   eg_encoding encoding;
   int dims = 0;
   int64_t size[EG_MAX_DIMS];
-  if (eg_reader_open(&reader, path)) return NULL;
-  idx_file idx = {.file = gzdopen(reader.descriptor, "rb"), .path = path};
-  if (!idx.file) {
-    eg_reader_close(&reader);
-    return eg_fail(EG_ENOMEM, "%s: out of memory", path), NULL;
-  }
-  gzbuffer(idx.file, 1 << 17);
+  if (eg_unpacker_open(&idx.file, path)) return NULL;
   eg_tensor *out = NULL;
-  if (!take_header(&idx, reader.size, &encoding, &dims, size)) out = eg_new(eg_encoding_dtype(encoding), dims, size);
+  if (!take_header(&idx, &encoding, &dims, size)) out = eg_new(eg_encoding_dtype(encoding), dims, size);
   if (out && take_elements(&idx, out, encoding)) {
     eg_free(out);
     out = NULL;
   }
-  gzclose(idx.file);
+  eg_unpacker_close(&idx.file);
   return out;
 }

@@ -1,8 +1,7 @@
 /* sha256.c - SHA-256 (FIPS 180-4) of bytes, tensors and files: content hashes and checks of downloads. */
 #include <stdio.h>
-#include <zlib.h>
 
-#include "file.h"
+#include "unpack.h"
 
 static const uint32_t round_constant[64] = {
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
@@ -79,38 +78,35 @@ void eg_sha256_end(eg_sha256 *h, char hex[65]) {
   for (int i = 0; i < 8; i++) snprintf(hex + 8 * i, 9, "%08x", h->state[i]);
 }
 
-/* Hashes what gzread gives of an open file: the bytes themselves, or what they unpack to when `unpack`. */
-static eg_status hash_file(const char *path, bool unpack, char hex[65]) {
+eg_status eg_sha256_file(const char *path, char hex[65]) {
   eg_reader reader;
   eg_sha256 h;
   uint8_t chunk[1 << 16];
-  EG_TRY(eg_reader_open(&reader, path));
   eg_status status = EG_OK;
-  gzFile packed = unpack ? gzdopen(reader.descriptor, "rb") : NULL;
-  if (unpack && !packed) {
-    eg_reader_close(&reader);
-    return eg_fail(EG_ENOMEM, "%s: out of memory", path);
-  }
+  EG_TRY(eg_reader_open(&reader, path));
   eg_sha256_begin(&h);
-  for (int64_t at = 0, got = 1; got > 0 && !status; at += got) {
-    if (eg_interrupt_pending()) status = eg_fail(EG_EINTR, "interrupted");
-    else if (unpack) {
-      int problem;
-      got = gzread(packed, chunk, sizeof chunk);
-      const char *reason = eg_zlib_reason(gzerror(packed, &problem));
-      if (problem != Z_OK && problem != Z_STREAM_END)
-        status = eg_fail(EG_EFORMAT, "%s: cannot be unpacked after %s bytes: %s", path, eg_commas(at), reason);
-    } else {
-      got = EG_MIN((int64_t)sizeof chunk, reader.size - at);
-      status = eg_reader_bytes(&reader, at, chunk, (size_t)got);
-    }
-    if (!status && got > 0) eg_sha256_bytes(&h, chunk, (size_t)got);
+  for (int64_t at = 0; at < reader.size && !status; at += (int64_t)sizeof chunk) {
+    size_t length = EG_MIN(sizeof chunk, (size_t)(reader.size - at));
+    status = eg_reader_bytes(&reader, at, chunk, length);
+    if (!status) eg_sha256_bytes(&h, chunk, length);
   }
-  if (packed) gzclose(packed);
-  else eg_reader_close(&reader);
+  eg_reader_close(&reader);
   if (!status) eg_sha256_end(&h, hex);
   return status;
 }
 
-eg_status eg_sha256_file(const char *path, char hex[65]) { return hash_file(path, false, hex); }
-eg_status eg_sha256_unpacked(const char *path, char hex[65]) { return hash_file(path, true, hex); }
+eg_status eg_sha256_unpacked(const char *path, char hex[65]) {
+  eg_unpacker file;
+  eg_sha256 h;
+  uint8_t chunk[1 << 16];
+  eg_status status = EG_OK;
+  EG_TRY(eg_unpacker_open(&file, path));
+  eg_sha256_begin(&h);
+  for (size_t got = 1; got > 0 && !status;) {
+    status = eg_unpacker_read(&file, chunk, sizeof chunk, &got);
+    if (!status) eg_sha256_bytes(&h, chunk, got);
+  }
+  eg_unpacker_close(&file);
+  if (!status) eg_sha256_end(&h, hex);
+  return status;
+}

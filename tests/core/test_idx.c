@@ -1,6 +1,7 @@
 /* IDX files: every element type, plain and gzip, and files that lie. */
 #include <zlib.h>
 
+#include "file.h"
 #include "hostile.h"
 
 static bool accepts(const char *path) {
@@ -154,6 +155,41 @@ static void refuses_damaged_gzip(void **state) {
   free(packed);
 }
 
+/* As gzip(1) takes it: more members and padding with zeros belong to a file, anything else is junk. */
+static void refuses_junk_after_gzip(void **state) {
+  size_t length, first, more;
+  enum { ZEROS = 100000 }; /* more than one buffer of them */
+  uint8_t *packed = get_file(put_gzip("small.gz", small, sizeof small), &length), *file = calloc(1, 2 * length + ZEROS);
+  memcpy(file, packed, length);
+  assert_true(accepts(put_file("one_zero.gz", file, length + 1)));
+  assert_true(accepts(put_file("zeros.gz", file, length + ZEROS)));
+  char wanted[100];
+  const size_t places[] = {length, length + 1, length + 70000, length + ZEROS - 1};
+  for (size_t i = 0; i < 4; i++) {
+    file[places[i]] = 'x';
+    assert_false(accepts(put_file("junk.gz", file, length + ZEROS)));
+    snprintf(wanted, sizeof wanted, "/junk.gz: junk after its gzip data, at offset %s of %s bytes; fetch it again",
+             eg_commas((int64_t)places[i]), eg_commas((int64_t)length + ZEROS));
+    assert_message(wanted);
+    file[places[i]] = 0;
+  }
+  file[length] = 0x1f; /* half a magic number */
+  assert_false(accepts(put_file("half.gz", file, length + 1)));
+  assert_message("junk after its gzip data");
+  file[length + 1] = 0x8b;
+  assert_false(accepts(put_file("begun.gz", file, length + 2)));
+  assert_message("/begun.gz: cannot be unpacked after 28 bytes: the file is truncated; fetch it again");
+  free(packed);
+  packed = get_file(put_gzip("first.gz", small, 10), &first);
+  memcpy(file, packed, first);
+  free(packed);
+  packed = get_file(put_gzip("second.gz", small + 10, sizeof small - 10), &more);
+  memcpy(file + first, packed, more);
+  assert_true(accepts(put_file("members.gz", file, first + more)));
+  assert_true(accepts(put_file("members_zeros.gz", file, first + more + 5)));
+  free(packed), free(file);
+}
+
 static void survives_mutations(void **state) {
   size_t length;
   survive_mutations(small, sizeof small, 4000, accepts);
@@ -189,7 +225,7 @@ int main(void) {
       cmocka_unit_test(refuses_what_is_not_idx), cmocka_unit_test(refuses_impossible_shapes),
       cmocka_unit_test(refuses_what_follows),    cmocka_unit_test(refuses_damaged_gzip),
       cmocka_unit_test(survives_mutations),      cmocka_unit_test(survives_lack_of_memory),
-      cmocka_unit_test(stops_when_interrupted),
+      cmocka_unit_test(refuses_junk_after_gzip), cmocka_unit_test(stops_when_interrupted),
   };
   return cmocka_run_group_tests(tests, NULL, remove_folder);
 }
