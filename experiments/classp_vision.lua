@@ -20,10 +20,12 @@ local settings = engram.settings{
    threshold_2 = { default = 0, min = 0, doc = "CLASSP (paper): the threshold in task 2" },
    quantile = { default = 0.9, min = 0, max = 1, doc = "CLASSP (paper): a quantile as the gate of task 1; 0: the threshold" },
    quantile_2 = { default = 0.9, min = 0, max = 1, doc = "CLASSP (paper): the same in task 2; 0.9 was found by classp_search.lua" },
-   lambda = { default = 0, min = 0, doc = "EWC (sound); 0: 50, found by classp_search.lua, or 5 in the small form" },
+   lambda = { default = false, type = "number", min = 0,
+      doc = "EWC (sound); false: 50, found by classp_search.lua, or 5 in the small form" },
    samples = { default = 2000, min = 1, doc = "EWC (sound): items of a task on which the Fisher is estimated" },
    ewc_lr = { default = 0.05, min = 0, doc = "EWC (sound): step size of its SGD" },
-   repository_lambda = { default = 0, min = 0, doc = "EWC (classp-repository); 0: the published 5000, or 50 in the small form" },
+   repository_lambda = { default = false, type = "number", min = 0,
+      doc = "EWC (classp-repository); false: the published 5000, or 50 in the small form" },
    threads = { default = engram.threads(), min = 1 },
    continue = { default = "", doc = "a run, or a folder of runs: rows that are finished there are not trained again" },
 }
@@ -40,8 +42,8 @@ local function choose_stream(first, second)
 end
 
 local make_model = common.network(settings.small)
-local lambda = settings.lambda > 0 and settings.lambda or settings.small and 5 or 50
-local repository_lambda = settings.repository_lambda > 0 and settings.repository_lambda or settings.small and 50 or 5000
+local lambda = settings.lambda or settings.small and 5 or 50
+local repository_lambda = settings.repository_lambda or settings.small and 50 or 5000
 
 -- A gate of the paper's rule: a quantile where one is given, else the threshold.
 local function gate(quantile, threshold) return quantile > 0 and schedule.quantile(quantile, { every = 100 }) or threshold end
@@ -54,7 +56,7 @@ local rows = {
    { "ewc", ("EWC (sound, lambda %g)"):format(lambda), optimizer = common.sgd(settings.ewc_lr),
       uses = { "lambda", "ewc_lr", "samples" },
       method = function() return cl.methods.EWC{ lambda = lambda, samples = settings.samples } end },
-   { "ewc-repository", ("EWC (classp-repository, lambda %d)"):format(repository_lambda), optimizer = common.sgd(0.25),
+   { "ewc-repository", ("EWC (classp-repository, lambda %g)"):format(repository_lambda), optimizer = common.sgd(0.25),
       uses = { "repository_lambda" },
       method = function() return cl.methods.EWC{ convention = "classp-repository", lambda = repository_lambda } end },
    { "classp-published", "CLASSP (published)", optimizer = common.classp("published", 0.5, 0) },

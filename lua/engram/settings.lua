@@ -16,6 +16,7 @@ local settings = {}
 local COMMAND_LINE = "command line"
 
 local words = {}                        -- a map a word of the command line that may override, in their order
+local plain = {}                        -- the words that are no override: the script's, in `arg`
 local stray                             -- the first word like --this: no script's setting
 local given                             -- the settings file that was named, as settings/file.lua loads it
 settings.declared = nil                 -- the values of the last declaration, for the run directory
@@ -35,11 +36,12 @@ end
 
 -- Takes the words of the command line that look like key=value, and forgets what was there before.
 function settings.override(list)
-   words, stray, given, settings.declared, settings.known = {}, nil, nil, nil, nil
+   words, plain, stray, given, settings.declared, settings.known = {}, {}, nil, nil, nil, nil
    for _, word in ipairs(list) do
       local key, text = word:match "^([%a_][%w_.%-]*)=(.*)$"
       if key then words[#words + 1] = map_of(key, text) end
-      if word:match "^%-%a" or word:match "^%-%-" then stray = stray or word end
+      if word:match "^%-%a" or word:match "^%-%-" then stray = stray or word
+      elseif not key then plain[#plain + 1] = word end
    end
 end
 
@@ -130,6 +132,16 @@ local function all_names(declared, prefix, names)
    return names
 end
 
+-- A word without = that is a setting's name, or nearly (a third of its letters may differ), was meant as one; others are the script's.
+local function refuse_bare(all)
+   for _, word in ipairs(plain) do
+      local near = suggest.nearest(word, all)
+      if near and suggest.distance(word:lower(), near:lower()) <= #word / 3 then
+         usage_error("%s: '%s' sets nothing: a setting is written %s=VALUE", COMMAND_LINE, word, all[near])
+      end
+   end
+end
+
 local function unknown_key(key, name, declared, all)
    if all[key] == key and name:find(".", 1, true) then
       return ("unknown key; a file nests it: %s"):format(key:gsub("%.", ": { ") .. ": ..." .. (" }"):rep(select(2, key:gsub("%.", ""))))
@@ -190,7 +202,9 @@ setmetatable(settings, { __call = function(_, declared)
    local known, maps = {}, {}
    for _, map in ipairs(given and given.maps or {}) do maps[#maps + 1] = map end
    for _, map in ipairs(words) do maps[#maps + 1] = map end
-   local values = declare(declared, "", maps, all_names(declared, "", {}), known)
+   local all = all_names(declared, "", {})
+   local values = declare(declared, "", maps, all, known)
+   refuse_bare(all)
    if stray then
       usage_error("'%s' is no option of the script: settings are written key=value, options of engram run before the file", stray)
    end

@@ -66,7 +66,7 @@ local refused = {
    -- ranges and choices
    { "lr: 2", "", "exp.yaml:1:5: lr: expected a number from 0 to 1, got 2" },
    { "epochs: 0", "", "exp.yaml:1:9: epochs: expected a whole number of at least 1, got 0" },
-   { "variant: papr", "", "exp.yaml:1:10: variant: expected one of paper, published, got 'papr'" },
+   { "variant: papr", "", "exp.yaml:1:10: variant: expected one of paper, published, got 'papr', did you mean 'paper'?" },
    { "methods: [sgd, adam]", "", "exp.yaml:1:10: methods: expected one of sgd, classp, got 'adam' (item 2 of the list)" },
    { "optimizer:\n  threshold: {per_tsk: [1]}", "",
       "exp.yaml:2:14: optimizer.threshold: schedule.of: none of constant, per_task, step, linear, cosine, exponential, warmup, "
@@ -120,6 +120,10 @@ local refused = {
    { "", "variant=mine", "command line: variant: expected one of paper, published, got 'mine'" },
    { "", "\"name=$(printf 'a\\377')\"",
       "command line: name: line 1, column 2: invalid leading UTF-8 octet (0xFF): the text must be UTF-8 without control characters" },
+   { "", "lr", "command line: 'lr' sets nothing: a setting is written lr=VALUE" },
+   { "", "Variant", "command line: 'Variant' sets nothing: a setting is written variant=VALUE" },
+   { "", "momentun 0.9", "command line: 'momentun' sets nothing: a setting is written optimizer.momentum=VALUE" },
+   { "", "optimizer.lr", "command line: 'optimizer.lr' sets nothing: a setting is written optimizer.lr=VALUE" },
    { "", "--sed", "'--sed' is no option of the script: settings are written key=value, options of engram run before the file" },
 }
 

@@ -156,7 +156,7 @@ end)
 t.test("what is wrong is told before anything runs", function()
    for words, message in pairs{
       [""] = "sweep: which script?", ["nosuch.lua a=1"] = "run: there is no file 'nosuch.lua'",
-      ["job.lua optimizer=SGD,Adm"] = "optimizer: expected one of SGD, Adam, got 'Adm'",
+      ["job.lua optimizer=SGD,Adm"] = "optimizer: expected one of SGD, Adam, got 'Adm', did you mean 'Adam'?",
       ["job.lua sed=1..3"] = "sed: unknown key, did you mean 'seed'?",
       ["job.lua seed"] = "'seed' is no setting: after the file come words like lr=0.1,0.2 or seed=1..5",
       ["job.lua seed=1,1"] = "seed=1,1: the value 1 stands there twice", ["job.lua seed=1 seed=2"] = "seed is given twice",

@@ -51,9 +51,10 @@ t.test("continue takes finished rows, trains the others, and leaves a whole run"
    t.expect(again):lacks "not taken"
    t.expect(records(second)):equals{ records(first)[1], records(first)[2] }
    t.expect(t.read(second .. "/sgd-s1/weights.safetensors")):is_nil()                    -- it was not trained
-   local other, third = run(VISION .. words .. " lambda=7")
+   local other, third = run(VISION .. words .. " lambda=0")
    t.expect(other):contains "ewc-s1: not taken from"
-   t.expect(other):contains "it was made with lambda = 0"
+   t.expect(other):contains "it was made with lambda = false"
+   t.expect(other):contains "| EWC (sound, lambda 0) | 1 |"
    t.expect(t.read(third .. "/ewc-s1/weights.safetensors") ~= nil):is_true()
    t.expect(run(VISION .. " limit=65" .. words)):contains "it was made with other data"
 end)

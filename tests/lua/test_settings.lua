@@ -36,6 +36,19 @@ t.test("the last of two words counts, and a value may hold =", function()
    t.expect(declare({ "name=a=b" }, { name = "" }).name):equals("a=b")
 end)
 
+t.test("words that are not near a setting's name are the script's", function()
+   local s = declare({ "x", "l", "./lr", "lr.txt", "3", "train", "data/lr" }, { lr = 0.1, name = "n", rate = 1 })
+   t.expect(s.lr):equals(0.1)
+end)
+
+t.test("the nearest of the optimizers that are registered is suggested", function()
+   local names = require "engram".optim.list()
+   refused({ "optimizer=Adm" }, { optimizer = { default = "SGD", choices = names } },
+      ("command line: optimizer: expected one of %s, got 'Adm', did you mean 'Adam'?"):format(table.concat(names, ", ")))
+   refused({ "list=SGD,adagrd" }, { list = { default = { "SGD" }, choices = names } },
+      "got 'adagrd' (item 2 of the list), did you mean 'AdaGrad'?")
+end)
+
 t.test("nested settings are reached by dots", function()
    local s = declare({ "optimizer.lr=0.5" }, { optimizer = { lr = 0.1, power = 1 }, epochs = 2 })
    t.expect({ s.optimizer.lr, s.optimizer.power, s.epochs }):equals({ 0.5, 1, 2 })
@@ -97,7 +110,7 @@ t.test("declarations whose default does not fit are refused", function()
    wrong({ default = 1, type = "intger" }, "type 'intger' is not one of number, integer, boolean, string, list, schedule")
    wrong({ default = "x", type = "number" }, "the default is a string, its type is number")
    wrong({ default = 2, max = 1 }, "the default: expected a number of at most 1, got 2")
-   wrong({ default = "c", choices = { "a", "b" } }, "the default: expected one of a, b, got 'c'")
+   wrong({ default = "c", choices = { "a", "b" } }, "the default: expected one of a, b, got 'c', did you mean 'a'?")
    wrong({ required = true }, "a setting without a default needs a type")
    t.expect(function() declare({}, { base = 1 }) end):raises "'base' says something else in a settings file"
    t.expect(function() declare({}, { ["a b"] = 1 }) end):raises "'a b' is no name"

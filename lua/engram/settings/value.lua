@@ -3,6 +3,7 @@
 local core = require "engram.core"
 local description = require "engram.settings.description"
 local json = require "engram.json"
+local suggest = require "engram.suggest"
 local yaml = require "engram.yaml"
 
 local value = {}
@@ -95,12 +96,18 @@ local function wanted(about)
       .. (about.min and about.max and "from " or "of ") .. range)
 end
 
+-- ", did you mean 'Adam'?" where a choice is near.
+local function hint(item, about)
+   local near = about.choices and suggest.nearest(item, about.choices)
+   return near and (", did you mean '%s'?"):format(near) or ""
+end
+
 -- What is wrong with a value, or an item of a list; nil when it is in its range and one of its choices.
 function value.problem(result, about)
    for i, item in ipairs(about.type == "list" and result or { result }) do
       if not fits(item, about) and not (item == false and about.default == false) then
-         return ("expected %s, got %s%s"):format(wanted(about), type(item) == "string" and "'" .. item .. "'" or tostring(item),
-            about.type == "list" and (" (item %d of the list)"):format(i) or "")
+         return ("expected %s, got %s%s%s"):format(wanted(about), type(item) == "string" and "'" .. item .. "'" or tostring(item),
+            about.type == "list" and (" (item %d of the list)"):format(i) or "", hint(item, about))
       end
    end
 end
