@@ -34,7 +34,7 @@ function command.print(values, records, problems)
    local write, figures = require "engram.compare.write", require "engram.compare.figures"
    local format, over = values.format or "markdown", values.over or "seed"
    local aside = format == "markdown" and io.stdout or io.stderr        -- CSV and LaTeX stay clean
-   local rows, by, notes = require "engram.compare.groups"(records, list_of(values.by), over)
+   local rows, by, notes = require "engram.compare.rows"(records, list_of(values.by), over)
    local tables = {}
    for i, metric in ipairs(figures.metrics(records, list_of(values.metric))) do
       tables[i] = figures.table(rows, metric, over, values.against, problems)

@@ -37,8 +37,7 @@ function Page:seeds_of(group)
 end
 
 function Page:badge(run)
-   local status = type(run.status.status) == "string" and run.status.status or "unknown"
-   return e("span", { class = "badge " .. (status == "finished" and "good" or "other") }, status)
+   return e("span", { class = "badge " .. (run.state == "finished" and "good" or "other") }, run.state)
 end
 
 function Page:legend()

@@ -1,4 +1,6 @@
--- groups.lua: trainings that differ by their seed alone are one group; its curves and figures are means with intervals.
+-- groups.lua: what belongs together. Trainings that differ by their seed alone are one group; its curves and figures are means with
+-- intervals.
+local flat = require "engram.run.flat"
 local history = require "engram.run.history"
 local statistics = require "engram.statistics"
 local json = require "engram.json"
@@ -24,43 +26,25 @@ local function without_seed(name, seed)
    return base and tonumber(digits) == seed and base or name
 end
 
-local function word(value)
-   if type(value) ~= "table" then return tostring(value) end
-   local list = {}
-   for i, item in ipairs(value) do list[i] = word(item) end
-   return #list > 0 and table.concat(list, ",") or json.encode(value)
-end
-
--- Adds what a table holds, one entry a leaf: "optimizer.lr" -> "0.1".
-local function flatten(into, prefix, value)
-   if type(value) == "table" and #value == 0 and next(value) ~= nil then
-      for key, inner in pairs(value) do flatten(into, prefix .. "." .. tostring(key), inner) end
-   elseif value ~= nil and value ~= json.null then
-      into[prefix] = word(value)
-   end
-end
-
 -- An optimizer or method, { name, hyper } in summary.json.
 local function described(into, role, object)
    if type(object) ~= "table" or not object.name then return end
    into[role] = tostring(object.name)
-   for key, value in pairs(type(object.hyper) == "table" and object.hyper or {}) do
-      flatten(into, role .. "." .. key, value)
-   end
+   flat.add(into, role, type(object.hyper) == "table" and object.hyper or nil)
 end
 
 -- Everything that tells a training from others but its seed, as { key = word }.
 local function identity(training)
    local about, summary = {}, training.summary
    about.experiment, about.name = training.run.experiment, without_seed(training.name, training.seed)
-   for key, value in pairs(training.run.settings) do
-      if not SEEDS[key] then flatten(about, "settings." .. key, value) end
+   for key, word in pairs(training.run.words) do
+      if not SEEDS[key:match "^[^.]*"] then about["settings." .. key] = word end
    end
    described(about, "optimizer", summary.optimizer)
    for i, method in ipairs(type(summary.methods) == "table" and summary.methods or {}) do
       described(about, i == 1 and "method" or "method " .. i, method)
    end
-   for _, key in ipairs{ "batch_size", "shuffle", "protocol" } do flatten(about, key, summary[key]) end
+   for _, key in ipairs{ "batch_size", "shuffle", "protocol" } do flat.add(about, key, summary[key]) end
    if #training.tasks > 0 then about.tasks = table.concat(training.tasks, ", ") end
    return about
 end
@@ -69,18 +53,9 @@ end
 
 -- Keys whose words are not the same in all groups, in alphabetical order.
 function groups.differences(list)
-   local seen, different = {}, {}
-   for _, group in ipairs(list) do for key in pairs(group.about) do seen[key] = true end end
-   for key in pairs(seen) do
-      for _, group in ipairs(list) do
-         if group.about[key] ~= list[1].about[key] then
-            different[#different + 1] = key
-            break
-         end
-      end
-   end
-   table.sort(different)
-   return different
+   local maps = {}
+   for i, group in ipairs(list) do maps[i] = group.about end
+   return flat.differences(maps)
 end
 
 local function label_of(group, keys)
@@ -132,19 +107,26 @@ end
 
 -- ---- groups -----------------------------------------------------------------------------------------------
 
+-- groups.gather(list, key_of) -> { { key, members } }: items of one key together, in the order of their first member.
+function groups.gather(list, key_of)
+   local gathered, by_key = {}, {}
+   for _, item in ipairs(list) do
+      local key = key_of(item)
+      if not by_key[key] then
+         by_key[key] = { key = key, members = {} }
+         gathered[#gathered + 1] = by_key[key]
+      end
+      table.insert(by_key[key].members, item)
+   end
+   return gathered
+end
+
 -- groups.of(trainings) -> { { label, about = { key = word }, members = trainings, seeds = words } }, in the order of their first member.
 function groups.of(trainings)
-   local list, by_key = {}, {}
-   for _, training in ipairs(trainings) do
-      local about = identity(training)
-      local key = json.encode(about)
-      if not by_key[key] then
-         by_key[key] = { about = about, members = {}, seeds = {} }
-         list[#list + 1] = by_key[key]
-      end
-      local group = by_key[key]
-      group.members[#group.members + 1] = training
-      group.seeds[#group.seeds + 1] = training.seed and tostring(training.seed) or "?"
+   local list = groups.gather(trainings, function(training) return json.encode(identity(training)) end)
+   for _, group in ipairs(list) do
+      group.about, group.seeds = identity(group.members[1]), {}
+      for i, training in ipairs(group.members) do group.seeds[i] = training.seed and tostring(training.seed) or "?" end
    end
    if #list > 0 then label(list) end
    return list

@@ -8,7 +8,7 @@ local left = {}
 local STALE = 300                       -- seconds after which a run of another machine that does not write is held to be dead
 
 -- Seconds since a time as describe.time writes it.
-local function age(time)
+function left.age(time)
    local year, month, day, hour, minute, second = tostring(time):match "^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)Z$"
    if not year then return math.huge end
    local now = os.date "!*t"
@@ -21,15 +21,19 @@ end
 local function is_taken(status, lock)
    if lock == -1 then return true end
    if status.status ~= "running" then return false end
-   if status.host and status.host ~= describe.host() then return age(status.updated) < STALE end
+   if status.host and status.host ~= describe.host() then return left.age(status.updated) < STALE end
    return lock == -2 and C.eg_process_alive(status.process or 0) == 1
 end
 
--- True when a process is at the run at a path, given its status.json.
-function left.is_running(path, status)
+
+-- How far the run at a path is, given its status.json ({} where there is none): "new", "running", "finished", "failed", "interrupted", or
+-- "killed": it says that it runs, but nobody is at it.
+function left.state(path, status)
+   if type(status.status) ~= "string" then return C.eg_file_kind(path .. "/status.json") == 1 and "failed" or "new" end
+   if status.status ~= "running" then return status.status end
    local lock = C.eg_folder_lock(path)
    C.eg_folder_unlock(lock)
-   return status.status == "running" and is_taken(status, lock)
+   return is_taken(status, lock) and "running" or "killed"
 end
 
 -- Raises when another process is at the run; `lock` is what eg_folder_lock said to this one.

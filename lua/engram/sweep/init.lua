@@ -2,6 +2,7 @@
 -- shell line a job; SWEEP/NAME/ is the run directory of each, and its status.json all that is known of how far it is.
 local core = require "engram.core"
 local json = require "engram.json"
+local left = require "engram.run.left"
 local run = require "engram.run"
 local usage_error = require "engram.usage"
 local C = core.C
@@ -96,15 +97,13 @@ end
 
 -- ---- how far a job is -------------------------------------------------------------------------------------
 
--- state, status of a run directory: "new", "running", "finished", "failed", "interrupted" or "killed", and what status.json says.
-function sweep.state(path)
+-- The state of a job's run directory (see run/left.lua), and what its status.json says.
+function Sweep:state(job)
+   local path = self.path .. "/" .. job.name
    if C.eg_file_kind(path .. "/status.json") ~= 1 then return "new", {} end
    local ok, status = pcall(run.read, path, "status.json")
    if not ok then return "failed", { error = tostring(status) } end
-   if status.status ~= "running" then return status.status, status end
-   return run.is_running(path, status) and "running" or "killed", status
+   return left.state(path, status), status
 end
-
-function Sweep:state(job) return sweep.state(self.path .. "/" .. job.name) end
 
 return sweep

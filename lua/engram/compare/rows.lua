@@ -1,5 +1,7 @@
--- groups.lua: puts records (see records.lua) into the rows of a table: those of a row differ in the key `over` alone, most often the
+-- rows.lua: puts records (see records.lua) into the rows of a table: those of a row differ in the key `over` alone, most often the
 -- seed. What would be averaged by accident (two learning rates in one row, one seed twice) is an error that says how to tell it apart.
+local flat = require "engram.run.flat"
+local groups = require "engram.run.groups"
 local suggest = require "engram.suggest"
 local usage_error = require "engram.usage"
 
@@ -7,42 +9,21 @@ local IGNORED = { threads = true }       -- settings that never change a result
 
 -- ---- keys -------------------------------------------------------------------------------------------------
 
--- For each key its set of values; a record without the key counts as "-".
-local function values_of(records)
-   local keys = {}
-   for _, record in ipairs(records) do
-      for key in pairs(record.settings) do keys[key] = {} end
-   end
-   for key, set in pairs(keys) do
-      for _, record in ipairs(records) do set[record.settings[key] or "-"] = true end
-   end
-   return keys
-end
-
-local function varies(set) return next(set, (next(set))) ~= nil end
-
-local function sorted(set)
-   local list = {}
-   for key in pairs(set) do list[#list + 1] = key end
-   table.sort(list)
-   return list
-end
-
+-- The keys, but those in `but`, whose words are not the same in all records.
 local function varying(records, but)
-   local list = {}
-   for key, set in pairs(values_of(records)) do
-      if varies(set) and not but[key] and not IGNORED[key] then list[#list + 1] = key end
+   local maps, list = {}, {}
+   for i, record in ipairs(records) do maps[i] = record.settings end
+   for _, key in ipairs(flat.differences(maps)) do
+      if not but[key] and not IGNORED[key] then list[#list + 1] = key end
    end
-   table.sort(list)
    return list
 end
 
 local function check_keys(records, by, over)
-   local known = values_of(records)
+   local known = {}
+   for _, record in ipairs(records) do for key in pairs(record.settings) do known[key] = true end end
    for _, key in ipairs{ over, unpack(by) } do
-      if not known[key] then
-         usage_error("compare: no run has a setting '%s'%s", key, suggest.hint(key, sorted(known)))
-      end
+      if not known[key] then usage_error("compare: no run has a setting '%s'%s", key, suggest.hint(key, known)) end
    end
 end
 
@@ -83,37 +64,34 @@ local function add(row, record, over, notes)
    notes[#notes + 1] = ("%s repeats %s, to the bit: counted once"):format(record.run, first.run)
 end
 
-local function check_row(row, by, over)
+local function check_row(members, by, over)
    local but = { [over] = true }
    for _, key in ipairs(by) do but[key] = true end
-   local others = varying(row.all, but)
+   local others = varying(members, but)
    if #others == 0 then return end
    usage_error("compare: runs with the same %s also differ in %s; add that to --by", #by > 0 and table.concat(by, ", ") or over,
       table.concat(others, ", "))
 end
 
+local function labels_of(record, by)
+   local labels = {}
+   for i, key in ipairs(by) do labels[i] = record.settings[key] or "-" end
+   return labels
+end
+
 local function rows_of(records, by, over, notes)
-   local rows, found = {}, {}
-   for _, record in ipairs(records) do
-      local labels = {}
-      for i, key in ipairs(by) do labels[i] = record.settings[key] or "-" end
-      local id = table.concat(labels, "\0")
-      if not found[id] then
-         found[id] = { labels = labels, records = {}, at = {}, all = {} }
-         rows[#rows + 1] = found[id]
-      end
-      table.insert(found[id].all, record)
-   end
-   for _, row in ipairs(rows) do
-      check_row(row, by, over)
-      for _, record in ipairs(row.all) do add(row, record, over, notes) end
-      table.sort(row.records, function(a, b) return before(a.settings[over] or "-", b.settings[over] or "-") end)
+   local rows = {}
+   for i, group in ipairs(groups.gather(records, function(record) return table.concat(labels_of(record, by), "\0") end)) do
+      rows[i] = { labels = labels_of(group.members[1], by), records = {}, at = {} }
+      check_row(group.members, by, over)
+      for _, record in ipairs(group.members) do add(rows[i], record, over, notes) end
+      table.sort(rows[i].records, function(a, b) return before(a.settings[over] or "-", b.settings[over] or "-") end)
    end
    table.sort(rows, row_before)
    return rows
 end
 
--- groups(records, by or nil, over) -> rows { labels =, records = in order of `over`, at = { value = record } }, the keys of the labels,
+-- rows(records, by or nil, over) -> rows { labels =, records = in order of `over`, at = { value = record } }, the keys of the labels,
 -- notes. Without `by`: all keys that vary.
 return function(records, by, over)
    local notes = {}
@@ -121,6 +99,7 @@ return function(records, by, over)
    if not by then by = varying(records, { [over] = true }) end
    local named = {}
    for _, key in ipairs(by) do named[key] = true end
-   if not named.training and over ~= "training" and varies(values_of(records).training or {}) then by = { "training", unpack(by) } end
+   local several = #groups.gather(records, function(record) return record.training end) > 1
+   if several and not named.training and over ~= "training" then by = { "training", unpack(by) } end
    return rows_of(records, by, over, notes), by, notes
 end
