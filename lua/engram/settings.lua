@@ -180,6 +180,13 @@ local function declare(declared, prefix, maps, all, known)
    return strict(values, prefix)
 end
 
+-- { key = where its value came from } of the last declaration.
+function settings.origins()
+   local origins = {}
+   for _, entry in ipairs(settings.known) do origins[entry.key] = entry.origin end
+   return origins
+end
+
 -- The values as YAML, without comments, or with each one's origin, doc and range behind it.
 function settings.yaml(explained)
    if not explained then return yaml.encode(settings.declared) end

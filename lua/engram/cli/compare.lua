@@ -51,7 +51,7 @@ function command.run(values, words)
    if #words == 0 then usage_error "compare: which runs? engram compare DIR..." end
    local records, problems, runs = require "engram.compare.records"(words)
    if #records == 0 then
-      print_lines(io.stderr, "engram: not finished:", problems)
+      print_lines(io.stderr, "engram: not in the table:", problems)
       usage_error("compare: of %d run%s below %s none came to its end", runs, runs == 1 and "" or "s", table.concat(words, ", "))
    end
    command.print(values, records, problems)

@@ -120,6 +120,7 @@ local function prepare(values, script, words, given)
       if not current then return end
       current:write_json("settings.json", resolved)
       current:write("config.yaml", settings.yaml())
+      if C.eg_file_kind(current.path .. "/origins.json") == 0 then current:write_json("origins.json", settings.origins()) end
    end
 end
 

@@ -1,5 +1,6 @@
 -- tables.lua: the report's parts that are tables alone: summary, settings, environment, files.
 local core = require "engram.core"
+local describe = require "engram.run.describe"
 local figures = require "engram.report.figures"
 local groups = require "engram.run.groups"
 local html = require "engram.report.html"
@@ -78,9 +79,6 @@ end
 
 -- ---- environment ------------------------------------------------------------------------------------------
 
-local FIELDS = { "engram", "commit", "script", "command", "started", "host", "processor", "cores", "threads", "instructions", "blas",
-   "luajit", "build", "flags", "seed" }
-
 -- The values of a field of meta.json over the runs, each with the runs it belongs to when they differ.
 local function values_of(runs, field)
    local list, by_value = {}, {}
@@ -102,7 +100,7 @@ local MOST_VALUES = 5
 
 function tables.environment(page)
    local runs, rows = page.history.runs, {}
-   for _, field in ipairs(FIELDS) do
+   for _, field in ipairs(describe.fields) do
       local values, lines = values_of(runs, field), {}
       for i, entry in ipairs(values) do
          if i > MOST_VALUES then

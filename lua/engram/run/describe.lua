@@ -7,6 +7,10 @@ ffi.cdef "extern const char eg_flags_text[];"
 
 local describe = {}
 
+-- The fields of meta.json that people are shown, in their order.
+describe.fields = { "engram", "commit", "script", "command", "started", "host", "processor", "cores", "threads", "instructions", "blas",
+   "luajit", "build", "flags", "seed" }
+
 function describe.time() return os.date "!%Y-%m-%dT%H:%M:%SZ" end
 
 local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end

@@ -199,7 +199,9 @@ local function find(found, path, name, depth)
    if depth == DEPTH then return end
    for _, inner in ipairs(names_or_none(path, found.problems)) do
       local below = path .. "/" .. inner
-      if inner:sub(1, 1) ~= "." and C.eg_file_kind(below) == 2 then find(found, below, name and name .. "/" .. inner or inner, depth + 1) end
+      if inner:sub(1, 1) ~= "." and C.eg_file_kind(below) == 2 then
+         find(found, below, name and name .. "/" .. inner or inner, depth + 1)
+      end
    end
 end
 
