@@ -138,7 +138,8 @@ local nn, optim, cl = engram.nn, engram.optim, engram.cl
 local s = engram.settings{ lr = 0.01, optimizer = { name = "SGD", momentum = 0 }, sizes = { 4, 5 }, seed = 1 }
 cl.train{ seed = s.seed, model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 10) } end,
    optimizer = function(model) return optim[s.optimizer.name](model, { lr = s.lr }) end,
-   stream = cl.stream{ cl.task("glyphs/digits", { limit = 64, test_limit = 50 }), cl.task("glyphs/garments", { limit = 64, test_limit = 50 }) } }
+   stream = cl.stream{ cl.task("glyphs/digits", { limit = 64, test_limit = 50 }),
+      cl.task("glyphs/garments", { limit = 64, test_limit = 50 }) } }
 if os.getenv "FAIL" then error "on purpose" end]])
 t.write(folder .. "/set.yaml", "script: set.lua\noptimizer:\n   name: Adam\n")
 

@@ -78,9 +78,10 @@ local function settings_of(run, keys)
    return table.concat(words, " ")
 end
 
-local function rows_of(list)
+-- The rows of some of the runs; settings are those in which any of them differ.
+local function rows_of(list, all)
    local maps, rows = {}, { { "run", "experiment", "state", "seed", "settings", "step", "accuracy", "begun" } }
-   for i, run in ipairs(list) do maps[i] = run.words end
+   for i, run in ipairs(all) do maps[i] = run.words end
    local keys = flat.differences(maps)
    for i, run in ipairs(list) do
       local age = runs.age(run.meta.started)
@@ -121,7 +122,7 @@ function command.run(values, words)
    table.sort(list, newest_first)
    local how = { width = values.width or terminal_width(), right = { [4] = true, [6] = true, [7] = true, [8] = true }, keep = { 8 },
       shrink = { { 5, 12 }, { 1, 20 }, { 3, 8 } }, drop = { 2, 6, 5, 8, 4 } }
-   if #list > 0 then print(table.concat(columns.lines(rows_of(list), how), "\n")) end
+   if #list > 0 then print(table.concat(columns.lines(rows_of(list, found.runs), how), "\n")) end
    io.stdout:flush()
    return print_rest(found, list, table.concat(paths, ", "), values.state)
 end

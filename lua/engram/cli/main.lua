@@ -6,7 +6,8 @@ local suggest = require "engram.suggest"
 local usage_error = require "engram.usage"
 
 -- In the order of the help.
-local commands = { "run", "config", "resume", "ls", "show", "diff", "sweep", "compare", "report", "plot", "data", "list", "bench", "doctor", "version" }
+local commands = { "run", "config", "resume", "ls", "show", "diff", "sweep", "compare", "report", "plot", "data", "list", "bench",
+   "doctor", "version" }
 
 local function load_command(name)
    for _, known in ipairs(commands) do

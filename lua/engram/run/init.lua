@@ -9,7 +9,7 @@ local left = require "engram.run.left"
 local paths = require "engram.run.paths"
 local C = core.C
 
-local run = { label = paths.label, new_path = paths.new }
+local run = { label = paths.label, new_path = paths.new, is_running = left.is_running }
 local current                           -- the run of this process, or nil
 
 local HEARTBEAT = 10                    -- seconds between two writings of status.json

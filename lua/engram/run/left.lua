@@ -26,14 +26,19 @@ local function is_taken(status, lock)
 end
 
 
+-- True when a process is at the run at a path, given its status.json.
+function left.is_running(path, status)
+   local lock = C.eg_folder_lock(path)
+   C.eg_folder_unlock(lock)
+   return status.status == "running" and is_taken(status, lock)
+end
+
 -- How far the run at a path is, given its status.json ({} where there is none): "new", "running", "finished", "failed", "interrupted", or
 -- "killed": it says that it runs, but nobody is at it.
 function left.state(path, status)
    if type(status.status) ~= "string" then return C.eg_file_kind(path .. "/status.json") == 1 and "failed" or "new" end
    if status.status ~= "running" then return status.status end
-   local lock = C.eg_folder_lock(path)
-   C.eg_folder_unlock(lock)
-   return is_taken(status, lock) and "running" or "killed"
+   return left.is_running(path, status) and "running" or "killed"
 end
 
 -- Raises when another process is at the run; `lock` is what eg_folder_lock said to this one.
