@@ -27,6 +27,7 @@ end
 function history.problem(path)
    local kind = C.eg_file_kind(path)
    if kind == 1 or kind == 3 then return "is no folder" end
+   if path == "" then return "there is no such folder" end
    local names, reason = names_in(path)
    if names then return nil end
    return reason:find "^No such file" and "there is no such folder" or "cannot be read: " .. reason
