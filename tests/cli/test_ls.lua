@@ -115,11 +115,13 @@ t.test("jobs not begun, damaged files, no runs, wrong words", function()
    t.expect(err):contains "engram: not read: runs/sweep/SGD-s1/settings.json: "
    sh "rm -r runs/sweep; mkdir empty"
    t.expect({ engram "ls empty" }):equals{ "", "engram: no run below empty\n" }
-   for words, message in pairs{ ["ls nosuch"] = "ls: nosuch: there is no such folder", ["ls wait.lua"] = "ls: wait.lua: is no folder", ["ls ''"] = "there is no such folder",
+   for words, message in pairs{ ["ls nosuch"] = "ls: nosuch: there is no such folder", ["ls wait.lua"] = "ls: wait.lua: is no folder",
+      ["ls ''"] = "there is no such folder",
       ["ls --state fialed"] = "unknown state 'fialed', did you mean 'failed'?", ["ls --width 0"] = "--width must be at least 1",
       show = "show: which run?", ["show a b"] = "one run at a time", ["diff 0001"] = "expected two runs, got 1",
       ["show 0008"] = "show: there is no run '0008', neither a folder nor the end of a name below runs",
-      ["show runs"] = "show: runs holds 6 runs, expected the folder of one", ["show ''"] = "there is no run ''", ["show empty"] = "show: empty holds 0 runs",
+      ["show runs"] = "show: runs holds 6 runs, expected the folder of one", ["show ''"] = "there is no run ''",
+      ["show empty"] = "show: empty holds 0 runs",
    } do
       local _, said = engram(words, 2)
       t.expect(said):contains(message)
