@@ -148,7 +148,7 @@ install: all
 	install -m 755 $(PROGRAM) $(INTO)/bin/engram
 	install -m 644 $(BUILD)/libengram.so $(INTO)/lib/libengram.so
 	install -m 644 core/engram.h $(INTO)/include/engram/engram.h
-	find lua $(wildcard experiments) -type f -exec install -D -m 644 {} $(INTO)/share/engram/{} \;
+	find lua docs $(wildcard experiments) -type f -exec install -D -m 644 {} $(INTO)/share/engram/{} \;
 	printf '%s\n' 'prefix=$(PREFIX)' '' 'Name: engram' 'Description: continual learning toolkit, C core' \
 	  'Version: $(shell luajit -e 'print(dofile "lua/engram/version.lua")')' 'Cflags: -I$${prefix}/include/engram' \
 	  'Libs: -L$${prefix}/lib -lengram' > $(INTO)/lib/pkgconfig/engram.pc

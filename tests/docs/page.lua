@@ -66,7 +66,8 @@ local function run_shell(number)
    if status ~= "0" then error(("%s:%d: the block ended with exit code %s:\n%s"):format(page, number, status, out), 0) end
 end
 
-local rooms = { nn = true, optim = true, schedule = true, data = true, cl = true }
+-- The rooms that a block may name without engram before them.
+local rooms = { nn = true, optim = true, schedule = true, data = true, cl = true, json = true, random = true, statistics = true }
 
 local function run_session()
    local engram = require "engram"

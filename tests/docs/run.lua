@@ -1,9 +1,9 @@
--- run.lua: the documentation is a test. Every ```lua and ```sh block of README.md and docs/*.md runs (page.lua), a page
+-- run.lua: the documentation is a test. Every ```lua and ```sh block of README.md, docs/*.md and docs/reference/*.md runs (page.lua), a page
 -- a process, in an empty folder that sees the project's; a block headed `no-run REASON` is skipped by name.
 local t = require "tests.harness"
 
 local pages = {}
-local pipe = io.popen "ls README.md docs/*.md 2>/dev/null"
+local pipe = io.popen "ls README.md docs/*.md docs/reference/*.md"
 for path in pipe:lines() do pages[#pages + 1] = path end
 pipe:close()
 
