@@ -175,20 +175,34 @@ function help.text(name)
    return meanings(name, sections) .. (room and "\n\n" .. room or "")
 end
 
+-- names(): every symbol that has a heading, as { name =, form = }, in the order of the pages.
+function help.names()
+   local list = {}
+   for _, section in ipairs(read().sections) do
+      for _, entry in ipairs(section.names) do list[#list + 1] = entry end
+   end
+   return list
+end
+
+-- How far a symbol's name is from what was asked, nil for too far: its last part counts, then its room, then its case.
+local function distance(asked, name)
+   local room, last = name:match "^(.-)[.:]?([^.:]+)$"
+   local wanted_room, word = asked:match "^(.-)[.:]?([^.:]+)$"
+   local edits = suggest.distance(word:lower(), last:lower())
+   if edits > math.max(1, math.floor(math.max(#word, #last) / 3)) then
+      return #word > 2 and last:lower():find(word:lower(), 1, true) and 100 + #last or nil
+   end
+   return edits + (room:lower() == wanted_room:lower() and 0 or 0.4) + (word:sub(1, 1) == last:sub(1, 1) and 0 or 0.2)
+end
+
 -- nearest(name): the names that are most like it, at most five, the best first.
 function help.nearest(name)
+   name = name:gsub("^engram%.", ""):gsub("[^%w_.:].*$", "")
    local found, seen = {}, {}
-   local word = (name:match "([%w_]+)%(?%)?$" or name):lower()
-   for _, section in ipairs(read().sections) do
-      for _, entry in ipairs(section.names) do
-         local last = entry.name:match "[^.:]+$":lower()
-         local distance = suggest.distance(word, last)
-         local near = distance <= math.max(1, math.floor(math.max(#word, #last) / 3))
-         if (near or #word > 2 and last:find(word, 1, true)) and not seen[entry.name] then
-            seen[entry.name] = true
-            found[#found + 1] = { entry.name, near and distance or 100 + #last }
-         end
-      end
+   for _, entry in ipairs(name:find "[%w_]$" and help.names() or {}) do
+      local far = not seen[entry.name] and distance(name, entry.name)
+      seen[entry.name] = true
+      if far then found[#found + 1] = { entry.name, far } end
    end
    table.sort(found, function(a, b) return a[2] < b[2] or a[2] == b[2] and a[1] < b[1] end)
    local names = {}
@@ -222,15 +236,6 @@ function help.search(word)
    end
    for _, found in ipairs(by_text) do by_name[#by_name + 1] = found end
    return by_name
-end
-
--- names(): every symbol that has a heading, as { name =, form = }, in the order of the pages.
-function help.names()
-   local list = {}
-   for _, section in ipairs(read().sections) do
-      for _, entry in ipairs(section.names) do list[#list + 1] = entry end
-   end
-   return list
 end
 
 -- object(value): the name under which the reference has a function, a class, or what a value is: "nn.Linear" for a linear layer,

@@ -1,5 +1,5 @@
--- run.lua: the documentation is a test. Every ```lua and ```sh block of README.md, docs/*.md and docs/reference/*.md runs (page.lua), a page
--- a process, in an empty folder that sees the project's; a block headed `no-run REASON` is skipped by name.
+-- run.lua: the documentation is a test. Every ```lua and ```sh block of README.md, docs/*.md and docs/reference/*.md runs (page.lua), a
+-- page a process, in an empty folder that sees the project's; a block headed `no-run REASON` is skipped by name.
 local t = require "tests.harness"
 
 local pages = {}

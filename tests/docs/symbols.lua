@@ -1,5 +1,6 @@
--- symbols.lua: the reference and the library name the same things. Every public symbol has a heading in docs/reference/*.md, every heading is
--- a symbol that is there, and docs/reference/commands.md tells every command with every option.
+-- symbols.lua: the reference and the library name the same things. Every public symbol has a heading in docs/reference/*.md, every heading
+-- is a symbol that is there; what pages say of rooms, commands and options is there too. (docs/reference/commands.md is made of the
+-- commands' tables: tests/cli/test_help.lua.)
 local t = require "tests.harness"
 local engram = require "engram"
 local help = require "engram.help"
@@ -107,6 +108,30 @@ t.test("every symbol that a page names is there", function()
       end
    end
    pipe:close()
+   if #gone > 0 then error("documented but gone: " .. table.concat(gone, ", "), 0) end
+end)
+
+-- `engram run --seed` on any page, in text and in blocks: the command has the option.
+t.test("every command and option that a page names is there", function()
+   local commands, options = require "engram.cli.commands", require "engram.cli.options"
+   local known, gone, count = {}, {}, 0
+   for _, name in ipairs(commands.names) do
+      known[name] = { ["--help"] = true }
+      for _, option in ipairs(commands.load(name).options or {}) do known[name][options.written(option)] = true end
+   end
+   local pipe = io.popen "ls README.md docs/*.md"
+   for path in pipe:lines() do
+      for line in io.lines(path) do
+         for name, rest in (line:gsub("[`|;&]", "\n") .. "\n"):gmatch "%f[%w./]engram (%l+)([^\n]*)" do
+            for option in known[name] and rest:gmatch "%s(%-%-[%l%-]+)" or function() end do
+               count = count + 1
+               if not known[name][option] then gone[#gone + 1] = ("%s: engram %s %s"):format(path, name, option) end
+            end
+         end
+      end
+   end
+   pipe:close()
+   t.expect(count):above(20)
    if #gone > 0 then error("documented but gone: " .. table.concat(gone, ", "), 0) end
 end)
 

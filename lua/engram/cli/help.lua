@@ -9,6 +9,11 @@ local command = {
    summary = "tell more about a command or a symbol",
    usage = "help [COMMAND|SYMBOL]",
    text = "SYMBOL is a name of the library, nn.Linear or Tensor:matmul or matmul, or a room such as optim.",
+   options = {
+      { "man", doc = "print the manual page, for man" },
+      { "bash", doc = "print the completion, for bash" },
+      { "markdown", doc = "print the reference of all commands" },
+   },
 }
 
 local function overview()
@@ -20,7 +25,8 @@ end
 -- The error for a name that is neither: the nearest names of both kinds.
 local function unknown(name)
    local near = help.nearest(name)
-   table.insert(near, 1, suggest.nearest(name, commands.names))
+   local command_name = suggest.nearest(name, commands.names)
+   if command_name then table.insert(near, 1, command_name) end
    if #near == 0 then
       local found = help.search(name)
       for i = 1, math.min(5, #found) do near[i] = found[i].name end
@@ -29,8 +35,17 @@ local function unknown(name)
       #near > 0 and "; near it: " .. table.concat(near, ", ") or "; engram help lists the commands")
 end
 
-function command.run(_, words)
+-- What the options ask for, one at a time.
+local function print_page(values)
+   if values.man then io.write(require "engram.cli.manual".man()) end
+   if values.bash then io.write(require "engram.cli.completion"()) end
+   if values.markdown then io.write(require "engram.cli.manual".markdown()) end
+   return 0
+end
+
+function command.run(values, words)
    local name = words[1]
+   if next(values) then return print_page(values) end
    if not name then return overview() end
    if words[2] then usage_error("help: one name at a time, got '%s' too", words[2]) end
    for _, known in ipairs(commands.names) do

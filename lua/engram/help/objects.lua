@@ -39,8 +39,6 @@ objects.classes = {
 
 -- ---- from a name to its value -----------------------------------------------------------------------------
 
-local rooms_within = { metrics = "cl.metrics", methods = "cl.methods" }
-
 -- The table that "cl.methods", "nn" or "Tensor" names; nil when there is none.
 function objects.container(name)
    local class = objects.classes[name]
@@ -81,23 +79,26 @@ local function instance_name(value)
    end
 end
 
-local known                             -- value -> name
+-- { value = name }: of functions and classes their own, of rooms theirs.
+local function values_by_name(names)
+   local known, engram = {}, lib()
+   local function add(value, name)
+      if (type(value) == "function" or type(value) == "table") and not known[value] then known[value] = name end
+   end
+   for _, entry in ipairs(names) do add(objects.resolve(entry.name), entry.name) end
+   for room in pairs(getmetatable(engram).rooms) do add(engram[room], room) end
+   for _, room in ipairs{ "random", "ops", "autograd" } do add(engram[room], room) end
+   for name, value in pairs(engram.cl) do add(value, "cl." .. name) end
+   add(engram.nn.initial, "nn.initial")
+   return known
+end
+
+local known                             -- made when it is first asked for
 
 -- name_of(value, names): the name among `names` whose value it is, or that of its kind.
 function objects.name_of(value, names)
    if value == nil then return nil end
-   if not known then
-      known = {}
-      for room in pairs{ nn = 1, optim = 1, schedule = 1, data = 1, cl = 1, run = 1, random = 1, fisher = 1, statistics = 1, json = 1, yaml = 1 } do
-         known[lib()[room]] = room
-      end
-      for _, room in pairs(rooms_within) do known[objects.container(room)] = room end
-      for _, entry in ipairs(names) do
-         local found = objects.resolve(entry.name)
-         local kind = type(found)
-         if (kind == "function" or kind == "table") and not known[found] then known[found] = entry.name end
-      end
-   end
+   known = known or values_by_name(names)
    return known[value] or instance_name(value)
 end
 
