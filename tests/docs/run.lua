@@ -7,17 +7,54 @@ local pipe = io.popen "ls README.md docs/*.md docs/reference/*.md"
 for path in pipe:lines() do pages[#pages + 1] = path end
 pipe:close()
 
-for _, path in ipairs(pages) do
-   local number, blocks = 0, 0
+-- Languages of blocks: these run, are read, or are there to be looked at.
+local languages = { lua = "run", sh = "run", yaml = "read", c = "compile", text = "look", [""] = "look" }
+
+-- The blocks of a page: { line =, language =, reason = why it is not run, text = }.
+local function blocks_of(path)
+   local blocks, block, number = {}, nil, 0
    for line in io.lines(path) do
       number = number + 1
-      local language, note = line:match "^```(%a+)%s*(.*)$"
-      if language == "lua" or language == "sh" then
-         local reason = note:match "^no%-run%s+(.+)$"
-         if reason then t.skip(("%s:%d"):format(path, number), reason) else blocks = blocks + 1 end
+      local fence, note = line:match "^```(%S*)%s*(.*)$"
+      if fence and block then
+         block.text = table.concat(block, "\n") .. "\n"
+         block = nil
+      elseif fence then
+         block = { line = number, language = fence, note = note, reason = note:match "^no%-run%s+(.+)$" }
+         blocks[#blocks + 1] = block
+      elseif block then
+         block[#block + 1] = line
       end
    end
-   if blocks > 0 then
+   if block then error(("%s:%d: this block has no end"):format(path, block.line), 0) end
+   return blocks
+end
+
+local function check_block(path, block)
+   local where = ("%s:%d"):format(path, block.line)
+   local how = languages[block.language]
+   if not how then error(("%s: a block of '%s' would not be tested; expected lua, sh, yaml, c, text or nothing"):format(where, block.language), 0) end
+   if block.note ~= "" and not block.reason then error(where .. ": expected `no-run REASON`, got: " .. block.note, 0) end
+   if how == "read" and not block.reason then
+      local node, problem = require "engram.yaml".parse(block.text, where)
+      if not node then error(problem, 0) end
+   elseif how == "compile" and not block.reason then
+      local source = t.write(t.temporary_folder() .. "/block.c", block.text)
+      local code, _, err = t.command("gcc -std=c11 -Wall -Werror -fsyntax-only -Icore " .. t.quote(source))
+      if code ~= 0 then error(where .. ":\n" .. err, 0) end
+   end
+end
+
+for _, path in ipairs(pages) do
+   local run = 0
+   t.test(path .. ": every block is tested or says why not", function()
+      for _, block in ipairs(blocks_of(path)) do
+         check_block(path, block)
+         if block.reason then t.skip(("%s:%d"):format(path, block.line), block.reason)
+         elseif languages[block.language] == "run" then run = run + 1 end
+      end
+   end)
+   if run > 0 then
       t.test(path, function()
          local code, out, err = t.command(('root=$PWD; cd %s && ln -s "$root"/* . && rm -f runs && exec engram run --no-run %s %s'):format(
             t.quote(t.temporary_folder()), "tests/docs/page.lua", t.quote(path)), 300)
@@ -25,5 +62,28 @@ for _, path in ipairs(pages) do
       end)
    end
 end
+
+-- ---- links ------------------------------------------------------------------------------------------------
+
+t.test("every link of a page leads to a file, and every page stands in docs/index.md", function()
+   local broken, linked = {}, {}
+   for _, path in ipairs(pages) do
+      local folder = path:match "^(.*/)" or ""
+      for target in t.read(path):gsub("```.-```", ""):gmatch "%]%(([^)#%s]+)[^)]*%)" do
+         local file = folder .. target
+         while file:find "[^/]+/%.%./" do file = file:gsub("[^/]+/%.%./", "", 1) end
+         if path == "docs/index.md" then linked[file] = true end
+         local opened = target:find "^https?:" and io.stdin or io.open(file)
+         if not opened then broken[#broken + 1] = path .. ": " .. target
+         elseif opened ~= io.stdin then opened:close() end
+      end
+   end
+   if #broken > 0 then error("these links lead nowhere: " .. table.concat(broken, ", "), 0) end
+   local missing = {}
+   for _, path in ipairs(pages) do
+      if path ~= "docs/index.md" and not linked[path] then missing[#missing + 1] = path end
+   end
+   if #missing > 0 then error("not in docs/index.md: " .. table.concat(missing, ", "), 0) end
+end)
 
 t.done()
