@@ -33,7 +33,9 @@ end
 local function check_block(path, block)
    local where = ("%s:%d"):format(path, block.line)
    local how = languages[block.language]
-   if not how then error(("%s: a block of '%s' would not be tested; expected lua, sh, yaml, c, text or nothing"):format(where, block.language), 0) end
+   if not how then
+      error(("%s: a block of '%s' would not be tested; expected lua, sh, yaml, c, text or nothing"):format(where, block.language), 0)
+   end
    if block.note ~= "" and not block.reason then error(where .. ": expected `no-run REASON`, got: " .. block.note, 0) end
    if how == "read" and not block.reason then
       local node, problem = require "engram.yaml".parse(block.text, where)
@@ -65,21 +67,44 @@ end
 
 -- ---- links ------------------------------------------------------------------------------------------------
 
-t.test("every link of a page leads to a file, and every page stands in docs/index.md", function()
-   local broken, linked = {}, {}
+-- The anchors of a page: its headings in small letters, without punctuation, with - for spaces.
+local function anchors_of(text)
+   local anchors = {}
+   for heading in ("\n" .. text:gsub("```.-\n```", "")):gmatch "\n#+ ([^\n]*)" do
+      anchors[heading:lower():gsub("[^%w _-]", ""):gsub(" ", "-")] = true
+   end
+   return anchors
+end
+
+-- The file that a link on a page leads to; nil for one in the network.
+local function target_of(path, link)
+   if link:find "^%a+://" then return nil end
+   local file = (path:match "^(.*/)" or "") .. link:match "^[^#]*"
+   while file:find "[^/]+/%.%./" do file = file:gsub("[^/]+/%.%./", "", 1) end
+   return link:sub(1, 1) == "#" and path or file
+end
+
+local function leads_nowhere(path, link)
+   local file = target_of(path, link)
+   if not file then return false end
+   local opened, anchor = io.open(file), link:match "#(.*)$"
+   if not opened then return true end
+   local text = opened:read "*a"                       -- nil for a folder
+   opened:close()
+   return anchor and not anchors_of(text or "")[anchor] or false
+end
+
+t.test("every link leads to a file and a heading, and every page stands in docs/index.md", function()
+   local broken, linked, missing, count = {}, {}, {}, 0
    for _, path in ipairs(pages) do
-      local folder = path:match "^(.*/)" or ""
-      for target in t.read(path):gsub("```.-```", ""):gmatch "%]%(([^)#%s]+)[^)]*%)" do
-         local file = folder .. target
-         while file:find "[^/]+/%.%./" do file = file:gsub("[^/]+/%.%./", "", 1) end
-         if path == "docs/index.md" then linked[file] = true end
-         local opened = target:find "^https?:" and io.stdin or io.open(file)
-         if not opened then broken[#broken + 1] = path .. ": " .. target
-         elseif opened ~= io.stdin then opened:close() end
+      for link in t.read(path):gsub("```.-\n```", ""):gmatch "%]%(([^)%s]+)%)" do
+         count = count + 1
+         if path == "docs/index.md" then linked[target_of(path, link) or ""] = true end
+         if leads_nowhere(path, link) then broken[#broken + 1] = path .. ": " .. link end
       end
    end
+   t.expect(count):above(50)
    if #broken > 0 then error("these links lead nowhere: " .. table.concat(broken, ", "), 0) end
-   local missing = {}
    for _, path in ipairs(pages) do
       if path ~= "docs/index.md" and not linked[path] then missing[#missing + 1] = path end
    end
