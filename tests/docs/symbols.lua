@@ -99,7 +99,7 @@ t.test("every symbol that a page names is there", function()
       local text = t.read(path):gsub("```.-```", "")
       for code in text:gmatch "`([^`\n]+)`" do
          for room, name in code:gmatch "%f[%w_]([%l]+)%.([%a_][%w_]*)%f[^%w_]" do
-            local file = ({ lua = 1, md = 1, h = 1, c = 1, html = 1 })[name]                    -- engram.h, docs/data.md
+            local file = ({ lua = 1, md = 1, h = 1, c = 1, html = 1, bash = 1 })[name]                  -- engram.h, docs/data.md
                or package.searchpath(room .. "." .. name, package.path)                      -- require "engram.core"
             local known = rooms[room] and not machinery[room] or room == "engram"         -- a run is often called `run`
             if known and not file and objects.resolve(room .. "." .. name) == nil then
