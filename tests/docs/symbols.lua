@@ -112,6 +112,27 @@ t.test("every symbol that a page names is there", function()
    if #gone > 0 then error("documented but gone: " .. table.concat(gone, ", "), 0) end
 end)
 
+-- Files are named from the top folder, core/ or lua/engram/.
+t.test("every file that the guide names is there", function()
+   local gone, count = {}, 0
+   for code in t.read "docs/architecture.md":gsub("```.-\n```", ""):gmatch "`([^`\n]+)`" do
+      local name = code:match "^[%l_/]+%.(%l+)$" and code or code:match "^[%l_]+/[%l_/]*$"
+      local ending = name and name:match "%.(%l+)$"
+      if name and (not ending or ({ lua = 1, c = 1, h = 1, md = 1 })[ending]) then
+         count = count + 1
+         local found = false
+         for _, folder in ipairs{ "", "core/", "lua/engram/" } do
+            local file = io.open(folder .. name)
+            found = found or file ~= nil
+            if file then file:close() end
+         end
+         if not found then gone[#gone + 1] = name end
+      end
+   end
+   t.expect(count):above(50)
+   if #gone > 0 then error("named but gone: " .. table.concat(gone, ", "), 0) end
+end)
+
 -- `engram run --seed` on any page, in text and in blocks: the command has the option.
 t.test("every command and option that a page names is there", function()
    local commands, options = require "engram.cli.commands", require "engram.cli.options"
