@@ -14,7 +14,7 @@ COMPILE   = $(CC) $(BASE) $(OPTIMIZE) $(SANITIZE) $(CFLAGS)
 PACKAGES := gcc pkg-config luajit libluajit-5.1-dev libopenblas-dev libyaml-dev libcmocka-dev libjansson-dev zlib1g-dev \
             libprotobuf-c-dev protobuf-c-compiler curl ca-certificates clang-format lua-check
 
-LIBS     := -lopenblas -ljansson -lyaml -lz -lm
+LIBS     := -lopenblas -ljansson -lyaml -lz -lm -ldl
 
 # TensorBoard's event files, where protobuf-c and its compiler are found; PROTOBUF= leaves them out.
 PROTOBUF := $(shell pkg-config --exists libprotobuf-c 2>/dev/null && command -v protoc-c)

@@ -1,6 +1,5 @@
 -- RMSProp (Tieleman and Hinton 2012): s <- alpha s + (1 - alpha) g^2;  w <- w - lr g / (sqrt(s) + epsilon).
-local core = require "engram.core"
-local C = core.C
+local kernels = require "engram.optim.kernels"
 
 return {
    name = "RMSProp",
@@ -12,7 +11,5 @@ return {
       weight_decay = { default = 0, min = 0, doc = "added to the gradient times the weight" },
    },
    slots = { square = { like = "parameter", initial = 0 } },
-   step = function(p, g, s, h)
-      core.check(C.eg_rmsprop_step(p.tensor, g.tensor, s.square.tensor, h.lr, h.alpha, h.epsilon, h.weight_decay))
-   end,
+   step = function(p, g, s, h) kernels.rmsprop_(p, g, s.square, h) end,
 }
