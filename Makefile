@@ -147,7 +147,8 @@ install: all
 	install -d $(INTO)/bin $(INTO)/lib/pkgconfig $(INTO)/include/engram $(INTO)/share/engram
 	install -m 755 $(PROGRAM) $(INTO)/bin/engram
 	install -m 644 $(BUILD)/libengram.so $(INTO)/lib/libengram.so
-	install -m 644 core/engram.h $(INTO)/include/engram/engram.h
+	install -m 644 core/engram.h core/engram_plugin.h $(INTO)/include/engram/
+	install -d $(INTO)/lib/engram/plugins
 	find lua $(wildcard experiments) -type f -exec install -D -m 644 {} $(INTO)/share/engram/{} \;
 	printf '%s\n' 'prefix=$(PREFIX)' '' 'Name: engram' 'Description: continual learning toolkit, C core' \
 	  'Version: $(shell luajit -e 'print(dofile "lua/engram/version.lua")')' 'Cflags: -I$${prefix}/include/engram' \
@@ -156,6 +157,7 @@ install: all
 uninstall:
 	rm -rf $(INTO)/bin/engram $(INTO)/lib/libengram.so $(INTO)/include/engram $(INTO)/share/engram \
 	  $(INTO)/lib/pkgconfig/engram.pc
+	-rmdir $(INTO)/lib/engram/plugins $(INTO)/lib/engram   # what others put there stays
 
 clean:
 	rm -rf $(BUILD)

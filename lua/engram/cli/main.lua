@@ -6,7 +6,7 @@ local suggest = require "engram.suggest"
 local usage_error = require "engram.usage"
 
 -- In the order of the help.
-local commands = { "run", "config", "resume", "sweep", "compare", "report", "plot", "data", "list", "bench", "doctor", "version" }
+local commands = { "run", "config", "resume", "sweep", "compare", "report", "plot", "data", "list", "plugin", "bench", "doctor", "version" }
 
 local function load_command(name)
    for _, known in ipairs(commands) do

@@ -40,7 +40,7 @@ end
 local addresses = {}                    -- of C plugins, within their libraries
 
 -- load(path): registers the optimizer in a Lua file that returns a description, or in a shared library (core/engram_plugin.h); returns
--- its constructor. Without a slash the path may be the name of one in the plugin folders. A file that was loaded is not loaded twice;
+-- its constructor, and its name. Without a slash the path may be the name of one in the plugin folders. A file that was loaded is not loaded twice;
 -- one that has changed since takes the place of its former self.
 function optim.load(path)
    local from = "optim.load: "
@@ -48,14 +48,14 @@ function optim.load(path)
    local description, hash, address = plugin.read(found, from)
    optimizer.check(description, from .. found .. ": ")
    local old = registry[description.name]
-   if old and old.sha256 == hash then return optim[description.name] end
+   if old and old.sha256 == hash then return optim[description.name], description.name end
    if address and old and addresses[description.name] == address then
       core.raise("%s%s has changed, but the library that was loaded stays: start Engram anew", from, found)
    end
    if not (old and old.path == found) then check_free(description.name, from .. found .. ": ") end
    description.path, description.sha256 = found, hash     -- a run notes what the file was
    addresses[description.name] = address
-   return enter(description)
+   return enter(description), description.name
 end
 
 -- ---- by name ----------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ local core = require "engram.core"
 local random = require "engram.random"
 local C, raise = core.C, core.raise
 
-local NUMBER, WHOLE, SWITCH, CHOICE = 0, 1, 2, 3
+local WHOLE, SWITCH, CHOICE = 1, 2, 3                  -- ENGRAM_WHOLE, ... of engram_plugin.h
 local STREAM = "optimizer"              -- the random stream that plugins draw from
 
 local function text(pointer) return pointer ~= nil and ffi.string(pointer) or nil end

@@ -7,23 +7,23 @@ local C, raise = core.C, core.raise
 
 local plugin = {}
 
--- Where this Engram is: an installed one has its Lua files in PREFIX/share/engram/lua, the source tree beside core/.
+-- The folder above lua/: PREFIX/share/engram of an installed Engram, else the source tree's, which has core/.
 local root = debug.getinfo(1, "S").source:match "^@(.*)/lua/engram/optim/plugin%.lua$" or "."
+local prefix = root:match "^(.*)/share/engram$"
 
 -- The folders where plugins are looked for by name: $ENGRAM_PLUGINS, PREFIX/lib/engram/plugins, and the examples.
 function plugin.folders()
    local list, chosen = {}, os.getenv "ENGRAM_PLUGINS"
    if chosen and chosen ~= "" then list[1] = chosen end
-   list[#list + 1] = root .. "/../../lib/engram/plugins"
+   if prefix then list[#list + 1] = prefix .. "/lib/engram/plugins" end
    list[#list + 1] = root .. "/experiments/plugins"
    return list
 end
 
 -- The folder of engram_plugin.h; nil when it is not there.
 function plugin.header_folder()
-   for _, folder in ipairs{ root .. "/../../include/engram", root .. "/core" } do
-      if C.eg_file_kind(folder .. "/engram_plugin.h") == 1 then return folder end
-   end
+   local folder = prefix and prefix .. "/include/engram" or root .. "/core"
+   return C.eg_file_kind(folder .. "/engram_plugin.h") == 1 and folder or nil
 end
 
 -- ---- finding ----------------------------------------------------------------------------------------------
@@ -108,8 +108,8 @@ function plugin.read(path, from)
    if not file then raise("%s%s", from, problem) end
    local first = file:read(4)
    file:close()
-   local description, address
-   if first == "\127ELF" or path:find "%.so$" then description, address = read_native(path, from) else description = read_lua(path, from) end
+   local is_native = first == "\127ELF" or path:find "%.so$"
+   local description, address = (is_native and read_native or read_lua)(path, from)
    local hash = ffi.new "char[65]"
    core.check(C.eg_sha256_file(path, hash))
    return description, ffi.string(hash), address
