@@ -213,8 +213,8 @@ local function accepted(make, key, value)
    local list = parameters("float32", { { 5 } })
    local made, opt = pcall(make, list, { [key] = value })
    if not made then return end
-   local ok, problem = pcall(take_steps, opt, list, 1, 2)
-   if not ok then fail("hyper-parameter %s = %s lies in its range, but the step fails: %s", key, tostring(value), tostring(problem)) end
+   local ok, message = pcall(take_steps, opt, list, 1, 2)
+   if not ok then fail("hyper-parameter %s = %s lies in its range, but the step fails: %s", key, tostring(value), tostring(message)) end
 end
 
 local function limits(make, description)

@@ -40,8 +40,8 @@ end
 local addresses = {}                    -- of C plugins, within their libraries
 
 -- load(path): registers the optimizer in a Lua file that returns a description, or in a shared library (core/engram_plugin.h); returns
--- its constructor, and its name. Without a slash the path may be the name of one in the plugin folders. A file that was loaded is not loaded twice;
--- one that has changed since takes the place of its former self.
+-- its constructor, and its name. Without a slash the path may be the name of one in the plugin folders. A file that was loaded is not
+-- loaded twice; one that has changed since takes the place of its former self.
 function optim.load(path)
    local from = "optim.load: "
    local found = plugin.find(path, from)
