@@ -242,7 +242,8 @@ local function check_same(t, tensors, state, path)
    local saved_methods, now = methods_text(state.methods), methods_text(capture_methods({}, t.methods))
    local version, now_version = state.optimizer.version or "none", t.optimizer.description.version or "none"
    local pairs_ = { { "optimizer", state.optimizer.text, tostring(t.optimizer) },
-      { "version of " .. t.optimizer.name, state.optimizer.slots and version or now_version, now_version }, { "method", saved_methods, now },
+      { "version of " .. t.optimizer.name, state.optimizer.slots and version or now_version, now_version },
+      { "method", saved_methods, now },
       { "tasks", tasks_text(state.tasks), tasks_text(described_tasks(t)) } }
    for _, key in ipairs(SETTINGS) do pairs_[#pairs_ + 1] = { key, tostring(state.settings[key]), tostring(t[key]) } end
    for _, pair in ipairs(pairs_) do

@@ -126,7 +126,7 @@ function description.check_value(who, key, hyper, value)
          if value == choice then return value end
       end
       raise("%s: %s = %s is not one of %s%s", who, key, tostring(value), table.concat(hyper.choices, ", "),
-         suggest.hint(value, hyper.choices))
+         suggest.nearest(value, hyper.choices) and suggest.hint(value, hyper.choices) or "")
    end
    if type(value) ~= wanted then raise("%s: %s must be a %s, got %s", who, key, wanted, core.typename(value)) end
    if wanted == "number" then check_number(who, key, hyper, value) end

@@ -41,13 +41,20 @@ function plugin.files(folder)
    return list
 end
 
+-- The names under which the plugins of all folders are found.
+local function known_names()
+   local list = {}
+   for _, folder in ipairs(plugin.folders()) do
+      for _, name in ipairs(plugin.files(folder)) do list[#list + 1] = (name:gsub("%.%w+$", "")) end
+   end
+   return list
+end
+
 local function not_there(path, from)
    local folder, name = path:match "^(.*)/([^/]*)$"
    local nearest = suggest.nearest(name or path, plugin.files(folder or "."))
-   if nearest then nearest = (folder and folder .. "/" or "") .. nearest end
-   for _, place in ipairs(not folder and not nearest and plugin.folders() or {}) do
-      nearest = nearest or suggest.nearest(path, plugin.files(place))
-   end
+   if nearest then nearest = (folder and folder .. "/" or "") .. nearest
+   elseif not folder then nearest = suggest.nearest((path:gsub("%.%w+$", "")), known_names()) end
    raise("%sthere is no file '%s'%s", from, path, nearest and (", did you mean '%s'?"):format(nearest) or "")
 end
 
@@ -76,6 +83,7 @@ end
 
 local function read_lua(path, from)
    local chunk, problem = loadfile(path, "t")
+   if not chunk and problem:find "wrong mode" then raise("%s%s: is compiled Lua, expected its source", from, path) end
    if not chunk then raise("%s%s", from, problem) end
    local ok, result = pcall(chunk)
    if not ok then
