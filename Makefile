@@ -135,7 +135,7 @@ asan: deps
 
 # Formatting, luacheck, and no global variable written by a library file.
 lint: deps
-	clang-format --dry-run -Werror $(wildcard core/*.[ch] tests/core/*.[ch])
+	clang-format --dry-run -Werror $(wildcard core/*.[ch] tests/core/*.[ch] experiments/plugins/*.c)
 	luacheck --quiet lua tests experiments
 	@for file in $$(find lua -name '*.lua'); do luajit -bl $$file | grep GSET | sed "s|^|$$file: |"; done | (! grep .)
 
