@@ -24,6 +24,7 @@ local settings = engram.settings{
    samples = { default = 2000, min = 1, doc = "EWC (sound): items of a task on which the Fisher is estimated" },
    ewc_lr = { default = 0.05, min = 0, doc = "EWC (sound): step size of its SGD" },
    repository_lambda = { default = 0, min = 0, doc = "EWC (classp-repository); 0: the published 5000, or 50 in the small form" },
+   optimizer = { default = "", doc = "one row more: an optimizer by its name or a plugin's path, with its defaults" },
    threads = { default = engram.threads(), min = 1 },
    continue = { default = "", doc = "a run, or a folder of runs: rows that are finished there are not trained again" },
 }
@@ -61,6 +62,11 @@ local rows = {
    { "classp-paper", "CLASSP (paper)", optimizer = common.classp("paper", paper_gate, paper_gate_2),
       uses = { "threshold", "threshold_2", "quantile", "quantile_2" } },
 }
+
+if settings.optimizer ~= "" then
+   rows[#rows + 1] = { "optimizer", settings.optimizer:match "[^/]*$", optimizer = optim.of(settings.optimizer), uses = { "optimizer" } }
+   settings.methods[#settings.methods + 1] = "optimizer"
+end
 
 local function wanted(key)
    for _, name in ipairs(settings.methods) do

@@ -24,6 +24,9 @@ local wrong = {
    { "a name that is none", { name = "Sign SGD", step = step }, "optimizer: name must be a Lua name, got Sign SGD" },
    { "an unknown field", { name = "T", setp = step }, "optimizer: unknown field 'setp', did you mean 'step'?" },
    { "no step", { name = "T" }, "optimizer T: step must be a function(p, g, s, h), got nil" },
+   { "an empty chain", { name = "T", chain = {} }, "optimizer T: chain must be a list of functions(u, p, s, h), got none" },
+   { "a chain with a hole", { name = "T", chain = { step, 3 } },
+      "optimizer T: chain[2] must be a function(u, p, s, h), got number" },
    { "a step that is no function", { name = "T", step = 3 }, "optimizer T: step must be a function(p, g, s, h), got number" },
    { "a version that is no text", { name = "T", step = step, version = 1 }, "optimizer T: version must be a string, got number" },
    { "hyper that is no table", { name = "T", step = step, hyper = 1 }, "optimizer T: hyper must be a table, got number" },
@@ -156,6 +159,19 @@ test("a step finds where it is in h, and create is called once", function()
    expect(made):equals(2)
    expect(seen[2]):equals{ "2", 2, 1, 1, true, 1, "Seeing" }
    expect(seen[3]):equals{ "1", 1, 2, 2, false, 3, "Seeing" }
+end)
+
+test("a chain of functions is a step", function()
+   optim.register{ name = "Chained", hyper = { lr = { default = 0.5 } }, slots = { m = {} },
+      chain = { function(u) return u:clamp(-1, 1) end, function() end, function(u, _, s) return s.m:add_(u) end } }
+   local w = weights{ 0, 0 }
+   local opt = optim.Chained{ w }
+   for _ = 1, 2 do
+      w.grad = engram.tensor{ 5, -0.5 }
+      opt:step()
+   end
+   expect(w:detach():tolist()):equals{ -0.5 * (1 + 2), 0.5 * (0.5 + 1) }
+   expect(opt:state(w).m:tolist()):equals{ 2, -1 }
 end)
 
 test("hyper-parameters are finite, from a schedule too", function()

@@ -6,7 +6,7 @@ local raise = core.raise
 local description = {}
 
 local FIELDS = { name = "string", doc = "string", source = "string", version = "string", licence = "string", hyper = "table",
-   slots = "table", step = "function", create = "function", task_begin = "function", task_end = "function", statistics = "function",
+   slots = "table", step = "function", chain = "table", create = "function", task_begin = "function", task_end = "function", statistics = "function",
    check = "function", path = "string", sha256 = "string" }
 local HYPER_FIELDS = { default = 1, min = 1, max = 1, type = 1, choices = 1, doc = 1 }
 local SLOT_FIELDS = { like = 1, initial = 1, reset = 1, doc = 1, when = 1 }
@@ -84,9 +84,24 @@ local function check_slot(name, key, slot)
    if slot.when ~= nil and type(slot.when) ~= "function" then fail("%s: when must be a function(h)", who) end
 end
 
+-- The step of a chain: each function makes of the update u (at first the gradient) the next one; then p <- p - lr u.
+local function composed(name, chain)
+   if #chain == 0 then fail("optimizer %s: chain must be a list of functions(u, p, s, h), got none", name) end
+   for i, part in ipairs(chain) do
+      if type(part) ~= "function" then
+         fail("optimizer %s: chain[%d] must be a function(u, p, s, h), got %s", name, i, core.typename(part))
+      end
+   end
+   return function(p, g, s, h)
+      local u = g
+      for i = 1, #chain do u = chain[i](u, p, s, h) or u end
+      p:add_(u, -(h.lr or 1))
+   end
+end
+
 -- Checks a description: { name, hyper = { NAME = { default, min, max, type, choices, doc } }, slots = { NAME = { like = "parameter" or
 -- "scalar", initial, reset, when = function(hyper), doc } }, step = function(p, g, s, h), create, task_begin, task_end, statistics, check,
--- version, licence, doc, source }. `from` begins every message: "optim.load: FILE: ".
+-- version, licence, doc, source }; in place of step a chain = { function(u, p, s, h), ... }. `from` begins every message: "optim.load: FILE: ".
 function description.check(given, from)
    where = from or ""
    check_fields("optimizer", given, FIELDS)
@@ -94,7 +109,8 @@ function description.check(given, from)
    if type(name) ~= "string" or not name:match "^[%a_][%w_]*$" then
       fail("optimizer: name must be a Lua name, got %s", tostring(name))
    end
-   if type(given.step) ~= "function" then
+   if type(given.chain) == "table" and given.step == nil then given.step = composed(name, given.chain)
+   elseif type(given.step) ~= "function" then
       fail("optimizer %s: step must be a function(p, g, s, h), got %s", name, core.typename(given.step))
    end
    for key, wanted in pairs(FIELDS) do
