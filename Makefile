@@ -157,7 +157,7 @@ install: all
 uninstall:
 	rm -rf $(INTO)/bin/engram $(INTO)/lib/libengram.so $(INTO)/include/engram $(INTO)/share/engram \
 	  $(INTO)/lib/pkgconfig/engram.pc
-	-rmdir $(INTO)/lib/engram/plugins $(INTO)/lib/engram   # what others put there stays
+	@rmdir $(INTO)/lib/engram/plugins $(INTO)/lib/engram 2>/dev/null || true   # what others put there stays
 
 clean:
 	rm -rf $(BUILD)

@@ -6,8 +6,8 @@ local raise = core.raise
 local description = {}
 
 local FIELDS = { name = "string", doc = "string", source = "string", version = "string", licence = "string", hyper = "table",
-   slots = "table", step = "function", chain = "table", create = "function", task_begin = "function", task_end = "function", statistics = "function",
-   check = "function", path = "string", sha256 = "string" }
+   slots = "table", step = "function", chain = "table", create = "function", task_begin = "function", task_end = "function",
+   statistics = "function", check = "function", path = "string", sha256 = "string" }
 local HYPER_FIELDS = { default = 1, min = 1, max = 1, type = 1, choices = 1, doc = 1 }
 local SLOT_FIELDS = { like = 1, initial = 1, reset = 1, doc = 1, when = 1 }
 local TYPES = { number = 1, whole = 1, boolean = 1, string = 1 }
@@ -101,7 +101,7 @@ end
 
 -- Checks a description: { name, hyper = { NAME = { default, min, max, type, choices, doc } }, slots = { NAME = { like = "parameter" or
 -- "scalar", initial, reset, when = function(hyper), doc } }, step = function(p, g, s, h), create, task_begin, task_end, statistics, check,
--- version, licence, doc, source }; in place of step a chain = { function(u, p, s, h), ... }. `from` begins every message: "optim.load: FILE: ".
+-- version, licence, doc, source }; in place of step: chain = { function(u, p, s, h), ... }. `from` begins every message.
 function description.check(given, from)
    where = from or ""
    check_fields("optimizer", given, FIELDS)
