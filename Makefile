@@ -14,7 +14,7 @@ COMPILE   = $(CC) $(BASE) $(OPTIMIZE) $(SANITIZE) $(CFLAGS)
 PACKAGES := gcc pkg-config luajit libluajit-5.1-dev libopenblas-dev libyaml-dev libcmocka-dev libjansson-dev zlib1g-dev \
             libprotobuf-c-dev protobuf-c-compiler curl ca-certificates clang-format lua-check
 
-LIBS     := -lopenblas -ljansson -lyaml -lz -lm
+LIBS     := -lopenblas -ljansson -lyaml -lz -lm -ldl
 
 # TensorBoard's event files, where protobuf-c and its compiler are found; PROTOBUF= leaves them out.
 PROTOBUF := $(shell pkg-config --exists libprotobuf-c 2>/dev/null && command -v protoc-c)
@@ -140,7 +140,7 @@ asan: deps
 
 # Formatting, luacheck, and no global variable written by a library file.
 lint: deps
-	clang-format --dry-run -Werror $(wildcard core/*.[ch] tests/core/*.[ch])
+	clang-format --dry-run -Werror $(wildcard core/*.[ch] tests/core/*.[ch] experiments/plugins/*.c)
 	luacheck --quiet lua tests experiments
 	@for file in $$(find lua -name '*.lua'); do luajit -bl $$file | grep GSET | sed "s|^|$$file: |"; done | (! grep .)
 
@@ -158,7 +158,8 @@ install: all
 	install -m 644 $(BUILD)/libengram.so $(INTO)/lib/libengram.so
 	install -D -m 644 $(BUILD)/engram.1 $(INTO)/share/man/man1/engram.1
 	install -D -m 644 $(BUILD)/engram.bash $(INTO)/share/bash-completion/completions/engram
-	install -m 644 core/engram.h $(INTO)/include/engram/engram.h
+	install -m 644 core/engram.h core/engram_plugin.h $(INTO)/include/engram/
+	install -d $(INTO)/lib/engram/plugins
 	find lua docs $(wildcard experiments) -type f -exec install -D -m 644 {} $(INTO)/share/engram/{} \;
 	printf '%s\n' 'prefix=$(PREFIX)' '' 'Name: engram' 'Description: continual learning toolkit, C core' \
 	  'Version: $(shell luajit -e 'print(dofile "lua/engram/version.lua")')' 'Cflags: -I$${prefix}/include/engram' \
@@ -167,6 +168,7 @@ install: all
 uninstall:
 	rm -rf $(INTO)/bin/engram $(INTO)/lib/libengram.so $(INTO)/include/engram $(INTO)/share/engram \
 	  $(INTO)/lib/pkgconfig/engram.pc $(INTO)/share/man/man1/engram.1 $(INTO)/share/bash-completion/completions/engram
+	@rmdir $(INTO)/lib/engram/plugins $(INTO)/lib/engram 2>/dev/null || true   # what others put there stays
 
 clean:
 	rm -rf $(BUILD)

@@ -348,6 +348,51 @@ typedef struct eg_classp {
 /* CLASSP (Ludwig 2024, arXiv 2405.09637). *moved = number of weights that passed the gate. */
 eg_status eg_classp_step(eg_tensor *p, const eg_tensor *g, eg_tensor *grad_sum, const eg_classp *h, int64_t *moved);
 
+/* ---- plugins (plugin.c, plugin_host.c): optimizers in C that are loaded from a file; engram_plugin.h is what they see ---------- */
+typedef struct eg_plugin_hyper {
+  const char *name, *doc; /* doc may be NULL */
+  int32_t type, choices;  /* 0 number, 1 whole number, 2 switch, 3 choice; how many choices */
+  double initial, minimum, maximum;
+  const char *const *choice;
+} eg_plugin_hyper;
+typedef struct eg_plugin_slot {
+  const char *name, *doc;
+  int32_t scalar, reset;
+  double initial;
+} eg_plugin_slot;
+/* A plugin whose file and description have been found sound. It lives as long as the process. */
+typedef struct eg_plugin {
+  const char *name, *version, *licence, *doc, *source; /* all but name and version may be NULL */
+  int32_t hypers, slots, statistics;
+  const eg_plugin_hyper *hyper;
+  const eg_plugin_slot *slot;
+  const char *const *statistic; /* names */
+  const void *descriptor;
+  struct eg_plugin *next;
+} eg_plugin;
+/* Loads a shared library; NULL when it is none, or none of this ABI, or when anything in its descriptor is wrong. The code of
+ * the library runs in this call only after its file has been found to be whole and for this machine. */
+eg_plugin *eg_plugin_open(const char *path);
+
+typedef struct eg_plugin_instance eg_plugin_instance;
+/* An optimizer of the plugin's; NULL when its create failed. */
+eg_plugin_instance *eg_plugin_new(const eg_plugin *plugin, int64_t parameters, int64_t weights);
+void eg_plugin_free(eg_plugin_instance *instance);
+typedef struct eg_plugin_step {
+  const char *name; /* of the parameter */
+  int64_t index, step, parameter_step, task, epoch;
+  eg_rng *rng;
+  const double *hyper;
+  eg_tensor *const *slots;
+} eg_plugin_step;
+/* One update of p, in place; the slots are of its shape and dtype, or float64 scalars. *moved: weights that changed. */
+eg_status eg_plugin_update(eg_plugin_instance *instance, const eg_plugin_step *about, eg_tensor *p, const eg_tensor *g,
+                           int64_t *moved);
+eg_status eg_plugin_task(eg_plugin_instance *instance, int64_t task, int begins);
+eg_status eg_plugin_statistics(eg_plugin_instance *instance, double *values);
+/* What plugins have logged since the last call, lines that end with a line break; NULL: nothing. */
+const char *eg_plugin_log(void);
+
 /* ---- consolidation (consolidate.c) --------------------------------------------------------------------------------------- */
 /* out += scale * sum over samples of the squared per-sample gradient, exact, by one product of squared matrices.
  * Linear: delta (n, o) is the gradient of each sample's loss at the layer's output, input (n, i); out_bias may be NULL.

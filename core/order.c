@@ -54,7 +54,7 @@ static void E(sort_line)(void *values, int64_t *positions, int64_t out_stride, c
 static inline T(key) E(key_of)(element x) {
   T(key) bits, sign = (T(key))1 << (8 * sizeof bits - 1);
   memcpy(&bits, &x, sizeof bits);
-  return bits & sign ? ~bits : bits | sign;
+  return bits ^ ((T(key))(0 - (bits >> (8 * sizeof bits - 1))) | sign);
 }
 
 static double E(value_of)(uint64_t key) {
@@ -65,22 +65,61 @@ static double E(value_of)(uint64_t key) {
   return (double)x;
 }
 
+/* The keys of up to BLOCK elements, 0 beyond the last; true when one of them is NaN. */
+static inline bool E(block_of_keys)(T(key) keys[BLOCK], const element *in, int64_t stride, int64_t n) {
+  T(key) nan = 0;
+  if (n == BLOCK && stride == 1)
+    for (int i = 0; i < BLOCK; i++) {
+      keys[i] = E(key_of)(in[i]);
+      nan |= (T(key))(in[i] != in[i]);
+    }
+  else
+    for (int i = 0; i < BLOCK; i++) {
+      keys[i] = i < n ? E(key_of)(in[i * stride]) : 0;
+      nan |= i < n && in[i * stride] != in[i * stride];
+    }
+  return nan != 0;
+}
+
 /* Counts the elements by the leading DIGIT bits of their keys; two tables, since neighbours often count in one place. */
 static void E(count_leading)(int64_t n, char *const *data, const int64_t *stride, const void *argument) {
   selection *s = *(selection *const *)argument;
   const element *in = (const void *)data[0];
-  for (int64_t i = 0; i < n; i++) s->counts[i & 1][E(key_of)(in[i * stride[0]]) >> s->shift]++;
+  const int shift = s->shift;
+  T(key) keys[BLOCK];
+  for (int64_t at = 0; at < n; at += BLOCK) {
+    const int some = (int)EG_MIN(BLOCK, n - at);
+    if (E(block_of_keys)(keys, in + at * stride[0], stride[0], some)) s->nan = true;
+    for (int i = 0; i < BLOCK; i++) keys[i] >>= shift;
+    for (int i = 0; i < some - 1; i += 2) {
+      s->counts[0][keys[i]]++;
+      s->counts[1][keys[i + 1]]++;
+    }
+    if (some % 2) s->counts[0][keys[some - 1]]++;
+  }
 }
 
-/* Collects the keys that begin with `leading`, and the least of those beyond them. */
+/* Collects the keys that begin with `leading`, and the least of those beyond them. Few do: a block of elements is looked at
+ * together. */
 static void E(collect)(int64_t n, char *const *data, const int64_t *stride, const void *argument) {
   selection *s = *(selection *const *)argument;
   const element *in = (const void *)data[0];
-  for (int64_t i = 0; i < n; i++) {
-    T(key) key = E(key_of)(in[i * stride[0]]);
-    if (key >> s->shift == s->leading) s->keys[s->count++] = key;
-    if ((key >> s->shift > s->leading) & (key < s->next)) s->next = key;
+  const int shift = s->shift;
+  const T(key) leading = (T(key))s->leading, last = (T(key)) ~(T(key))0;
+  T(key) next = last, keys[BLOCK];
+  for (int64_t at = 0; at < n; at += BLOCK) {
+    const int some = (int)EG_MIN(BLOCK, n - at);
+    T(key) kept = 0;
+    E(block_of_keys)(keys, in + at * stride[0], stride[0], some);
+    for (int i = 0; i < BLOCK; i++) kept |= (T(key))((keys[i] >> shift) == leading);
+    for (int i = 0; i < BLOCK; i++) {
+      const T(key) beyond = keys[i] | (T(key))(0 - (T(key))(keys[i] >> shift <= leading)); /* all ones: not beyond */
+      next = beyond < next ? beyond : next;
+    }
+    for (int i = 0; kept && i < some; i++)
+      if (keys[i] >> shift == leading) s->keys[s->count++] = keys[i];
   }
+  if (next != last && next < s->next) s->next = next;
 }
 #endif
 
@@ -90,7 +129,7 @@ static void E(collect)(int64_t n, char *const *data, const int64_t *stride, cons
 #include "lines.h"
 #include "nest.h"
 
-enum { RUN = 16, DIGIT = 11, BINS = 1 << DIGIT };
+enum { RUN = 16, DIGIT = 14, BINS = 1 << DIGIT, BLOCK = 64 };
 
 typedef uint32_t key_float32;
 typedef uint64_t key_float64;
@@ -101,6 +140,7 @@ typedef struct {
   uint64_t leading, next; /* the digit of the element; the least key seen above the kept ones, all ones when none */
   uint64_t *keys;         /* kept */
   int64_t count;
+  bool nan; /* seen */
   int64_t counts[2][BINS];
 } selection;
 
@@ -187,13 +227,15 @@ static uint64_t select_key(selection *s, int64_t rank) {
   return s->keys[0];
 }
 
-/* The elements of ranks `rank` and rank + 1 (0-based) in rising order, without sorting. */
+/* The elements of ranks `rank` and rank + 1 (0-based) in rising order, without sorting; NaN for both where there is one. */
 static eg_status select_ranks(const eg_tensor *in, int64_t rank, double *low, double *high) {
   bool single = in->dtype == EG_FLOAT32;
   selection s = {.shift = (single ? 32 : 64) - DIGIT, .next = UINT64_MAX}, *where = &s;
   eg_row count = single ? EG_OF_SET(count_leading_float32) : EG_OF_SET(count_leading_float64),
          collect = single ? EG_OF_SET(collect_float32) : EG_OF_SET(collect_float64);
   EG_TRY(eg_nest_in_order("quantile", count, &where, in, NULL, NULL, NULL));
+  *low = *high = NAN;
+  if (s.nan) return EG_OK;
   s.leading = digit_of_rank(&s, &rank);
   size_t bytes = (size_t)(s.counts[0][s.leading] + s.counts[1][s.leading]) * sizeof *s.keys;
   s.keys = eg_block_new(bytes);
@@ -207,17 +249,14 @@ static eg_status select_ranks(const eg_tensor *in, int64_t rank, double *low, do
 }
 
 eg_status eg_quantile(const eg_tensor *in, double q, double *value) {
-  int64_t nan;
   EG_TRY(eg_check_real("quantile", "input", in));
   if (!(q >= 0 && q <= 1)) return eg_fail(EG_EINVAL, "quantile: q is %g, expected 0 to 1", q);
   if (in->count == 0)
     return eg_fail(EG_EINVAL, "quantile: the tensor is empty: shape %s", eg_describe_sizes(in->dims, in->size));
-  EG_TRY(eg_count_nonfinite(in, &nan, NULL));
   double position = q * (double)(in->count - 1), rank = floor(position), share = position - rank, low, high;
   EG_TRY(select_ranks(in, (int64_t)rank, &low, &high));
   bool from_low = isinf(high) || (share < 0.5 && !isinf(low)); /* from the nearer end, and from a finite one */
-  if (nan > 0) *value = NAN;
-  else if (low == high || share == 0) *value = low;
+  if (low == high || share == 0) *value = low;
   else *value = from_low ? low + (high - low) * share : high - (high - low) * (1 - share);
   return EG_OK;
 }

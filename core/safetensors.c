@@ -279,7 +279,8 @@ static eg_status build_header(const char *path, json_t *header, int64_t count, c
 static eg_status write_all(const char *path, const char *text, int64_t count, const item *items) {
   static const char spaces[PREFIX] = "        ";
   eg_writer writer;
-  uint64_t length = strlen(text), padding = (PREFIX - length % PREFIX) % PREFIX, total = length + padding;
+  /* At least one space: every file of as many tensors takes as many writes, whatever the digits in its header. */
+  uint64_t length = strlen(text), padding = PREFIX - length % PREFIX, total = length + padding;
   if (total > HEADER_MAX)
     return eg_fail(EG_EINVAL, "%s: its header would have %s bytes, at most %s are allowed", path,
                    eg_commas((int64_t)total), eg_commas(HEADER_MAX));

@@ -26,6 +26,7 @@ local settings = engram.settings{
    ewc_lr = { default = 0.05, min = 0, doc = "EWC (sound): step size of its SGD" },
    repository_lambda = { default = false, type = "number", min = 0,
       doc = "EWC (classp-repository); false: the published 5000, or 50 in the small form" },
+   optimizer = { default = "", doc = "one row more: an optimizer by its name or a plugin's path, with its defaults" },
    threads = { default = engram.threads(), min = 1 },
    continue = { default = "", doc = "a run, or a folder of runs: rows that are finished there are not trained again" },
 }
@@ -63,6 +64,11 @@ local rows = {
    { "classp-paper", "CLASSP (paper)", optimizer = common.classp("paper", paper_gate, paper_gate_2),
       uses = { "threshold", "threshold_2", "quantile", "quantile_2" } },
 }
+
+if settings.optimizer ~= "" then
+   rows[#rows + 1] = { "optimizer", settings.optimizer:match "[^/]*$", optimizer = optim.of(settings.optimizer), uses = { "optimizer" } }
+   settings.methods[#settings.methods + 1] = "optimizer"
+end
 
 local function wanted(key)
    for _, name in ipairs(settings.methods) do

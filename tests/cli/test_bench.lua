@@ -38,6 +38,7 @@ t.test("the cases, and the work of a step worked out by hand", function()
       cnn_b32_sgd = cnn, cnn_b32_classp = cnn, mlp100_b10_sgd = mlp100, mlp100_b10_adam = mlp100, mlp100_b10_classp = mlp100,
       mlp400_b128_sgd = mlp400, mlp400_b128_adam = mlp400, mlp400_b128_classp = mlp400,
       optim_sgd_10m = 120e6, optim_adam_10m = 280e6, optim_adagrad_10m = 200e6, optim_classp_10m = 200e6,
+      optim_classp_1m = 20e6, optim_classp_quantile_lua_1m = 20e6,
       fisher_exact_mlp400_n64 = 2 * 64 * (477600 + 10 * (477600 + 164000)),
    }
    t.expect({ cases.cnn_b32_sgd.limit, cases.optim_adam_10m.limit, cases.fisher_exact_mlp400_n64.limit })

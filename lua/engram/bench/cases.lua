@@ -83,6 +83,25 @@ add_optimizer("adam", 7)
 add_optimizer("adagrad", 5)
 add_optimizer("classp", 5)
 
+-- ---- CLASSP in Lua (experiments/plugins/) beside the built-in: a million weights, which fit the caches -----------------------------
+
+local FEW = 1000000
+
+local function add_pair(name, make_optimizer)
+   local function make()
+      local weights = engram.randn(FEW, { requires_grad = true })
+      weights.grad = engram.randn(FEW)
+      local opt = make_optimizer{ weights }
+      return function() engram.scope(opt.step, opt) end
+   end
+   cases[#cases + 1] = { name = name, steps = 60, limit = "triad", work = 4 * FEW * 5, make = make }
+end
+
+add_pair("optim_classp_1m", function(target) return optim.CLASSP(target, { lr = 0.01, threshold = 2.7 }) end)
+add_pair("optim_classp_quantile_lua_1m", function(target)
+   return optim.load "classp_quantile"(target, { lr = 0.01, quantile = 0.9 })
+end)
+
 -- ---- the exact diagonal Fisher information ------------------------------------------------------------------------------------
 
 local SAMPLES, CLASSES = 64, 10

@@ -59,8 +59,34 @@ local function capture_optimizer(tensors, optimizer)
    for key, value in pairs(optimizer.hyper) do
       memories[key], hyper[key] = schedule.memory(value, optimizer), schedule.describe(value)
    end
-   return { name = optimizer.name, context = context, memories = memories, hyper = hyper, moved = optimizer.moved,
-      weights = optimizer.weights, text = tostring(optimizer) }
+   return { name = optimizer.name, version = optimizer.description.version, slots = json.array{ unpack(optimizer.order) },
+      context = context, memories = memories, hyper = hyper, moved = optimizer.moved, weights = optimizer.weights,
+      text = tostring(optimizer) }
+end
+
+-- A saved slot goes to one of its name: an optimizer whose slots were others cannot take over the state of a parameter.
+local function check_slots(tensors, optimizer, saved, path)
+   if not saved.slots then return end                       -- of an Engram that did not note them
+   local was, now, stateful = {}, {}, nil
+   for _, key in ipairs(saved.slots) do was[key] = true end
+   for _, key in ipairs(optimizer.order) do now[key] = true end
+   local before = optimizer.name .. (saved.version and " " .. saved.version or "")
+   local present = optimizer.name .. (optimizer.description.version and " " .. optimizer.description.version or "")
+   for _, parameter in ipairs(optimizer.names) do
+      for key in pairs(was) do
+         if not now[key] and tensors["optimizer." .. parameter .. "." .. key] then
+            raise("%s: has slot '%s' for parameter %s, which %s does not have: go on with the %s that made it", path, key, parameter,
+               present, before)
+         end
+      end
+      stateful = stateful or tensors["optimizer." .. parameter .. ".step_count"] and parameter
+   end
+   for _, key in ipairs(optimizer.order) do
+      if stateful and not was[key] then
+         raise("%s: has no slot '%s' for parameter %s, which %s needs: go on with the %s that made it", path, key, stateful, present,
+            before)
+      end
+   end
 end
 
 local function restore_optimizer(tensors, optimizer, saved)
@@ -152,7 +178,10 @@ end
 function checkpoint.adopt(t, tensors, state, path)
    t.model:load_state(below(tensors, "model."), path)
    local new_optimizer, new_methods, used = t.optimizer.name ~= state.optimizer.name, {}, {}
-   if not new_optimizer then restore_optimizer(tensors, t.optimizer, state.optimizer) end
+   if not new_optimizer then
+      check_slots(tensors, t.optimizer, state.optimizer, path)
+      restore_optimizer(tensors, t.optimizer, state.optimizer)
+   end
    for _, method in ipairs(t.methods) do
       local at
       for i, saved in ipairs(state.methods) do
@@ -208,9 +237,13 @@ local function methods_text(saved)
 end
 
 -- The script that resumes must be the one that began: what it would train is compared with what was saved.
-local function check_same(t, state, path)
+local function check_same(t, tensors, state, path)
+   if state.optimizer.name == t.optimizer.name then check_slots(tensors, t.optimizer, state.optimizer, path) end
    local saved_methods, now = methods_text(state.methods), methods_text(capture_methods({}, t.methods))
-   local pairs_ = { { "optimizer", state.optimizer.text, tostring(t.optimizer) }, { "method", saved_methods, now },
+   local version, now_version = state.optimizer.version or "none", t.optimizer.description.version or "none"
+   local pairs_ = { { "optimizer", state.optimizer.text, tostring(t.optimizer) },
+      { "version of " .. t.optimizer.name, state.optimizer.slots and version or now_version, now_version },
+      { "method", saved_methods, now },
       { "tasks", tasks_text(state.tasks), tasks_text(described_tasks(t)) } }
    for _, key in ipairs(SETTINGS) do pairs_[#pairs_ + 1] = { key, tostring(state.settings[key]), tostring(t[key]) } end
    for _, pair in ipairs(pairs_) do
@@ -236,7 +269,7 @@ function checkpoint.resume(t)
    local path = folder:checkpoint "last"
    if core.C.eg_file_kind(path) ~= 1 then return nil end
    local tensors, state = checkpoint.read(path)
-   check_same(t, state, path)
+   check_same(t, tensors, state, path)
    folder.run:stood_at(state.journals)
    checkpoint.restore(t, tensors, state, path)
    t.out:remember(state.line)

@@ -14,8 +14,8 @@ local report = {}
 function report.open(t)
    local current = run.current()
    local folder = current and current:open(t.name)
-   local plugin = t.optimizer.description.path
-   if folder and plugin then current:note_plugin(plugin) end
+   local plugin = t.optimizer.description
+   if folder and plugin.path then current:note_plugin(plugin.path, plugin.sha256) end
    local line = progress.new{ total_steps = t.total_steps, tasks = #t.stream, label = t.name,
       log = folder and function(text) folder:log(text) end or nil }
    return setmetatable({ folder = folder, line = line }, Report)

@@ -7,6 +7,7 @@ local command = {
    summary = "list optimizers, methods, streams, data sets, schedules or experiments",
    usage = "list [optimizers|methods|streams|datasets|schedules|experiments [NAME]]",
    text = "Without a word: all of them. With NAME: the hyper-parameters of that optimizer or method.",
+   options = { { "plugin", value = "FILE", many = true, doc = "load an optimizer (.lua or .so) first; may be given again" } },
 }
 
 local lua_folder = package.searchpath("engram.core", package.path):match "^(.*)/core%.lua$"
@@ -88,6 +89,9 @@ local function print_one(kind, name)
    if not known then usage_error("list: no %s named '%s'%s", kind:gsub("s$", ""), name, suggest.hint(name, names)) end
    local about, rows = registry.description(name), {}
    print(("%s: %s%s"):format(name, about.doc or "", about.source and (" (%s)"):format(about.source) or ""))
+   if about.path then
+      print(("  %s, version %s, licence %s"):format(about.path, about.version or "not told", about.licence or "not told"))
+   end
    for key, hyper in pairs(about.hyper or {}) do
       local text = hyper.doc or ""
       if hyper.choices then text = text .. " (" .. table.concat(hyper.choices, ", ") .. ")" end
@@ -97,7 +101,8 @@ local function print_one(kind, name)
    print_rows(rows, "  ")
 end
 
-function command.run(_, words)
+function command.run(values, words)
+   require "engram.cli.plugins".load(values.plugin)
    local wanted, names = words[1], {}
    for i, kind in ipairs(kinds) do names[i] = kind[1] end
    if words[2] then print_one(wanted, words[2]) return 0 end

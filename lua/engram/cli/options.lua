@@ -67,8 +67,13 @@ function options.parse(command, words, pass)
       local name, given = name_of(word)
       local option = name and find(list, name)
       if option and option.value then
-         local used
-         values[name], used = value_of(option, given, words[i + 1])
+         local value, used = value_of(option, given, words[i + 1])
+         if option.many then                                -- may be given more than once: a list
+            values[name] = values[name] or {}
+            table.insert(values[name], value)
+         else
+            values[name] = value
+         end
          if used then i = i + 1 end
       elseif option then
          if given then usage_error("--%s takes no value, got '%s'", name, given) end

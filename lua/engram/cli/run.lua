@@ -1,5 +1,7 @@
 -- engram run: executes a script with its settings overridden and a run directory open.
 local core = require "engram.core"
+local into = require "engram.run.into"
+local plugins = require "engram.cli.plugins"
 local progress = require "engram.run.progress"
 local rehearsal = require "engram.cl.rehearsal"
 local run = require "engram.run"
@@ -24,6 +26,7 @@ local command = {
       { "config", value = "FILE", doc = "take settings from a file of YAML" },
       { "dry-run", doc = "tell the first training's model, optimizer, data, steps and expected time, and stop" },
       { "settings", doc = "list the settings that the script declares, and stop: engram config --explain" },
+      { "plugin", value = "FILE", many = true, doc = "load an optimizer (.lua or .so) before the script; may be given again" },
       { "seed", value = "N", number = true, doc = "the root seed, and the default of a setting named seed" },
       { "threads", value = "N", number = true, doc = "threads (default: the cores); never changes a result" },
       { "report", doc = "write an HTML report into the run's directory when it is finished" },
@@ -79,7 +82,7 @@ local function open_run(values, script, words, given)
       name = values.name, words = overrides(words), script = script,
       runs = folder ~= "" and folder or nil, path = values.into, seed = values.seed, threads = values.threads, arguments = words,
       report = values.report, tensorboard = values.tensorboard, source = given and given.text,
-      command = "engram run " .. table.concat({ values.file or script, unpack(words) }, " "),
+      plugins = values.plugin, command = into.command(values, values.file or script, words),
    }
 end
 
@@ -189,8 +192,10 @@ function command.execute(values, script, words, open, given)
       io.stderr:write("engram: ", with_name(script, problem), "\n")
       return 1
    end
+   local loaded = plugins.load(values.plugin)
    prepare(values, script, words, given)
    open()
+   for _, plugin in ipairs(run.current() and loaded or {}) do run.current():note_plugin(plugin.path, plugin.sha256) end
    tee_print()
    catch_exit()
    local ok, result = xpcall(chunk, describe_error, unpack(words))
@@ -210,7 +215,7 @@ end
 function command.run(values, words)
    if values.tensorboard then require "engram.run.tensorboard".check "run: --tensorboard" end
    local file = table.remove(words, 1)
-   if values.into and file and require "engram.run.into".begun(values, file, words) then
+   if values.into and file and into.begun(values, file, words) then
       return require "engram.cli.resume".run({ threads = values.threads, quiet = values.quiet }, { values.into })
    end
    values.show = values.settings and "explained"

@@ -11,6 +11,7 @@ local command = {
       .. "each, which begins the job, goes on with it, or does nothing when it is finished. A job that fails does not stop the others.",
    options = {
       { "j", value = "N", number = true, doc = "jobs at a time (default: the cores)" },
+      { "plugin", value = "FILE", many = true, doc = "load an optimizer (.lua or .so) in each job; may be given again" },
       { "threads", value = "N", number = true, doc = "threads of each job (default: cores / jobs at a time); never changes a result" },
       { "resume", value = "SWEEP", doc = "run what is not finished of a sweep; engram resume SWEEP does the same" },
       { "fail-fast", doc = "stop the others when a job fails" },
@@ -129,6 +130,7 @@ local function write_slurm(sweep, values)
 end
 
 local function make(values, script, words)
+   require "engram.cli.plugins".load(values.plugin)   -- what no job could load is said before the first
    local jobs, varying, axes = require "engram.sweep.expand"(words)
    check_settings(script, axes)
    local parallel = positive(values, "j") or math.min(C.eg_cores(), #jobs)
@@ -136,7 +138,7 @@ local function make(values, script, words)
    local threads = positive(values, "threads")
       or (values.slurm or values["print-jobs"]) and 1 or math.max(1, math.floor(C.eg_cores() / parallel))
    return require "engram.sweep".new{ script = script, jobs = jobs, varying = varying, parallel = parallel, threads = threads,
-      name = values.name, runs = runs ~= "" and runs or nil }
+      plugins = values.plugin, name = values.name, runs = runs ~= "" and runs or nil }
 end
 
 function command.run(values, words)

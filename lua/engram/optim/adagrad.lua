@@ -1,6 +1,5 @@
 -- AdaGrad (Duchi et al. 2011): s <- s + g^2;  w <- w - lr g / (sqrt(s) + epsilon).
-local core = require "engram.core"
-local C = core.C
+local kernels = require "engram.optim.kernels"
 
 return {
    name = "AdaGrad",
@@ -11,7 +10,5 @@ return {
       weight_decay = { default = 0, min = 0, doc = "added to the gradient times the weight" },
    },
    slots = { sum = { like = "parameter", initial = 0 } },
-   step = function(p, g, s, h)
-      core.check(C.eg_adagrad_step(p.tensor, g.tensor, s.sum.tensor, h.lr, h.epsilon, h.weight_decay))
-   end,
+   step = function(p, g, s, h) kernels.adagrad_(p, g, s.sum, h) end,
 }

@@ -1,9 +1,7 @@
 -- optim/adam_family.lua: what Adam and AdamW share: m <- beta1 m + (1 - beta1) g;  v <- beta2 v + (1 - beta2) g^2;
 -- w <- w - lr m' / (sqrt(v') + epsilon) with the bias-corrected m' and v'.
-local ffi = require "ffi"
 local core = require "engram.core"
-local C = core.C
-local h_c = ffi.new "eg_adam"
+local kernels = require "engram.optim.kernels"
 
 return function(name, doc, weight_decay, decoupled)
    return {
@@ -23,9 +21,8 @@ return function(name, doc, weight_decay, decoupled)
       end,
       slots = { first = { like = "parameter", initial = 0 }, second = { like = "parameter", initial = 0 } },
       step = function(p, g, s, h)
-         h_c.lr, h_c.beta1, h_c.beta2, h_c.epsilon, h_c.weight_decay = h.lr, h.beta1, h.beta2, h.epsilon, h.weight_decay
-         h_c.decoupled, h_c.step = decoupled and 1 or 0, h.count
-         core.check(C.eg_adam_step(p.tensor, g.tensor, s.first.tensor, s.second.tensor, h_c))
+         h.decoupled = decoupled
+         kernels.adam_(p, g, s.first, s.second, h)
       end,
    }
 end

@@ -2,10 +2,7 @@
 -- A weight moves only where g^2 > threshold; its rate falls with the p-norm of the gradients that moved it:
 -- s <- s + |g|^power;  w <- w - lr g / (epsilon + s)^(1/power), or w - lr g with decay off.
 -- variant "published" is what the author's code computes: one gate a tensor, and s sums |g| whatever the power.
-local ffi = require "ffi"
-local core = require "engram.core"
-local C = core.C
-local h_c, moved = ffi.new "eg_classp", ffi.new "int64_t[1]"
+local kernels = require "engram.optim.kernels"
 
 return {
    name = "CLASSP",
@@ -20,10 +17,5 @@ return {
       variant = { default = "paper", choices = { "paper", "published" }, doc = "per weight, or the published code's per tensor" },
    },
    slots = { grad_sum = { like = "parameter", initial = 0 } },
-   step = function(p, g, s, h)
-      h_c.lr, h_c.threshold, h_c.power, h_c.epsilon = h.lr, h.threshold, h.power, h.epsilon
-      h_c.decay, h_c.published = h.decay and 1 or 0, h.variant == "published" and 1 or 0
-      core.check(C.eg_classp_step(p.tensor, g.tensor, s.grad_sum.tensor, h_c, moved))
-      return tonumber(moved[0])
-   end,
+   step = function(p, g, s, h) return kernels.classp_(p, g, s.grad_sum, h) end,
 }

@@ -6,10 +6,13 @@ local autograd = require "engram.autograd"
 local schedule = require "engram.schedule"
 local suggest = require "engram.suggest"
 local describe = require "engram.optim.description"
+local Slots = require "engram.optim.slots"
+local prepare = Slots.prepare
 local raise = core.raise
 
 local Optimizer = {}
 Optimizer.__index = Optimizer
+for name, method in pairs(Slots.methods) do Optimizer[name] = method end
 
 local function sorted_keys(t)
    local keys = {}
@@ -76,75 +79,8 @@ local function make(description, target, options)
    self.context.gradient_quantile = function(q) return self:gradient_quantile(q) end
    self.order = sorted_keys(description.slots)
    for i in ipairs(list) do self.slots[i], self.counts[i] = {}, 0 end
+   if description.create then description.create(self) end
    return self
-end
-
--- ---- slots ------------------------------------------------------------------------------------------------
-
-local function new_slot(slot, p)
-   local engram = require "engram"
-   local t
-   if slot.like == "scalar" then t = engram.full(slot.initial or 0, { dtype = "float64" })
-   else t = engram.full_like(p:detach(), slot.initial or 0) end
-   return t:keep()
-end
-
--- Slots are made at the first step, so that those a setting does without (momentum = 0) cost nothing.
-local function prepare(self, i, h)
-   local slots, p = self.slots[i], self.parameters[i]
-   for _, key in ipairs(self.order) do
-      local slot = self.description.slots[key]
-      if not slots[key] and (not slot.when or slot.when(h)) then slots[key] = new_slot(slot, p) end
-   end
-   return slots
-end
-
--- opt:state(p): the slots of a parameter by name ({} before the first step).
-function Optimizer:state(p)
-   for i, own in ipairs(self.parameters) do
-      if own == p then return self.slots[i] end
-   end
-   raise("optim.%s: state: this tensor is none of its parameters", self.name)
-end
-
--- Iterates "PARAMETER.SLOT", tensor over all slots there are, in a fixed order, then "PARAMETER.step_count", how many it has had.
-function Optimizer:named_state()
-   local list, at = {}, 0
-   for i, name in ipairs(self.names) do
-      for _, key in ipairs(self.order) do
-         if self.slots[i][key] then list[#list + 1] = { name .. "." .. key, self.slots[i][key] } end
-      end
-      if self.counts[i] > 0 then
-         list[#list + 1] = { name .. ".step_count", require "engram".full(self.counts[i], { dtype = "float64" }) }
-      end
-   end
-   return function()
-      at = at + 1
-      if list[at] then return list[at][1], list[at][2] end
-   end
-end
-
--- Takes over what named_state gave ({ name = tensor }); every name and shape is checked before anything changes.
-function Optimizer:load_named_state(given)
-   local place = {}
-   for i, name in ipairs(self.names) do
-      for _, key in ipairs(self.order) do place[name .. "." .. key] = { i, key } end
-      place[name .. ".step_count"] = { i, "step_count" }
-   end
-   for name, t in pairs(given) do
-      local at = place[name]
-      if not at then raise("optim.%s: load: there is no slot '%s'%s", self.name, name, suggest.hint(name, place)) end
-      local slot = self.description.slots[at[2]]
-      local like = slot and slot.like ~= "scalar" and self.parameters[at[1]].shape or {}
-      if table.concat(like, ",") ~= table.concat(t.shape, ",") then
-         raise("optim.%s: load: slot '%s' has shape %s, expected (%s)", self.name, name, tensor.shape_text(t), table.concat(like, ", "))
-      end
-   end
-   for name, t in pairs(given) do
-      local i, key = unpack(place[name])
-      if key == "step_count" then self.counts[i] = t:item()
-      else self.slots[i][key] = t:detach():clone():keep() end
-   end
 end
 
 -- ---- steps ------------------------------------------------------------------------------------------------
@@ -191,6 +127,16 @@ local function advance(self, given)
    return own
 end
 
+-- How many weights a step has moved: what it returned, or all.
+local function moved_of(self, p, n)
+   if n == nil then return p:numel() end
+   if type(n) ~= "number" or not (n >= 0 and n <= p:numel()) then
+      raise("step returned %s, expected nothing or how many of the %d weights moved", type(n) == "number" and n or core.typename(n),
+         p:numel())
+   end
+   return n
+end
+
 local function update(self, h)
    local step = self.description.step
    local moved, weights = 0, 0
@@ -199,19 +145,21 @@ local function update(self, h)
       if g then
          local slots = prepare(self, i, h)
          local count = self.counts[i] + 1
-         self.counts[i], h.count, h.first = count, count, count == 1
+         self.at = i
+         self.counts[i], h.count, h.first, h.parameter, h.index = count, count, count == 1, self.names[i], i
          if not g:is_contiguous() then g = g:contiguous() end
-         local n = step(p, g, slots, h)
+         local n = moved_of(self, p, step(p, g, slots, h))
          weights = weights + p:numel()
-         moved = moved + (n or p:numel())
+         moved = moved + n
       end
    end
    self.moved, self.weights = moved, weights
 end
 
 local function take_step(self, now)
+   self.at = nil
    local h = resolve(self, now)
-   h.step = now.step
+   h.step, h.task, h.epoch, h.optimizer = now.step, now.task, now.epoch, self
    update(self, h)
 end
 
@@ -221,21 +169,21 @@ function Optimizer:step(context)
    local before = autograd.set_enabled(false)
    local ok, message = pcall(take_step, self, now)
    autograd.set_enabled(before)
-   if not ok then error(message, 0) end
+   if not ok then
+      if self.at and type(message) == "string" and not core.interrupted() then
+         message = ("optim.%s: parameter %s: %s"):format(self.name, self.names[self.at], message)
+      end
+      error(message, 0)
+   end
    return self
 end
 
--- ---- tasks, statistics, bytes -----------------------------------------------------------------------------
+-- ---- tasks and statistics ---------------------------------------------------------------------------------
 
 -- A task begins: per-task schedules move on, slots marked `reset` start anew.
 function Optimizer:task_begin(task)
    self.context.task, self.context.step_in_task, self.context.epoch = task, 0, 1
-   for i in ipairs(self.parameters) do
-      for _, key in ipairs(self.order) do
-         local slot = self.description.slots[key]
-         if slot.reset and self.slots[i][key] then self.slots[i][key]:fill_(slot.initial or 0) end
-      end
-   end
+   Slots.reset(self)
    if self.description.task_begin then self.description.task_begin(self, task) end
 end
 
@@ -251,21 +199,6 @@ function Optimizer:statistics()
       for key, value in pairs(self.description.statistics(self) or {}) do s[key] = value end
    end
    return s
-end
-
--- Bytes of all slots, and a table of bytes by slot.
-function Optimizer:bytes()
-   local total, by_slot = 0, {}
-   for i in ipairs(self.parameters) do
-      for _, key in ipairs(self.order) do
-         local t = self.slots[i][key]
-         if t then
-            total = total + t:bytes()
-            by_slot[key] = (by_slot[key] or 0) + t:bytes()
-         end
-      end
-   end
-   return total, by_slot
 end
 
 function Optimizer.__tostring(self)

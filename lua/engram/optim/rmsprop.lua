@@ -1,6 +1,6 @@
 -- RMSProp (Tieleman and Hinton 2012): s <- alpha s + (1 - alpha) g^2;  w <- w - lr g / (sqrt(s) + epsilon).
 local core = require "engram.core"
-local C = core.C
+local kernels = require "engram.optim.kernels"
 
 return {
    name = "RMSProp",
@@ -11,8 +11,9 @@ return {
       epsilon = { default = 1e-8, min = 0, doc = "added to the root" },
       weight_decay = { default = 0, min = 0, doc = "added to the gradient times the weight" },
    },
-   slots = { square = { like = "parameter", initial = 0 } },
-   step = function(p, g, s, h)
-      core.check(C.eg_rmsprop_step(p.tensor, g.tensor, s.square.tensor, h.lr, h.alpha, h.epsilon, h.weight_decay))
+   check = function(h, who)
+      if h.alpha == 1 then core.raise("%s: alpha = 1, expected less than 1", who) end
    end,
+   slots = { square = { like = "parameter", initial = 0 } },
+   step = function(p, g, s, h) kernels.rmsprop_(p, g, s.square, h) end,
 }

@@ -1,9 +1,7 @@
 -- SGD: stochastic gradient descent with momentum (Polyak 1964), Nesterov's variant and coupled weight decay, as PyTorch writes it:
 -- g <- g + weight_decay w;  m <- momentum m + (1 - dampening) g;  w <- w - lr m (Nesterov: w - lr (g + momentum m)).
-local ffi = require "ffi"
 local core = require "engram.core"
-local C = core.C
-local h_c = ffi.new "eg_sgd"
+local kernels = require "engram.optim.kernels"
 
 return {
    name = "SGD",
@@ -21,9 +19,5 @@ return {
          core.raise("%s: nesterov needs momentum > 0 and dampening = 0", who)
       end
    end,
-   step = function(p, g, s, h)
-      h_c.lr, h_c.momentum, h_c.dampening, h_c.weight_decay = h.lr, h.momentum, h.dampening, h.weight_decay
-      h_c.nesterov, h_c.first = h.nesterov and 1 or 0, h.first and 1 or 0
-      core.check(C.eg_sgd_step(p.tensor, g.tensor, h.momentum ~= 0 and s.momentum.tensor or nil, h_c))
-   end,
+   step = function(p, g, s, h) kernels.sgd_(p, g, h.momentum ~= 0 and s.momentum or nil, h) end,
 }

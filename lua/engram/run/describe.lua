@@ -78,6 +78,7 @@ function describe.meta(about)
    meta.command, meta.script, meta.seed = about.command, about.script, about.seed
    meta.arguments = require "engram.json".array{ unpack(about.arguments or {}) }
    meta.threads_asked, meta.report, meta.tensorboard = about.threads, about.report, about.tensorboard
+   meta.plugins_asked = about.plugins and require "engram.json".array{ unpack(about.plugins) }
    meta.folder = os.getenv "PWD"
    local folder = (about.script or "."):match "^(.*)/[^/]*$" or "."
    meta.commit = describe.commit(folder)

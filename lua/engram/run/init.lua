@@ -69,12 +69,12 @@ function Run:go_on()
    for _, file in pairs(self.journals) do file:go_on() end
 end
 
--- Notes the SHA-256 of an optimizer's file in meta.json, as it was when the run began.
-function Run:note_plugin(path)
+-- Notes the SHA-256 of an optimizer's file in meta.json, as it was when the run loaded it first.
+function Run:note_plugin(path, sha256)
    local meta = run.read(self.path, "meta.json")
    meta.plugins = meta.plugins or {}
    if meta.plugins[path] then return end
-   meta.plugins[path] = describe.file_hash(path)
+   meta.plugins[path] = sha256
    self:write_json("meta.json", meta)
 end
 

@@ -23,11 +23,20 @@ local function refuse_foreign(path)
    end
 end
 
+-- The command that runs a file with these words.
+function into.command(values, file, words)
+   local list = { "engram", "run" }
+   for _, plugin in ipairs(values.plugin or {}) do list[#list + 1], list[#list + 2] = "--plugin", plugin end
+   list[#list + 1] = file
+   for _, word in ipairs(words) do list[#list + 1] = word end
+   return table.concat(list, " ")
+end
+
 local function check_same(path, values, file, words)
    local meta = run.read(path, "meta.json")
    local function line(command, seed) return tostring(command) .. (seed and " --seed " .. seed or "") end
    local was = line(meta.command, meta.seed)
-   local is = line("engram run " .. table.concat({ file, unpack(words) }, " "), values.seed)
+   local is = line(into.command(values, file, words), values.seed)
    if was ~= is then usage_error("run: --into: %s is the run of '%s', not of '%s'; choose another folder", path, was, is) end
 end
 

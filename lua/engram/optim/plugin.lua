@@ -1,0 +1,126 @@
+-- optim/plugin.lua: finds the file of an optimizer and reads its description: a Lua file that returns one, or a shared library.
+local ffi = require "ffi"
+local core = require "engram.core"
+local native = require "engram.optim.native"
+local suggest = require "engram.suggest"
+local C, raise = core.C, core.raise
+
+local plugin = {}
+
+-- The folder above lua/: PREFIX/share/engram of an installed Engram, else the source tree's, which has core/.
+local root = debug.getinfo(1, "S").source:match "^@(.*)/lua/engram/optim/plugin%.lua$" or "."
+local prefix = root:match "^(.*)/share/engram$"
+
+-- The folders where plugins are looked for by name: $ENGRAM_PLUGINS, PREFIX/lib/engram/plugins, and the examples.
+function plugin.folders()
+   local list, chosen = {}, os.getenv "ENGRAM_PLUGINS"
+   if chosen and chosen ~= "" then list[1] = chosen end
+   if prefix then list[#list + 1] = prefix .. "/lib/engram/plugins" end
+   list[#list + 1] = root .. "/experiments/plugins"
+   return list
+end
+
+-- The folder of engram_plugin.h; nil when it is not there.
+function plugin.header_folder()
+   local folder = prefix and prefix .. "/include/engram" or root .. "/core"
+   return C.eg_file_kind(folder .. "/engram_plugin.h") == 1 and folder or nil
+end
+
+-- ---- finding ----------------------------------------------------------------------------------------------
+
+local ENDINGS = { "", ".lua", ".so" }
+
+local function is_plugin_name(name) return name:find "%.lua$" or name:find "%.so$" end
+
+-- The files that may be plugins in a folder, without what cannot be listed.
+function plugin.files(folder)
+   local list, ok, names = {}, pcall(core.names_in, folder)
+   for _, name in ipairs(ok and names or {}) do
+      if is_plugin_name(name) then list[#list + 1] = name end
+   end
+   return list
+end
+
+-- The names under which the plugins of all folders are found.
+local function known_names()
+   local list = {}
+   for _, folder in ipairs(plugin.folders()) do
+      for _, name in ipairs(plugin.files(folder)) do list[#list + 1] = (name:gsub("%.%w+$", "")) end
+   end
+   return list
+end
+
+local function not_there(path, from)
+   local folder, name = path:match "^(.*)/([^/]*)$"
+   local nearest = suggest.nearest(name or path, plugin.files(folder or "."))
+   if nearest then nearest = (folder and folder .. "/" or "") .. nearest
+   elseif not folder then nearest = suggest.nearest((path:gsub("%.%w+$", "")), known_names()) end
+   raise("%sthere is no file '%s'%s", from, path, nearest and (", did you mean '%s'?"):format(nearest) or "")
+end
+
+-- The file that a path, or the name of one in the folders, means; nil when there is none.
+function plugin.look(path)
+   if C.eg_file_kind(path) ~= 0 then return path end
+   for _, folder in ipairs(not path:find "/" and plugin.folders() or {}) do
+      for _, ending in ipairs(ENDINGS) do
+         local found = folder .. "/" .. path .. ending
+         if C.eg_file_kind(found) == 1 and is_plugin_name(found) then return found end
+      end
+   end
+end
+
+-- The same; raises when there is none, or no file. `from` begins the message.
+function plugin.find(path, from)
+   if type(path) ~= "string" then raise("%sexpected a path, got %s", from, core.typename(path)) end
+   if path == "" then raise("%sthe path is empty", from) end
+   local found = plugin.look(path) or not_there(path, from)
+   local kind = C.eg_file_kind(found)
+   if kind == 1 then return found end
+   raise("%s%s is %s, expected the file of an optimizer (.lua or .so)", from, path, kind == 2 and "a folder" or "no plain file")
+end
+
+-- ---- reading ----------------------------------------------------------------------------------------------
+
+local function read_lua(path, from)
+   local chunk, problem = loadfile(path, "t")
+   if not chunk and problem:find "wrong mode" then raise("%s%s: is compiled Lua, expected its source", from, path) end
+   if not chunk then raise("%s%s", from, problem) end
+   local ok, result = pcall(chunk)
+   if not ok then
+      result = tostring(result)
+      raise("%s%s%s", from, result:find(path, 1, true) and "" or path .. ": ", result)
+   end
+   if type(result) ~= "table" then
+      raise("%s%s: expected the file to return a table, got %s: return { name = ..., step = function(p, g, s, h) ... end }", from, path,
+         core.typename(result))
+   end
+   return result
+end
+
+-- The messages of plugin.c that advise to compile again gain the place of the header.
+local function with_header(problem)
+   local folder = plugin.header_folder()
+   if type(problem) ~= "string" or not folder then return problem end
+   return (problem:gsub("this Engram's engram_plugin%.h", function(words) return words .. " (in " .. folder .. ")" end, 1))
+end
+
+local function read_native(path, from)
+   local ok, description, address = pcall(native, path, from)
+   if not ok then error(with_header(description), 0) end
+   return description, address
+end
+
+-- read(path, from): the description in a file that find() found, and, of a C plugin, an address within its library.
+function plugin.read(path, from)
+   local file, problem = io.open(path, "rb")
+   if not file then raise("%s%s", from, problem) end
+   local first = file:read(4)
+   file:close()
+   local is_native = first == "\127ELF" or path:find "%.so$"
+   local description, address = (is_native and read_native or read_lua)(path, from)
+   local hash = ffi.new "char[65]"
+   core.check(C.eg_sha256_file(path, hash))
+   return description, ffi.string(hash), address
+end
+
+return plugin
