@@ -403,7 +403,7 @@ static eg_status run(product *p, eg_tensor *out, const eg_tensor *a, const eg_te
     bool packs = p->kernel == EG_REAL(p->dtype, multiply_panels);
     size_t bytes = packs ? (size_t)eg_threads_get() * BLOCK : 0;
     if (packs && !(p->memory = eg_block_new(bytes))) status = EG_ENOMEM;
-    else eg_parallel(eg_tiles(p->batch, p->group) * p->parts, run_tile, p);
+    else status = eg_parallel(eg_tiles(p->batch, p->group) * p->parts, run_tile, p);
     eg_block_free(p->memory, bytes);
   }
   close_operand(&p->a);

@@ -159,6 +159,12 @@ static bool in_step(const nest *n, int k) {
   return true;
 }
 
+static bool is_in_place(const nest *n) {
+  for (int k = 1; k < n->operands; k++)
+    if (n->data[k] == n->data[0]) return true;
+  return false;
+}
+
 /* Copies the operands that overlap the output out of step. */
 static eg_status separate(nest *n, const eg_tensor *const *operand, eg_tensor **copy) {
   for (int k = 1; k < n->operands; k++) {
@@ -188,7 +194,9 @@ eg_status eg_nest(const char *op, eg_row row, const void *argument, const eg_ten
     sort_dimensions(&n);
     merge_dimensions(&n);
     cut(&n);
-    eg_parallel(eg_tiles(n.rows, n.tile_rows) * n.across, run_tile, &n);
+    int64_t tiles = eg_tiles(n.rows, n.tile_rows) * n.across;
+    if (is_in_place(&n)) eg_parallel_whole(tiles, run_tile, &n);
+    else status = eg_parallel(tiles, run_tile, &n);
   }
   for (int k = 1; k < operands; k++) eg_free(copy[k]);
   return status;

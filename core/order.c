@@ -13,7 +13,8 @@ static inline bool E(precedes)(E(item) b, E(item) a, bool descending) {
   return x < y || (ELEMENT_NAN(y) && !ELEMENT_NAN(x));
 }
 
-/* Merge sort from the bottom up; runs of RUN items are first sorted by insertion. Returns where the result lies. */
+/* Merge sort from the bottom up; runs of RUN items are first sorted by insertion. Returns where the result lies. An interrupt
+ * ends it between two passes: a long line is one tile. */
 static E(item) * E(merge_sort)(E(item) * from, E(item) * to, int64_t n, bool descending) {
   for (int64_t start = 0; start < n; start += RUN)
     for (int64_t i = start + 1; i < EG_MIN(start + RUN, n); i++) {
@@ -22,7 +23,7 @@ static E(item) * E(merge_sort)(E(item) * from, E(item) * to, int64_t n, bool des
       for (; j > start && E(precedes)(moving, from[j - 1], descending); j--) from[j] = from[j - 1];
       from[j] = moving;
     }
-  for (int64_t width = RUN; width < n; width *= 2) {
+  for (int64_t width = RUN; width < n && !eg_interrupt_pending(); width *= 2) {
     for (int64_t start = 0; start < n; start += 2 * width) {
       int64_t middle = EG_MIN(start + width, n), end = EG_MIN(start + 2 * width, n), left = start, right = middle;
       for (int64_t k = start; k < end; k++) {
@@ -148,12 +149,14 @@ eg_status eg_sort(eg_tensor *values, eg_tensor *indices, const eg_tensor *in, in
   s.room = ((size_t)s.in.length * 32 + 63) / 64 * 64;
   size_t bytes = s.room * (size_t)eg_threads_get();
   s.scratch = eg_block_new(bytes);
+  eg_status status = EG_ENOMEM;
   if (s.scratch) {
-    eg_parallel_over(16 * in->count, eg_tiles(s.in.count, s.block), sort_tile, &s);
+    status = eg_parallel_over(16 * in->count, eg_tiles(s.in.count, s.block), sort_tile, &s);
+    if (!status && eg_interrupt_pending()) status = eg_fail(EG_EINTR, "interrupted");
     eg_block_free(s.scratch, bytes);
   }
   eg_lines_close(&s.in);
-  return s.scratch ? EG_OK : EG_ENOMEM;
+  return status;
 }
 
 /* ---- quantile ---- */

@@ -6,7 +6,7 @@ local suggest = require "engram.suggest"
 local usage_error = require "engram.usage"
 
 -- In the order of the help.
-local commands = { "run", "config", "resume", "sweep", "compare", "report", "plot", "data", "list", "bench", "doctor", "version" }
+local commands = { "repl", "run", "config", "resume", "sweep", "compare", "report", "plot", "data", "list", "bench", "doctor", "version" }
 
 local function load_command(name)
    for _, known in ipairs(commands) do
@@ -30,7 +30,7 @@ end
 
 local function dispatch(words)
    local name = table.remove(words, 1)
-   if name == nil then return require("engram.cli.prompt").run() end
+   if name == nil then return load_command "repl".run({}, words) end
    if name == "help" or name == "--help" or name == "-h" then return help(words[1]) end
    if name == "--version" then name = "version" end
    if name:sub(1, 1) == "-" then usage_error("unknown option '%s'; engram --help lists the commands", name) end
