@@ -86,7 +86,8 @@ $(BUILD)/editor: force
 	@echo '$(EDITOR)' | cmp -s - $@ || echo '$(EDITOR)' > $@
 
 $(PROGRAM): $(HOST) $(BUILD)/libengram.so $(BUILD)/editor
-	$(COMPILE) $(if $(EDITOR),-DEG_$(shell echo $(EDITOR) | tr a-z A-Z)) -MMD -MP -MF $(BUILD)/obj/program.d $$(pkg-config --cflags luajit) $(HOST) -o $@ -L$(BUILD) -lengram \
+	$(COMPILE) $(if $(EDITOR),-DEG_$(shell echo $(EDITOR) | tr a-z A-Z)) -MMD -MP -MF $(BUILD)/obj/program.d \
+	  $$(pkg-config --cflags luajit $(EDITOR)) $(HOST) -o $@ -L$(BUILD) -lengram \
 	  $$(pkg-config --libs luajit $(EDITOR)) -Wl,-E -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
 
 $(BUILD)/test/obj/%.o: core/%.c $(BUILD)/flags
@@ -100,7 +101,12 @@ $(BUILD)/test/libengram.a: $(SOURCES:core/%.c=$(BUILD)/test/obj/%.o) $(if $(EVEN
 $(BUILD)/test/test_%: tests/core/test_%.c $(BUILD)/test/libengram.a
 	$(CC) $(BASE) -O1 $(CHECKED) $(CFLAGS) -MMD -MP -MF $@.d -Icore $< -o $@ $(BUILD)/test/libengram.a -lcmocka $(LIBS)
 
-c-tests: $(C_TESTS)
+# The pseudo-terminal that the prompt's tests play in.
+$(BUILD)/test/terminal: tests/cli/terminal.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -O1 $(CFLAGS) $< -o $@ -lutil
+
+c-tests: $(C_TESTS) $(BUILD)/test/terminal
 
 -include $(wildcard $(BUILD)/obj/*.d $(BUILD)/test/*.d $(BUILD)/test/obj/*.d)
 

@@ -88,8 +88,8 @@ int eg_vector_bytes(void); /* of its registers */
 /* ---- threads (parallel.c) ---- */
 
 /* Calls work(context, tile) for every tile 0..tiles-1, on as many threads as are set, in any order. The caller cuts
- * its work by shape alone, each tile writes its own output, so that results do not depend on the threads. An interrupt
- * (unless it is trapped) leaves out the tiles that have not begun: EG_EINTR, which the caller hands on. */
+ * its work by shape alone, each tile writes its own output, so that results do not depend on the threads. At an
+ * interrupt (unless it is trapped) tiles that have not begun are left out, and work may end early: EG_EINTR, to be handed on. */
 typedef void (*eg_tile_work)(void *context, int64_t tile);
 eg_status eg_parallel(int64_t tiles, eg_tile_work work, void *context);
 /* The same for what changes a tensor in place: nothing is left out. */

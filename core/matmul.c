@@ -62,6 +62,7 @@ static void K(multiply_panels)(const panels *p) {
     for (int64_t x = 0; p->bias && x < COLUMNS; x++)
       bias[x] = x < columns ? ((const real *)p->bias)[(j + x) * p->bias_step] : 0;
     for (int64_t i = 0; i < p->k; i += DEPTH) {
+      if (eg_interrupt_pending()) return;
       int64_t count = EG_MIN(DEPTH, p->k - i);
       const real *b = (const real *)p->b + i * p->b_row + j * p->b_column;
       for (int64_t x = 0; x < columns; x += WIDTH) K(pack)

@@ -212,6 +212,14 @@ eg_status eg_nest_in_order(const char *op, eg_row row, const void *argument, con
   if (n.count == 0) return EG_OK;
   merge_dimensions(&n);
   n.length = n.strip = n.size[n.dims - 1];
-  run_rows(&n, 0, n.count / n.length, 0, n.length);
+  const int64_t piece = 1 << 20,
+                rows = n.count / n.length; /* rows, or parts of the only one, between two looks at the flag */
+  for (int64_t at = 0; at < (rows > 1 ? rows : n.length);) {
+    int64_t many = rows > 1 ? EG_MIN(rows - at, eg_tiles(piece, n.length)) : EG_MIN(n.length - at, piece);
+    if (eg_interrupt_pending()) return eg_fail(EG_EINTR, "interrupted");
+    if (rows > 1) run_rows(&n, at, at + many, 0, n.length);
+    else run_rows(&n, 0, 1, at, many);
+    at += many;
+  }
   return EG_OK;
 }

@@ -14,19 +14,20 @@ static inline bool E(precedes)(E(item) b, E(item) a, bool descending) {
 }
 
 /* Merge sort from the bottom up; runs of RUN items are first sorted by insertion. Returns where the result lies. An interrupt
- * ends it between two passes: a long line is one tile. */
+ * ends it early: a long line is one tile. */
 static E(item) * E(merge_sort)(E(item) * from, E(item) * to, int64_t n, bool descending) {
-  for (int64_t start = 0; start < n; start += RUN)
+  for (int64_t start = 0; start < n && !eg_interrupt_pending(); start += RUN)
     for (int64_t i = start + 1; i < EG_MIN(start + RUN, n); i++) {
       E(item) moving = from[i];
       int64_t j = i;
       for (; j > start && E(precedes)(moving, from[j - 1], descending); j--) from[j] = from[j - 1];
       from[j] = moving;
     }
-  for (int64_t width = RUN; width < n && !eg_interrupt_pending(); width *= 2) {
+  for (int64_t width = RUN; width < n; width *= 2) {
     for (int64_t start = 0; start < n; start += 2 * width) {
       int64_t middle = EG_MIN(start + width, n), end = EG_MIN(start + 2 * width, n), left = start, right = middle;
       for (int64_t k = start; k < end; k++) {
+        if (k % POLL == 0 && eg_interrupt_pending()) return from;
         bool take_right = right < end && (left == middle || E(precedes)(from[right], from[left], descending));
         to[k] = from[take_right ? right++ : left++];
       }
@@ -44,6 +45,7 @@ static void E(sort_line)(void *values, int64_t *positions, int64_t out_stride, c
   E(item) *items = scratch;
   for (int64_t i = 0; i < n; i++) items[i] = (E(item)){((const element *)in)[i * stride], i + 1};
   items = E(merge_sort)(items, items + n, n, descending);
+  if (eg_interrupt_pending()) return;
   for (int64_t i = 0; i < n; i++) {
     ((element *)values)[i * out_stride] = items[i].value;
     positions[i * out_stride] = items[i].position;
@@ -91,7 +93,7 @@ static void E(collect)(int64_t n, char *const *data, const int64_t *stride, cons
 #include "lines.h"
 #include "nest.h"
 
-enum { RUN = 16, DIGIT = 11, BINS = 1 << DIGIT };
+enum { RUN = 16, POLL = 1 << 18, DIGIT = 11, BINS = 1 << DIGIT };
 
 typedef uint32_t key_float32;
 typedef uint64_t key_float64;
@@ -201,7 +203,8 @@ static eg_status select_ranks(const eg_tensor *in, int64_t rank, double *low, do
   size_t bytes = (size_t)(s.counts[0][s.leading] + s.counts[1][s.leading]) * sizeof *s.keys;
   s.keys = eg_block_new(bytes);
   if (!s.keys) return EG_ENOMEM;
-  eg_nest_in_order("quantile", collect, &where, in, NULL, NULL, NULL);
+  eg_status status = eg_nest_in_order("quantile", collect, &where, in, NULL, NULL, NULL);
+  if (status) return eg_block_free(s.keys, bytes), status;
   uint64_t key = select_key(&s, rank), next = s.next == UINT64_MAX ? key : s.next;
   *low = single ? EG_OF_SET(value_of_float32)(key) : EG_OF_SET(value_of_float64)(key);
   *high = single ? EG_OF_SET(value_of_float32)(next) : EG_OF_SET(value_of_float64)(next);

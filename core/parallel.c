@@ -35,7 +35,6 @@ static struct {
   atomic_int busy;            /* workers that joined this round and have not finished */
   bool open, stop;            /* workers may join this round; they shall end */
   bool whole;                 /* no tile of this round may be left out */
-  atomic_bool cut;            /* some were */
   eg_tile_work work;
   void *context;
   tile_row row[MAX_THREADS];
@@ -58,8 +57,7 @@ static void take_tiles(void) {
     tile_row *row = &pool.row[(thread_number + i) % pool.wanted];
     int64_t tile;
     while ((tile = atomic_fetch_add(&row->next, 1)) < row->end)
-      if (!pool.whole && eg_interrupt_pending()) pool.cut = true;
-      else pool.work(pool.context, tile);
+      if (pool.whole || !eg_interrupt_pending()) pool.work(pool.context, tile);
   }
   inside = false;
 }
@@ -137,20 +135,12 @@ static void wait_for_workers(void) {
   pthread_mutex_unlock(&pool.lock);
 }
 
-static eg_status interrupted(void) { return eg_fail(EG_EINTR, "interrupted"); }
-
-/* One after the other. */
-static eg_status do_tiles(int64_t tiles, eg_tile_work work, void *context, bool whole) {
-  for (int64_t tile = 0; tile < tiles; tile++) {
-    if (!whole && eg_interrupt_pending()) return interrupted();
-    work(context, tile);
-  }
-  return EG_OK;
-}
-
-static eg_status run(int64_t tiles, eg_tile_work work, void *context, bool whole) {
+static void run(int64_t tiles, eg_tile_work work, void *context, bool whole) {
   if (pool.wanted == 0) eg_threads_set(eg_cores());
-  if (tiles <= 1 || pool.wanted <= 1 || inside) return do_tiles(tiles, work, context, whole);
+  if (tiles <= 1 || pool.wanted <= 1 || inside) {
+    for (int64_t tile = 0; tile < tiles && (whole || !eg_interrupt_pending()); tile++) work(context, tile);
+    return;
+  }
   if (pool.running == 0) start_workers();
   pthread_mutex_lock(&pool.lock);
   pool.work = work;
@@ -161,16 +151,18 @@ static eg_status run(int64_t tiles, eg_tile_work work, void *context, bool whole
   }
   pool.open = true;
   pool.whole = whole;
-  pool.cut = false;
   pool.round++;
   pthread_mutex_unlock(&pool.lock);
   pthread_cond_broadcast(&pool.wake); /* after unlocking: who wakes finds the lock free */
   take_tiles();
   wait_for_workers();
-  return pool.cut ? interrupted() : EG_OK;
 }
 
-eg_status eg_parallel(int64_t tiles, eg_tile_work work, void *context) { return run(tiles, work, context, false); }
+eg_status eg_parallel(int64_t tiles, eg_tile_work work, void *context) {
+  run(tiles, work, context, false);
+  return eg_interrupt_pending() ? eg_fail(EG_EINTR, "interrupted") : EG_OK;
+}
+
 void eg_parallel_whole(int64_t tiles, eg_tile_work work, void *context) { run(tiles, work, context, true); }
 
 eg_status eg_threads_set(int count) {

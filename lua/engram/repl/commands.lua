@@ -2,6 +2,7 @@
 -- function(prompt, rest of the line) }; it prints, and returns false when it failed.
 local core = require "engram.core"
 local errors = require "engram.repl.errors"
+local lexer = require "engram.repl.lexer"
 local printing = require "engram.repl.printing"
 local suggest = require "engram.suggest"
 local timing = require "engram.repl.timing"
@@ -85,9 +86,14 @@ command("load", { "run a file here; its locals stay", usage = ":load FILE [WORD.
    return prompt:load(table.remove(words, 1), words)
 end })
 
--- A chunk as it stands in a script: an expression is no statement, and what failed is a comment.
+-- A chunk as it stands in a script: an expression is printed, a `return` ends nothing, and what failed is a comment.
 local function as_script(chunk)
-   local text = chunk.expression and "print(" .. chunk.text:gsub("[%s;]*$", "") .. ")" or chunk.text
+   local text, outline = chunk.text, lexer.outline(chunk.text)
+   if chunk.expression then text = "print(" .. text:sub(1, outline.last) .. ")"
+   elseif outline.returns then
+      local given = text:sub(outline.returns + #"return", outline.last)
+      text = text:sub(1, outline.returns - 1) .. (given:find "%S" and "local _ =" .. given or "")
+   end
    return chunk.good and text or "-- failed: " .. text:gsub("\n", "\n-- ")
 end
 

@@ -11,28 +11,20 @@ local lua_folder = package.searchpath("engram.core", package.path):match "^(.*)/
 
 -- ---- from the documentation -----------------------------------------------------------------------------------
 
--- The names under which the documentation may have the value that a path leads to: optim.SGD for engram.optim.SGD, tensor:sum for
--- x:sum, module:train for model:train.
-local function names_of(session, path)
-   local list = { path, (path:gsub("^engram%.", "")), "engram." .. path }
-   local name = path:match "[.:]([%w_]+)$"
-   local found, _, owner = members.follow(session, path)
-   if found and name and core.typename(owner) == "tensor" then
-      for _, receiver in ipairs{ "x:", "tensor:", "x.", "tensor." } do list[#list + 1] = receiver .. name end
-   elseif found and name and type(owner) == "table" and rawget(owner, "_children") then
-      list[#list + 1], list[#list + 2] = "module:" .. name, "model:" .. name
-   end
-   return list
+local function reference()
+   local ok, found = pcall(require, "engram.help")
+   return ok and found or nil
 end
 
+-- The documentation's text for a path, or for what its value is: nn.Linear for a layer, Tensor:sum for x:sum. What the session itself
+-- calls by that name comes before a symbol that happens to be named alike.
 local function documented(session, path)
-   local ok, reference = pcall(require, "engram.help")
-   if not ok then return nil, nil end
-   for _, name in ipairs(names_of(session, path)) do
-      local text = reference.text(name)
-      if text then return text, reference end
-   end
-   return nil, reference
+   local docs = reference()
+   if not docs then return nil end
+   local found, value = members.follow(session, path)
+   local object = found and docs.object and docs.object(value)
+   local own = not path:find "[.:]" and (session.boxes[path] or rawget(_G, path) ~= nil)
+   return object and docs.text(object) or not own and docs.text(path) or nil
 end
 
 -- What is known of a value that the documentation does not have.
@@ -44,29 +36,34 @@ local function described(session, path)
    return ("%s is a %s%s"):format(path, printing.short(value), comment and "\n" .. comment or "")
 end
 
-local function search(reference, word)
-   local lines = {}
-   for i, found in ipairs(reference and reference.search(word) or {}) do
-      if i > 12 then break end
-      lines[#lines + 1] = ("   %-28s %s"):format(found.name or found[1], found.line or found[2] or "")
+-- Where else the word stands in the documentation, in a few lines.
+local function elsewhere(docs, word)
+   local lines, width = {}, printing.width() - 30
+   for i, found in ipairs(docs and docs.search(word) or {}) do
+      if i > 8 then break end
+      lines[#lines + 1] = ("\n   %-24s %s"):format(found.name, #found.line > width and found.line:sub(1, width - 3) .. "..." or found.line)
    end
-   return #lines > 0 and "it is named under\n" .. table.concat(lines, "\n")
+   return table.concat(lines)
 end
 
--- Heading and code marks stand out on a terminal, and go.
+-- Headings stand out on a terminal; their marks and those of code go.
 local function rendered(text)
-   return (text:gsub("^%s*#+%s*([^\n]*)", function(title) return printing.styled("title", (title:gsub("`", ""))) end):gsub("%s+$", ""))
+   return (("\n" .. text):gsub("\n#+%s*([^\n]*)", function(title)
+      return "\n" .. printing.styled("title", (title:gsub("`", "")))
+   end):gsub("^%s+", ""):gsub("%s+$", ""))
 end
 
 -- The text for `?path`; false as second result when there is none.
 function help.text(session, path)
-   local text, reference = documented(session, path)
+   local text = documented(session, path)
    if text then return rendered(text), true end
    text = described(session, path)
    if text then return text, true end
-   local nearest = reference and reference.nearest(path)
-   local hint = nearest and (", did you mean '%s'?"):format(nearest) or ""
-   return ("there is no help on '%s'%s%s"):format(path, hint, search(reference, path) and "\n" .. search(reference, path) or ""), false
+   local docs = reference()
+   local near = docs and docs.nearest(path)
+   if type(near) == "table" then near = table.concat(near, "' or '", 1, math.min(#near, 3)) end
+   local hint = near and near ~= "" and (", did you mean '%s'?"):format(near) or ""
+   return ("there is no help on '%s'%s%s"):format(path, hint, elsewhere(docs, path)), false
 end
 
 -- ---- the source -----------------------------------------------------------------------------------------------
@@ -96,7 +93,8 @@ local function lua_source(session, f)
    if not lines then return nil end
    local comment = help.comment(session, f)
    local shown = table.concat(lines, "\n", info.linedefined, math.min(info.lastlinedefined, #lines))
-   return printing.styled("note", ("%s:%d"):format(info.short_src, info.linedefined)) .. "\n" .. (comment and comment .. "\n" or "") .. shown
+   local place = printing.styled("note", ("%s:%d"):format(info.short_src, info.linedefined))
+   return place .. "\n" .. (comment and comment .. "\n" or "") .. shown
 end
 
 -- The path of engram.h: the source tree's, or the installed one.

@@ -112,8 +112,9 @@ end
 function Prompt:measure(text)
    local chunk, problem = self.session:compile(text, self.session:next_name(), true)
    if not chunk then return self:complain(problem == "incomplete" and "the code is not complete" or problem) end
-   local good, told = self.session:run({ func = function() return timing.measure(chunk.func) end, locals = {} }, errors.describe)
-   if good then print(told) else self:complain(told) end
+   local good, told
+   good, problem = self.session:run({ func = function() told = timing.measure(chunk.func) end, locals = chunk.locals }, errors.describe)
+   if good then print(told) else self:complain(problem) end
    self:settle()
    return good
 end
@@ -147,7 +148,7 @@ local function special(self, line)
    if line:find "^:[^:]" or line == ":" then return commands.run(self, line) end
    local marks, path = line:match "^(%?%??)%s*(.-)[%s(){}]*$"
    if marks then
-      if path == "" then return false, "?NAME tells what the documentation says of it, ??NAME shows its source; :help lists the commands" end
+      if path == "" then return false, "?NAME tells what the documentation says of it, ??NAME shows its source; :help has the rest" end
       local text, found = help[marks == "?" and "text" or "source"](self.session, path)
       if found then print(text) end
       return found, not found and text or nil

@@ -3,9 +3,8 @@
 local lexer = {}
 
 local KEYWORDS = {}
-for word in ("and break do else elseif end false for function goto if in local nil not or repeat return then true until while"):gmatch "%a+" do
-   KEYWORDS[word] = true
-end
+local list = "and break do else elseif end false for function goto if in local nil not or repeat return then true until while"
+for word in list:gmatch "%a+" do KEYWORDS[word] = true end
 lexer.keywords = KEYWORDS
 
 -- The last position of the string that begins with a quote at `from`; nil when it has no end.

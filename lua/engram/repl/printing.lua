@@ -88,7 +88,7 @@ local function keys_of(t)
    local keys, length, more = {}, 0, 0
    while rawget(t, length + 1) ~= nil do length = length + 1 end
    for i = 1, math.min(length, ITEMS) do keys[i] = i end
-   more = length - #keys
+   local more = length - #keys
    local others = {}
    for key in next, t do
       if not (type(key) == "number" and key >= 1 and key <= length and key % 1 == 0) then others[#others + 1] = key end
@@ -133,7 +133,9 @@ function layout(value, state, depth, indent, used)
    if #indent + used + #line <= state.width and not line:find "\n" then return line end
    state.lines = state.lines + #items
    local inner = indent .. INDENT
-   if #items > 8 and not line:find "[\n={]" then return "{\n" .. inner .. printing.wrap(items, inner, state.width) .. "\n" .. indent .. "}" end
+   if #items > 8 and not table.concat(items):find "[\n={]" then
+      return "{\n" .. inner .. printing.wrap(items, inner, state.width) .. "\n" .. indent .. "}"
+   end
    return "{\n" .. inner .. table.concat(items, ",\n" .. inner) .. "\n" .. indent .. "}"
 end
 
@@ -143,7 +145,7 @@ function printing.wrap(items, indent, width)
    for i, item in ipairs(items) do
       local piece = item .. (i < #items and ", " or "")
       if line ~= "" and #indent + #line + #piece > width then
-         lines[#lines + 1] = line
+         lines[#lines + 1] = line:sub(1, -2)
          line = ""
       end
       line = line .. piece

@@ -14,12 +14,9 @@ end
 
 -- ---- locals -----------------------------------------------------------------------------------------------
 
--- Functions close over one variable each, which is the session's local of that name from now on.
-function Session:hold(...)
-   for i = 1, select("#", ...) do
-      local closure = select(i, ...)
-      self.boxes[debug.getupvalue(closure, 1)] = closure
-   end
+-- The variable that a function closes over is the session's local of that name from now on.
+function Session:hold(closure)
+   self.boxes[debug.getupvalue(closure, 1)] = closure
 end
 
 -- The session's locals as a list of { name, value }, in alphabetical order.
@@ -73,10 +70,10 @@ local function wrapped(self, text, outline)
    local head, hold = {}, {}
    for name in pairs(self.boxes) do if outline.names[name] then head[#head + 1] = name end end
    head[#head + 1] = HOLD .. ", " .. GIVE
-   for i, name in ipairs(outline.locals) do hold[i] = ("function() %s = %s end"):format(name, name) end
+   for i, name in ipairs(outline.locals) do hold[i] = ("%s(function() %s = %s end) "):format(HOLD, name, name) end
    local before, after = text, ""
    if outline.returns then before, after = text:sub(1, outline.returns - 1), text:sub(outline.returns) end
-   local call = #hold > 0 and ("%s(%s) "):format(HOLD, table.concat(hold, ", ")) or ""
+   local call = table.concat(hold)                   -- one each: a call's arguments take registers beside 200 locals
    return ("local %s return function(...) %s%s%s%s\nend"):format(table.concat(head, ", "), before,
       outline.returns and "" or "\n", call, after)
 end
@@ -85,7 +82,7 @@ local function join(self, f)
    for i = 1, 255 do
       local name = debug.getupvalue(f, i)
       if not name then return f end
-      if name == HOLD then debug.setupvalue(f, i, function(...) self:hold(...) end)
+      if name == HOLD then debug.setupvalue(f, i, function(closure) self:hold(closure) end)
       elseif name == GIVE then debug.setupvalue(f, i, function(...) self.given = { n = select("#", ...), ... } end)
       else debug.upvaluejoin(f, i, self.boxes[name], 1) end
    end
