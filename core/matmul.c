@@ -62,13 +62,13 @@ static void K(multiply_panels)(const panels *p) {
     for (int64_t x = 0; p->bias && x < COLUMNS; x++)
       bias[x] = x < columns ? ((const real *)p->bias)[(j + x) * p->bias_step] : 0;
     for (int64_t i = 0; i < p->k; i += DEPTH) {
-      if (eg_interrupt_pending()) return;
       int64_t count = EG_MIN(DEPTH, p->k - i);
       const real *b = (const real *)p->b + i * p->b_row + j * p->b_column;
       for (int64_t x = 0; x < columns; x += WIDTH) K(pack)
       (block + x * DEPTH, columns - x > K(lanes) ? WIDTH : K(lanes), b + x * p->b_column, p->b_row, p->b_column, count,
        EG_MIN(WIDTH, columns - x));
       for (int64_t r = 0; r < p->m; r += ROWS) {
+        if (eg_interrupt_pending()) return;
         int64_t rows = EG_MIN(ROWS, p->m - r);
         const real *a = (const real *)p->a + r * p->a_row + i * p->a_step;
         real *c = (real *)p->c + r * p->c_pitch + j;

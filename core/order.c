@@ -43,7 +43,10 @@ static E(item) * E(merge_sort)(E(item) * from, E(item) * to, int64_t n, bool des
 static void E(sort_line)(void *values, int64_t *positions, int64_t out_stride, const void *in, int64_t stride,
                          int64_t n, bool descending, void *scratch) {
   E(item) *items = scratch;
-  for (int64_t i = 0; i < n; i++) items[i] = (E(item)){((const element *)in)[i * stride], i + 1};
+  for (int64_t i = 0; i < n; i++) {
+    if (i % POLL == 0 && eg_interrupt_pending()) return;
+    items[i] = (E(item)){((const element *)in)[i * stride], i + 1};
+  }
   items = E(merge_sort)(items, items + n, n, descending);
   if (eg_interrupt_pending()) return;
   for (int64_t i = 0; i < n; i++) {

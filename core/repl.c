@@ -24,37 +24,16 @@
 
 enum { PATH_LENGTH = 4096 };
 
-/* ---- plain reading: from a pipe, and where there is no editor ---- */
+/* ---- waiting for a key ---- */
 
-/* A line without its end, nil at the end of the input, false at an interrupt. */
-static int read_plainly(lua_State *L, const char *prompt) {
-  char *line = NULL;
-  size_t room = 0;
-  fputs(prompt, stdout);
-  fflush(stdout);
-  ssize_t length = getline(&line, &room, stdin);
-  bool interrupted = eg_interrupt_get() != 0;
-  if (length < 0) clearerr(stdin);
-  if (length > 0 && line[length - 1] == '\n') length--;
-  if (interrupted) lua_pushboolean(L, 0);
-  else if (length < 0) lua_pushnil(L);
-  else lua_pushlstring(L, line, (size_t)length);
-  free(line);
-  return 1;
-}
-
-#if defined EG_READLINE || defined EG_LIBEDIT
-
-/* ---- signals while a line is edited ---- */
-
-static volatile sig_atomic_t screen_changed;
-
-static void on_screen_change(int number) { screen_changed = number; }
+static volatile sig_atomic_t screen_changed; /* the signal that says so, while a line is edited */
 
 static void mend_screen(void) {
+#if defined EG_READLINE || defined EG_LIBEDIT
   if (screen_changed == SIGCONT) rl_prep_terminal(1);
   if (screen_changed == SIGWINCH) rl_resize_terminal();
   if (screen_changed) rl_forced_update_display();
+#endif
   screen_changed = 0;
 }
 
@@ -72,6 +51,33 @@ static bool wait_for_input(int descriptor) {
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   return ready > 0;
 }
+
+/* ---- plain reading: from a pipe, and where there is no editor ---- */
+
+/* A line without its end, nil at the end of the input, false at an interrupt. */
+static int read_plainly(lua_State *L, const char *prompt) {
+  char *line = NULL;
+  size_t room = 0;
+  bool terminal = isatty(STDIN_FILENO);
+  fputs(prompt, stdout);
+  fflush(stdout);
+  ssize_t length = terminal && !wait_for_input(STDIN_FILENO) ? -1 : getline(&line, &room, stdin);
+  bool interrupted = eg_interrupt_get() != 0;
+  if (interrupted && terminal) puts("");
+  if (length < 0) clearerr(stdin);
+  if (length > 0 && line[length - 1] == '\n') length--;
+  if (interrupted) lua_pushboolean(L, 0);
+  else if (length < 0) lua_pushnil(L);
+  else lua_pushlstring(L, line, (size_t)length);
+  free(line);
+  return 1;
+}
+
+#if defined EG_READLINE || defined EG_LIBEDIT
+
+/* ---- keys for the editor ---- */
+
+static void on_screen_change(int number) { screen_changed = number; }
 
 /* An interrupt looks like the end of the input to the editor, whatever it is doing; read_edited tells them apart. */
 static int next_byte(FILE *stream) {
@@ -102,43 +108,43 @@ static int next_character(FILE *stream) {
 
 /* ---- completion ---- */
 
-static lua_State *lua;             /* of the read that is going on */
-static int completer = LUA_NOREF;  /* function(line up to the cursor) -> list of words, quote, what to append */
+static lua_State *lua; /* of the read that is going on */
+static int completer =
+    LUA_NOREF; /* function(line up to the cursor) -> list of words, the part of one that is there, what to append */
 static int candidates = LUA_NOREF; /* its list */
-static char quote[2];              /* of the string that the cursor stands in, or "" */
+static size_t part_length;
 
-/* Asks the completer; the characters that may stand before a word here. */
-static char *find_candidates(void) {
-  static char breaks[] = " \t\n\"\\'`@$><=;|&{}()[]+-*/^%#~,.:?";
+/* Asks the completer. */
+static void find_candidates(void) {
   int top = lua_gettop(lua);
-  quote[0] = '\0';
+  part_length = 0;
   rl_completion_append_character = '\0';
   luaL_unref(lua, LUA_REGISTRYINDEX, candidates);
   candidates = LUA_NOREF;
   lua_rawgeti(lua, LUA_REGISTRYINDEX, completer);
   lua_pushlstring(lua, rl_line_buffer, (size_t)rl_point);
   if (lua_pcall(lua, 1, 3, 0) == 0 && lua_istable(lua, top + 1)) {
-    if (lua_isstring(lua, top + 2)) quote[0] = *lua_tostring(lua, top + 2);
+    if (lua_isstring(lua, top + 2)) part_length = lua_objlen(lua, top + 2);
     if (lua_isstring(lua, top + 3)) rl_completion_append_character = *lua_tostring(lua, top + 3);
     lua_settop(lua, top + 1);
     candidates = luaL_ref(lua, LUA_REGISTRYINDEX);
   }
   lua_settop(lua, top);
-  return quote[0] ? quote : breaks;
 }
 
+/* What the editor takes for the word, `text`, is the end of the part that the completer went by. */
 static char *next_candidate(const char *text, int again) {
   static int place;
   if (!again) place = 0;
+  size_t length = strlen(text), skip = part_length - EG_MIN(part_length, length);
   char *found = NULL;
   lua_rawgeti(lua, LUA_REGISTRYINDEX, candidates);
-  while (!found && lua_istable(lua, -1)) {
+  for (bool more = lua_istable(lua, -1); more && !found;) {
     lua_rawgeti(lua, -1, ++place);
     const char *word = lua_tostring(lua, -1);
-    bool last = word == NULL;
-    if (word && strncmp(word, text, strlen(text)) == 0) found = strdup(word);
+    more = word != NULL;
+    if (more && strlen(word) >= skip + length && strncmp(word + skip, text, length) == 0) found = strdup(word + skip);
     lua_pop(lua, 1);
-    if (last) break;
   }
   lua_pop(lua, 1);
   return found;
@@ -146,6 +152,7 @@ static char *next_candidate(const char *text, int again) {
 
 static char **complete(const char *text, int from, int to) {
   (void)from, (void)to;
+  find_candidates();
   rl_attempted_completion_over = 1;
   return rl_completion_matches(text, next_candidate);
 }
@@ -171,14 +178,15 @@ static void prepare_characters(void) {
 }
 
 static void prepare_editor(void) {
+  static char breaks[] = " \t\n\"\\'`@$><=;|&{}()[]+-*/^%#~,.:?!";
   static bool prepared;
   if (prepared) return;
   prepared = true;
   rl_readline_name = "engram";
   rl_catch_signals = 0; /* main.c has them */
   prepare_characters();
-  rl_completion_word_break_hook = find_candidates;
   rl_attempted_completion_function = complete;
+  rl_basic_word_break_characters = rl_completer_word_break_characters = breaks; /* libedit goes by the first */
   rl_basic_quote_characters = "";
   using_history();
   struct sigaction action = {.sa_handler = on_screen_change};

@@ -187,7 +187,8 @@ t.test("an error shows the message and our frames; :tb all of it; the session go
       "local function outer() local y = inner{} return y end",
       "outer()", ":tb", "kept", "engram.ones(2, 3):matmul(engram.ones(2))", "error{ code = 1 }", "error()", "syntax error here",
       "x = 'unfinished", ":nonsense", ":hepl" },
-      "prompt 2:1: attempt to index field 'field' (a nil value)\n   prompt 2:1: in inner\n   prompt 3:1: in outer\n   prompt 4:1: in the chunk\n",
+      "prompt 2:1: attempt to index field 'field' (a nil value)\n   prompt 2:1: in inner\n   prompt 3:1: in outer\n"
+         .. "   prompt 4:1: in the chunk\n",
       "stack traceback:\n  prompt 2:1: in function 'inner'", "\n5\n", "matmul: inner sizes differ", "an error that is no text: {...}",
       "an error that is no text: nil", "'=' expected near 'error'", "unfinished string", "unknown command ':nonsense'",
       "unknown command ':hepl', did you mean 'help'?")
@@ -248,8 +249,11 @@ end)
 -- ---- inspecting, files --------------------------------------------------------------------------------------
 
 t.test(":who lists names with shapes and sizes, :mem the memory, :help the commands", function()
-   shows({ "x = engram.zeros(512, 512)", "local model = nn.Linear(10, 10)", "words = 'text'", ":who", ":who wor", ":mem", ":help" },
-      "x      global  1.0 MB  tensor (512, 512) float32\n", "model  local    440 B  Linear(10, 10)\n", 'words  global          "text"\n',
+   shows({ "x = engram.zeros(512, 512)", "local model = nn.Linear(10, 10)", "words = 'text'",
+      "deep = nn.Sequential{ model, nn.ReLU() }; t = setmetatable({}, { __tostring = function() return ('long'):rep(100) end })", ":who",
+         ":who wor", ":mem", ":help" },
+      "deep   global   440 B  Sequential { ...\n", "t      global          longlong",
+         "x      global  1.0 MB  tensor (512, 512) float32\n", "model  local    440 B  Linear(10, 10)\n", 'words  global          "text"\n',
          "tensors  ",
       "process  ", ":timeit CODE")
 end)

@@ -59,7 +59,7 @@ local function in_string(part, quote)
    end
    table.sort(more)
    for _, name in ipairs(more) do list[#list + 1] = name end
-   return list, quote, #list == 1 and not list[1]:find "/$" and quote or nil
+   return list, part, #list == 1 and not list[1]:find "/$" and quote or nil
 end
 
 -- ---- names ------------------------------------------------------------------------------------------------
@@ -89,12 +89,12 @@ local function command(session, line, commands)
    if name and (commands[name] or {}).files or line:find "^%$" then
       local part = (rest or line):match "[^%s$]*$"
       local list = files(part)
-      return list, " ", #list == 1 and not list[1]:find "/$" and " " or nil
+      return list, part, #list == 1 and not list[1]:find "/$" and " " or nil
    end
    if name or line:find "^%?" then return code(session, rest or line:match "^%?+%s*(.*)$") end
 end
 
--- A function for the editor: the line up to the cursor -> candidates, the string's quote (or what else ends the word), what to append
+-- A function for the editor: the line up to the cursor -> candidates, what is there of them (for names the editor knows), what to append
 -- when there is one. `pending()` is what was typed before in this chunk.
 function completion.completer(session, commands, pending)
    return function(line)

@@ -46,9 +46,9 @@ local function elsewhere(docs, word)
    return table.concat(lines)
 end
 
--- Headings stand out on a terminal; their marks and those of code go.
+-- Headings stand out on a terminal; their marks and the fences of code go.
 local function rendered(text)
-   return (("\n" .. text):gsub("\n#+%s*([^\n]*)", function(title)
+   return (("\n" .. text):gsub("\n```[^\n]*", ""):gsub("\n#+%s*([^\n]*)", function(title)
       return "\n" .. printing.styled("title", (title:gsub("`", "")))
    end):gsub("^%s+", ""):gsub("%s+$", ""))
 end

@@ -69,7 +69,8 @@ function printing.short(value)
    if kind == "function" then return function_text(value) end
    if kind == "table" and not speaks(value) then return next(value) == nil and "{}" or "{...}" end
    local text = text_of(value)
-   return #text > 60 or text:find "\n" and text:match "^[^\n]*" .. " ..." or text
+   local line = text:match "^[^\n]*":sub(1, 60)
+   return line == text and text or line .. " ..."
 end
 
 -- ---- tables -----------------------------------------------------------------------------------------------
@@ -85,7 +86,7 @@ end
 
 -- The first keys in their order, and how many more there are: those of the list first, then the others sorted.
 local function keys_of(t)
-   local keys, length, more = {}, 0, 0
+   local keys, length = {}, 0
    while rawget(t, length + 1) ~= nil do length = length + 1 end
    for i = 1, math.min(length, ITEMS) do keys[i] = i end
    local more = length - #keys

@@ -94,9 +94,9 @@ local function giving(text, outline) return ("%s(%s\n)"):format(GIVE, text:sub(1
 -- The chunk of a text (a table that run takes); nil and "incomplete" when more lines are wanted; nil and the problem otherwise.
 -- `shows`: where the text is an expression, what it gives is to be shown.
 function Session:compile(text, name, shows)
-   local plain, problem = loadstring(text, name)
+   local plain, problem = load(text, name, "t")
    local expression = shows and text:gsub("^(%s*)=", "%1")
-   if not (expression and expression:find "%S" and loadstring("return " .. expression, name)) then expression = nil end
+   if not (expression and expression:find "%S" and load("return " .. expression, name, "t")) then expression = nil end
    if not plain and not expression then
       local more = problem:find "'<eof>'$" and not problem:find "unfinished string"
       return nil, more and "incomplete" or problem
@@ -107,7 +107,7 @@ function Session:compile(text, name, shows)
       silent = outline.silent }
    if not self.keeps_locals then outline.locals = {} end
    for _, local_name in ipairs(outline.locals) do chunk.locals[local_name] = true end
-   local whole, limit = loadstring(wrapped(self, gives and giving(expression, outline) or text, outline), name)
+   local whole, limit = load(wrapped(self, gives and giving(expression, outline) or text, outline), name, "t")
    if not whole then return nil, limit end
    chunk.func = join(self, whole())
    return chunk
