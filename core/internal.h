@@ -92,7 +92,7 @@ int eg_vector_bytes(void); /* of its registers */
  * interrupt (unless it is trapped) tiles that have not begun are left out, and work may end early: EG_EINTR, to be handed on. */
 typedef void (*eg_tile_work)(void *context, int64_t tile);
 eg_status eg_parallel(int64_t tiles, eg_tile_work work, void *context);
-/* The same for what changes a tensor in place: nothing is left out. */
+/* The same for what may change a tensor in place: nothing is left out. */
 void eg_parallel_whole(int64_t tiles, eg_tile_work work, void *context);
 /* Number of the calling thread within eg_parallel: 0 .. eg_threads_get() - 1. */
 int eg_thread_number(void);
@@ -104,6 +104,11 @@ static inline eg_status eg_parallel_over(int64_t elements, int64_t tiles, eg_til
   if (elements >= EG_WORTH) return eg_parallel(tiles, work, context);
   for (int64_t tile = 0; tile < tiles; tile++) work(context, tile);
   return EG_OK;
+}
+static inline void eg_parallel_whole_over(int64_t elements, int64_t tiles, eg_tile_work work, void *context) {
+  if (elements >= EG_WORTH) eg_parallel_whole(tiles, work, context);
+  else
+    for (int64_t tile = 0; tile < tiles; tile++) work(context, tile);
 }
 
 /* Random blocks for kernels (random.c): out[4] for block `index` counted from the stream's present counter. */

@@ -159,12 +159,6 @@ static bool in_step(const nest *n, int k) {
   return true;
 }
 
-static bool is_in_place(const nest *n) {
-  for (int k = 1; k < n->operands; k++)
-    if (n->data[k] == n->data[0]) return true;
-  return false;
-}
-
 /* Copies the operands that overlap the output out of step. */
 static eg_status separate(nest *n, const eg_tensor *const *operand, eg_tensor **copy) {
   for (int k = 1; k < n->operands; k++) {
@@ -194,9 +188,7 @@ eg_status eg_nest(const char *op, eg_row row, const void *argument, const eg_ten
     sort_dimensions(&n);
     merge_dimensions(&n);
     cut(&n);
-    int64_t tiles = eg_tiles(n.rows, n.tile_rows) * n.across;
-    if (is_in_place(&n)) eg_parallel_whole(tiles, run_tile, &n);
-    else status = eg_parallel(tiles, run_tile, &n);
+    eg_parallel_whole(eg_tiles(n.rows, n.tile_rows) * n.across, run_tile, &n); /* out may be a tensor that is in use */
   }
   for (int k = 1; k < operands; k++) eg_free(copy[k]);
   return status;
@@ -212,14 +204,6 @@ eg_status eg_nest_in_order(const char *op, eg_row row, const void *argument, con
   if (n.count == 0) return EG_OK;
   merge_dimensions(&n);
   n.length = n.strip = n.size[n.dims - 1];
-  const int64_t piece = 1 << 20,
-                rows = n.count / n.length; /* rows, or parts of the only one, between two looks at the flag */
-  for (int64_t at = 0; at < (rows > 1 ? rows : n.length);) {
-    int64_t many = rows > 1 ? EG_MIN(rows - at, eg_tiles(piece, n.length)) : EG_MIN(n.length - at, piece);
-    if (eg_interrupt_pending()) return eg_fail(EG_EINTR, "interrupted");
-    if (rows > 1) run_rows(&n, at, at + many, 0, n.length);
-    else run_rows(&n, 0, 1, at, many);
-    at += many;
-  }
+  run_rows(&n, 0, n.count / n.length, 0, n.length);
   return EG_OK;
 }

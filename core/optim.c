@@ -183,10 +183,7 @@ static void run_tile(void *context, int64_t tile) {
 
 static void run(step *s) {
   int arrays = 3 + 2 * !!s->a + 2 * !!s->b; /* passes over memory; simple work has two */
-  int64_t tiles = eg_tiles(s->p->count, TILE);
-  if (s->p->count * arrays / 2 >= EG_WORTH) eg_parallel_whole(tiles, run_tile, s);
-  else
-    for (int64_t tile = 0; tile < tiles; tile++) run_tile(s, tile);
+  eg_parallel_whole_over(s->p->count * arrays / 2, eg_tiles(s->p->count, TILE), run_tile, s);
   eg_storage_touch(s->p);
 }
 

@@ -206,8 +206,7 @@ static eg_status select_ranks(const eg_tensor *in, int64_t rank, double *low, do
   size_t bytes = (size_t)(s.counts[0][s.leading] + s.counts[1][s.leading]) * sizeof *s.keys;
   s.keys = eg_block_new(bytes);
   if (!s.keys) return EG_ENOMEM;
-  eg_status status = eg_nest_in_order("quantile", collect, &where, in, NULL, NULL, NULL);
-  if (status) return eg_block_free(s.keys, bytes), status;
+  eg_nest_in_order("quantile", collect, &where, in, NULL, NULL, NULL);
   uint64_t key = select_key(&s, rank), next = s.next == UINT64_MAX ? key : s.next;
   *low = single ? EG_OF_SET(value_of_float32)(key) : EG_OF_SET(value_of_float64)(key);
   *high = single ? EG_OF_SET(value_of_float32)(next) : EG_OF_SET(value_of_float64)(next);

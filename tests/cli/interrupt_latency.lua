@@ -10,7 +10,8 @@ local cases = {
    { "loop", "", "while true do end", 0.2 },
    { "function", "function spin() local n = 0 while true do n = n + 1 end end", "spin()", 0.2 },
    { "training", "model = nn.Sequential{ nn.Flatten(), nn.Linear(784, 100), nn.ReLU(), nn.Linear(100, 10) }; "
-      .. "o = optim.SGD(model, { lr = 0.1 }); s = cl.stream{ cl.task('glyphs/digits', { limit = 2000, test_limit = 100, epochs = 10000 }) }",
+      .. "o = optim.SGD(model, { lr = 0.1 }); "
+      .. "s = cl.stream{ cl.task('glyphs/digits', { limit = 2000, test_limit = 100, epochs = 10000 }) }",
       "cl.train{ model = model, optimizer = o, stream = s, batch_size = 16 }", 1 },
    { "product", "a = engram.randn(4000, 4000)", "for i = 1, 1000 do a:matmul(a) end", 0.4 },
    { "convolution", "x = engram.randn(16, 64, 64, 64); w = engram.randn(64, 64, 5, 5)", "for i = 1, 10000 do x:conv2d(w) end", 0.4 },

@@ -319,7 +319,7 @@ local function interrupted(prepare, line, seconds)
    return play(steps)
 end
 
-t.test("Ctrl-C ends an endless loop: at the prompt, in a function, in a coroutine, in a pcall that is told to go on", function()
+t.test("Ctrl-C ends an endless loop: at the prompt, in a function, in a coroutine, in loaded text", function()
    interrupted("", "while true do end")
    interrupted("function spin() local n = 0 while true do n = n + 1 end end", "spin()")
    interrupted("", "coroutine.wrap(function() while true do end end)()")
