@@ -186,12 +186,14 @@ t.test("an error shows the message and our frames; :tb all of it; the session go
    local screen = shows({ "kept = 5", "local function inner(x) return x.field.missing end",
       "local function outer() local y = inner{} return y end",
       "outer()", ":tb", "kept", "engram.ones(2, 3):matmul(engram.ones(2))", "error{ code = 1 }", "error()", "syntax error here",
+         "engram.ones(1).nothing",
       "x = 'unfinished", ":nonsense", ":hepl" },
       "prompt 2:1: attempt to index field 'field' (a nil value)\n   prompt 2:1: in inner\n   prompt 3:1: in outer\n"
          .. "   prompt 4:1: in the chunk\n",
       "stack traceback:\n  prompt 2:1: in function 'inner'", "\n5\n", "matmul: inner sizes differ", "an error that is no text: {...}",
       "an error that is no text: nil", "'=' expected near 'error'", "unfinished string", "unknown command ':nonsense'",
-      "unknown command ':hepl', did you mean 'help'?")
+      "unknown command ':hepl', did you mean 'help'?",
+      "prompt 10:1: tensor has no field or method 'nothing'")
    t.expect(screen):lacks "repl/session.lua"
 end)
 

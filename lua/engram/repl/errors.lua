@@ -29,7 +29,8 @@ local function message_of(problem)
    if type(problem) ~= "string" and not (type(problem) == "table" and (getmetatable(problem) or {}).__tostring) then
       return ("an error that is no text: %s"):format(require "engram.repl.printing".short(problem))
    end
-   local text = tostring(problem):gsub("^%[C%]:%-1: ", "")
+   local ok, text = pcall(tostring, problem)
+   text = ok and type(text) == "string" and text:gsub("^%[C%]:%-1: ", "") or "an error that cannot say what it is"
    return (text:gsub("\n\tno f[^\n]*", ""))           -- the places where require looked
 end
 

@@ -97,11 +97,13 @@ local function lua_source(session, f)
    return place .. "\n" .. (comment and comment .. "\n" or "") .. shown
 end
 
--- The path of engram.h: the source tree's, or the installed one.
+-- engram.h, opened, and its path: the source tree's, or the installed one's.
 local function header()
-   for _, path in ipairs{ "/../core/engram.h", "/../../../include/engram/engram.h" } do
-      local file = io.open(lua_folder .. path)
-      if file then return file, (lua_folder .. path):gsub("/[^/]+/%.%.", "") end
+   local above = lua_folder:match "^(.*)/[^/]*$" or ".."
+   local prefix = above:match "^(.*)/[^/]*/[^/]*$" or above
+   for _, path in ipairs{ above .. "/core/engram.h", prefix .. "/include/engram/engram.h" } do
+      local file = io.open(path)
+      if file then return file, path end
    end
 end
 

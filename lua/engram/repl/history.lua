@@ -9,12 +9,10 @@ local history = {}
 local MOST, LONGEST = 10000, 2 ^ 16     -- entries; bytes of one that is kept
 
 local function folder()
-   local state = os.getenv "XDG_STATE_HOME"
-   if not state or not state:find "^/" then state = (os.getenv "HOME" or "") .. "/.local/state" end
-   return state .. "/engram"
+   local state, home = os.getenv "XDG_STATE_HOME", os.getenv "HOME"
+   if state and state:find "^/" then return state .. "/engram" end
+   return home and home ~= "" and home .. "/.local/state/engram" or nil
 end
-
-function history.path() return folder() .. "/history" end
 
 local function to_line(text) return (text:gsub("\\", "\\\\"):gsub("\n", "\\n")) .. "\n" end
 
@@ -34,7 +32,8 @@ end
 
 -- Gives the editor what is in the file, of which the last entries are kept; nil, or why nothing can be written.
 function history.open()
-   local path = history.path()
+   if not folder() then return "history is not kept: neither HOME nor XDG_STATE_HOME is set" end
+   local path = folder() .. "/history"
    local lines = read_lines(path)
    for i = math.max(1, #lines - MOST + 1), #lines do
       local text = from_line(lines[i])
@@ -54,7 +53,7 @@ function history.add(text)
    if text:find "^%s*$" or text == history.last or #text > LONGEST then return end
    history.last = text
    editor.remember(text)
-   if history.writable then editor.write_private(history.path(), to_line(text), true) end
+   if history.writable then editor.write_private(folder() .. "/history", to_line(text), true) end
 end
 
 return history

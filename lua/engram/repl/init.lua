@@ -146,7 +146,7 @@ end
 -- What a line does that is no Lua: a command, a question, or something for the shell. nil when it is Lua.
 local function special(self, line)
    if line:find "^:[^:]" or line == ":" then return commands.run(self, line) end
-   local marks, path = line:match "^(%?%??)%s*(.-)[%s(){}]*$"
+   local marks, path = line:match "^(%?%??)%s*([^%s({\"']*)"
    if marks then
       if path == "" then return false, "?NAME tells what the documentation says of it, ??NAME shows its source; :help has the rest" end
       local text, found = help[marks == "?" and "text" or "source"](self.session, path)
@@ -218,7 +218,7 @@ function Prompt:loop()
    while not self.ended and (self.good or self.interactive) do
       local ok, problem = pcall(self.step, self)
       if not ok then
-         if not core.interrupted() then self.good = self:complain("the prompt failed: " .. tostring(problem)) end
+         if not core.interrupted() then self.good = self:complain("the prompt itself failed: " .. tostring(problem)) end
          self:settle()
       end
    end

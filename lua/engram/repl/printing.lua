@@ -201,7 +201,7 @@ local CODES = { error = "31", note = "2", title = "1" }
 function printing.styled(style, text, descriptor)
    local plain = os.getenv "NO_COLOR"
    if core.C.eg_is_terminal(descriptor or 1) ~= 1 or (plain and plain ~= "") or os.getenv "TERM" == "dumb" then return text end
-   return ("\27[%sm%s\27[0m"):format(CODES[style], text)
+   return "\27[" .. CODES[style] .. "m" .. text .. "\27[0m"
 end
 
 -- Bytes as MB and the like.

@@ -89,7 +89,7 @@ local function join(self, f)
 end
 
 -- An expression as a statement that hands over what it gives: a `return` would be a tail call, which hides the chunk from tracebacks.
-local function giving(text, outline) return ("%s(%s\n)"):format(GIVE, text:sub(1, outline.last)) end
+local function giving(text, outline) return ("%s(%s)"):format(GIVE, text:sub(1, outline.last)) end
 
 -- The chunk of a text (a table that run takes); nil and "incomplete" when more lines are wanted; nil and the problem otherwise.
 -- `shows`: where the text is an expression, what it gives is to be shown.
@@ -108,7 +108,7 @@ function Session:compile(text, name, shows)
    if not self.keeps_locals then outline.locals = {} end
    for _, local_name in ipairs(outline.locals) do chunk.locals[local_name] = true end
    local whole, limit = load(wrapped(self, gives and giving(expression, outline) or text, outline), name, "t")
-   if not whole then return nil, limit end
+   if not whole then return nil, (limit:gsub("upvalues.*", "%0: it names too many of the session's locals; make some of them global")) end
    chunk.func = join(self, whole())
    return chunk
 end
