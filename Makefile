@@ -10,9 +10,10 @@ BASE     := -std=c11 -D_GNU_SOURCE -g -fno-math-errno -fno-trapping-math -fPIC -
 COMPILE   = $(CC) $(BASE) $(OPTIMIZE) $(SANITIZE) $(CFLAGS)
 
 # The one list of packages (Debian). LuaJIT, OpenBLAS, libyaml and cmocka are the project's; jansson: JSON; zlib: gzip;
-# curl: downloads; protobuf-c: TensorBoard's files, which a build without it lacks; clang-format and luacheck: make lint.
+# curl: downloads; protobuf-c and readline: TensorBoard's files and line editing, which a build without them lacks; clang-format and
+# luacheck: make lint.
 PACKAGES := gcc pkg-config luajit libluajit-5.1-dev libopenblas-dev libyaml-dev libcmocka-dev libjansson-dev zlib1g-dev \
-            libprotobuf-c-dev protobuf-c-compiler curl ca-certificates clang-format lua-check
+            libprotobuf-c-dev protobuf-c-compiler libreadline-dev curl ca-certificates clang-format lua-check
 
 LIBS     := -lopenblas -ljansson -lyaml -lz -lm -ldl
 
@@ -23,6 +24,10 @@ ifneq ($(PROTOBUF),)
 BASE     += -DEG_PROTOBUF -I$(BUILD)/generated
 LIBS     += -lprotobuf-c
 endif
+
+# Line editing at the prompt, in the program alone: EDITLINE=readline (GPL-3), libedit (BSD) or none; none where it is not found.
+EDITLINE ?= readline
+EDITOR   := $(shell pkg-config --exists $(filter readline libedit,$(EDITLINE)) 2>/dev/null && echo $(EDITLINE))
 
 HOST     := $(filter core/main.c core/repl.c,$(wildcard core/*.c))
 SOURCES  := $(filter-out $(HOST),$(wildcard core/*.c))
@@ -76,9 +81,14 @@ $(BUILD)/obj/events.o $(BUILD)/test/obj/events.o: $(EVENTS).c $(BUILD)/flags
 $(BUILD)/libengram.so: $(OBJECTS)
 	$(COMPILE) -shared $^ $(LIBS) -o $@
 
-$(PROGRAM): $(HOST) $(BUILD)/libengram.so
-	$(COMPILE) -MMD -MP -MF $(BUILD)/obj/program.d $$(pkg-config --cflags luajit) $(HOST) -o $@ -L$(BUILD) -lengram \
-	  $$(pkg-config --libs luajit) -Wl,-E -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
+$(BUILD)/editor: force
+	@mkdir -p $(BUILD)
+	@echo '$(EDITOR)' | cmp -s - $@ || echo '$(EDITOR)' > $@
+
+$(PROGRAM): $(HOST) $(BUILD)/libengram.so $(BUILD)/editor
+	$(COMPILE) $(if $(EDITOR),-DEG_$(shell echo $(EDITOR) | tr a-z A-Z)) -MMD -MP -MF $(BUILD)/obj/program.d \
+	  $$(pkg-config --cflags luajit $(EDITOR)) $(HOST) -o $@ -L$(BUILD) -lengram \
+	  $$(pkg-config --libs luajit $(EDITOR)) -Wl,-E -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
 
 # The manual page and bash's completion come from the tables of the commands.
 $(BUILD)/engram.1 $(BUILD)/engram.bash &: $(PROGRAM) $(wildcard lua/engram/cli/*.lua docs/reference/*.md experiments/*)
@@ -96,7 +106,12 @@ $(BUILD)/test/libengram.a: $(SOURCES:core/%.c=$(BUILD)/test/obj/%.o) $(if $(EVEN
 $(BUILD)/test/test_%: tests/core/test_%.c $(BUILD)/test/libengram.a
 	$(CC) $(BASE) -O1 $(CHECKED) $(CFLAGS) -MMD -MP -MF $@.d -Icore $< -o $@ $(BUILD)/test/libengram.a -lcmocka $(LIBS)
 
-c-tests: $(C_TESTS)
+# The pseudo-terminal that the prompt's tests play in.
+$(BUILD)/test/terminal: tests/cli/terminal.c
+	@mkdir -p $(@D)
+	$(CC) $(BASE) -O1 $(CFLAGS) $< -o $@ -lutil
+
+c-tests: $(C_TESTS) $(BUILD)/test/terminal
 
 -include $(wildcard $(BUILD)/obj/*.d $(BUILD)/test/*.d $(BUILD)/test/obj/*.d)
 

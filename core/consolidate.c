@@ -201,7 +201,7 @@ eg_status eg_fisher_linear(eg_tensor *out_weight, eg_tensor *out_bias, const eg_
     w.delta = delta2->data, w.input = input2->data;
     w.weight = out_weight->data, w.bias = out_bias ? out_bias->data : NULL;
     int64_t tiles = eg_tiles(w.outputs, ROWS) * tiles_across(&w);
-    eg_parallel_over(out_weight->count, tiles, EG_REAL(delta->dtype, linear_tile), &w);
+    status = eg_parallel_over(out_weight->count, tiles, EG_REAL(delta->dtype, linear_tile), &w);
   }
   eg_free(delta2);
   eg_free(input2);
@@ -257,8 +257,8 @@ eg_status eg_fisher_conv2d(eg_tensor *out_weight, eg_tensor *out_bias, const eg_
   w.scratch = eg_block_new(scratch);
   eg_status status = w.delta && w.input && w.partial && w.scratch ? EG_OK : EG_ENOMEM;
   if (!status) {
-    eg_parallel_over(w.group * w.scratch_count, groups, EG_REAL(delta->dtype, conv_group), &w);
-    EG_REAL_CALL(delta->dtype, add_groups, &w, groups, out_weight->data, out_bias ? out_bias->data : NULL);
+    status = eg_parallel_over(w.group * w.scratch_count, groups, EG_REAL(delta->dtype, conv_group), &w);
+    if (!status) EG_REAL_CALL(delta->dtype, add_groups, &w, groups, out_weight->data, out_bias ? out_bias->data : NULL);
   }
   for (int i = 0; i < 2; i++) eg_free(copies[i]);
   eg_block_free(w.partial, partial);
@@ -286,7 +286,7 @@ eg_status eg_quadratic_penalty(eg_tensor *grad, const eg_tensor *p, const eg_ten
   penalty_work w = {.grad = grad, .p = p, .anchor = anchor, .importance = importance, .factor = factor};
   w.sums = eg_block_new(bytes);
   if (!w.sums) return EG_ENOMEM;
-  eg_parallel_over(p->count, tiles, EG_REAL(p->dtype, penalty_tile), &w);
+  eg_parallel_whole_over(p->count, tiles, EG_REAL(p->dtype, penalty_tile), &w);
   double total = 0;
   for (int64_t tile = 0; tile < tiles; tile++) total += w.sums[tile];
   eg_block_free(w.sums, bytes);

@@ -435,10 +435,10 @@ static bool prepare(correlation *k) {
   return true;
 }
 
-static void run(correlation *k, char *block) {
+static eg_status run(correlation *k, char *block) {
   lay_out(&k->plan, block);
-  eg_parallel(eg_tiles(k->channels, 2 * lanes_of(k->target)), EG_REAL(k->target->dtype, pack), k);
-  eg_parallel(k->plan.units, EG_REAL(k->target->dtype, correlate), k);
+  EG_TRY(eg_parallel(eg_tiles(k->channels, 2 * lanes_of(k->target)), EG_REAL(k->target->dtype, pack), k));
+  return eg_parallel(k->plan.units, EG_REAL(k->target->dtype, correlate), k);
 }
 
 /* The plan of a forward pass, and of the weight gradient, over an output of the given size. */
@@ -474,9 +474,9 @@ static eg_status forward(eg_tensor *out, const eg_tensor *in, const eg_tensor *w
   size_t bytes = plan_bytes(&k.plan);
   char *block = eg_block_new(bytes);
   if (!block) return EG_ENOMEM;
-  run(&k, block);
+  eg_status status = run(&k, block);
   eg_block_free(block, bytes);
-  return EG_OK;
+  return status;
 }
 
 eg_status eg_conv2d(eg_tensor *out, const eg_tensor *in, const eg_tensor *weight, const eg_tensor *bias,
@@ -531,14 +531,15 @@ eg_status eg_conv2d_input(eg_tensor *grad_in, const eg_tensor *grad_out, const e
   char *block = eg_block_new(bytes);
   if (!block) return EG_ENOMEM;
   if (empty) memset(grad_in->data, 0, (size_t)grad_in->count * eg_element_size(grad_in->dtype));
-  for (int64_t i = 0; i < phases_h * phases_w; i++) {
+  eg_status status = EG_OK;
+  for (int64_t i = 0; !status && i < phases_h * phases_w; i++) {
     correlation k = phase_of(grad_in, grad_out, weight, how, i / phases_w, i % phases_w);
     if (k.plan.y.taps == 0 || k.plan.x.taps == 0) continue;
     prepare(&k);
-    run(&k, block);
+    status = run(&k, block);
   }
   eg_block_free(block, bytes);
-  return EG_OK;
+  return status;
 }
 
 /* ---- weight gradient ---- */
@@ -573,9 +574,9 @@ eg_status eg_conv2d_weight(eg_tensor *grad_weight, const eg_tensor *grad_out, co
   char *block = eg_block_new(bytes);
   if (!block) return EG_ENOMEM;
   lay_out(p, block);
-  eg_parallel(k.groups * k.shares, EG_REAL(in->dtype, gather), &k);
-  eg_parallel(k.blocks, EG_REAL(in->dtype, add_up), &k);
+  eg_status status = eg_parallel(k.groups * k.shares, EG_REAL(in->dtype, gather), &k);
+  if (!status) status = eg_parallel(k.blocks, EG_REAL(in->dtype, add_up), &k);
   eg_block_free(block, bytes);
-  return EG_OK;
+  return status;
 }
 #endif

@@ -82,7 +82,7 @@ eg_status eg_dropout(eg_tensor *out, eg_tensor *mask, const eg_tensor *in, doubl
   EG_TRY(eg_check_contiguous("dropout", "mask", mask));
   if (!rng) return eg_fail(EG_EINVAL, "dropout: there is no random stream to draw from");
   draw d = {.rng = rng, .mask = mask->data, .count = mask->count, .threshold = (uint64_t)ceil(p * 4294967296.0)};
-  eg_parallel(eg_tiles(d.count, EG_TILE), EG_REAL(in->dtype, draw), &d);
+  EG_TRY(eg_parallel(eg_tiles(d.count, EG_TILE), EG_REAL(in->dtype, draw), &d));
   eg_rng_advance(rng, (uint64_t)eg_tiles(d.count, 4));
   return apply("dropout", out, mask, in, p);
 }

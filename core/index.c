@@ -154,9 +154,9 @@ eg_status eg_index_select(eg_tensor *out, const eg_tensor *in, int dim, const eg
   s.dtype = in->dtype;
   s.rows = s.in.outer * index->count;
   s.block = EG_MAX(1, EG_TILE / s.in.inner);
-  eg_parallel_over(out->count, eg_tiles(s.rows, s.block), select_tile, &s);
+  eg_status status = eg_parallel_over(out->count, eg_tiles(s.rows, s.block), select_tile, &s);
   eg_lines_close(&s.in);
-  return EG_OK;
+  return status;
 }
 
 eg_status eg_index_add(eg_tensor *out, int dim, const eg_tensor *index, const eg_tensor *src) {
@@ -336,7 +336,6 @@ eg_status eg_batch(eg_tensor *out, const eg_tensor *in, const eg_tensor *index, 
   int64_t stride[EG_MAX_DIMS];
   eg_row_major(item.dims, item.size, stride);
   for (int d = 0; d < item.dims; d++) b.dense = b.dense && (item.size[d] == 1 || item.stride[d] == stride[d]);
-  eg_parallel_over(out->count, eg_tiles(index->count, b.block), batch_tile, &b);
-  return EG_OK;
+  return eg_parallel_over(out->count, eg_tiles(index->count, b.block), batch_tile, &b);
 }
 #endif

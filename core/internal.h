@@ -88,17 +88,25 @@ int eg_vector_bytes(void); /* of its registers */
 /* ---- threads (parallel.c) ---- */
 
 /* Calls work(context, tile) for every tile 0..tiles-1, on as many threads as are set, in any order. The caller cuts
- * its work by shape alone, each tile writes its own output, so that results do not depend on the threads. */
+ * its work by shape alone, each tile writes its own output, so that results do not depend on the threads. At an
+ * interrupt (unless it is trapped) tiles that have not begun are left out, and work may end early: EG_EINTR, to be handed on. */
 typedef void (*eg_tile_work)(void *context, int64_t tile);
-void eg_parallel(int64_t tiles, eg_tile_work work, void *context);
+eg_status eg_parallel(int64_t tiles, eg_tile_work work, void *context);
+/* The same for what may change a tensor in place: nothing is left out. */
+void eg_parallel_whole(int64_t tiles, eg_tile_work work, void *context);
 /* Number of the calling thread within eg_parallel: 0 .. eg_threads_get() - 1. */
 int eg_thread_number(void);
 /* The tile size of element-wise loops, and the elements of cheap work that pay for waking a thread. */
 enum { EG_TILE = 16384, EG_WORTH = 8 * EG_TILE };
 static inline int64_t eg_tiles(int64_t count, int64_t tile) { return (count + tile - 1) / tile; }
 /* eg_parallel when `elements` of simple work are worth waking a thread, else the same tiles one after the other. */
-static inline void eg_parallel_over(int64_t elements, int64_t tiles, eg_tile_work work, void *context) {
-  if (elements >= EG_WORTH) eg_parallel(tiles, work, context);
+static inline eg_status eg_parallel_over(int64_t elements, int64_t tiles, eg_tile_work work, void *context) {
+  if (elements >= EG_WORTH) return eg_parallel(tiles, work, context);
+  for (int64_t tile = 0; tile < tiles; tile++) work(context, tile);
+  return EG_OK;
+}
+static inline void eg_parallel_whole_over(int64_t elements, int64_t tiles, eg_tile_work work, void *context) {
+  if (elements >= EG_WORTH) eg_parallel_whole(tiles, work, context);
   else
     for (int64_t tile = 0; tile < tiles; tile++) work(context, tile);
 }

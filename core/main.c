@@ -2,16 +2,19 @@
  * command line to lua/engram/cli/main.lua, whose result is the exit code. */
 #include <lauxlib.h>
 #include <lualib.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "internal.h"
+#include "repl.h"
 
 enum { PATH_LENGTH = 4096 };
 
 static lua_State *host; /* NULL when no Lua code can be running */
+static pthread_t main_thread;
 
 /* ---- signals ---- */
 
@@ -25,6 +28,10 @@ static void stop_hook(lua_State *L, lua_Debug *unused) {
  * error (unless somebody polls the flag). The second tells how to force, the third has the system's own effect. */
 static void on_signal(int number) {
   static volatile sig_atomic_t asked;
+  if (!pthread_equal(pthread_self(), main_thread)) { /* a thread of BLAS got it: what waits is the main one */
+    pthread_kill(main_thread, number);
+    return;
+  }
   asked = eg_interrupt_get() ? asked + 1 : 1;
   eg_interrupt_set(number);
   if (host && (asked > 1 || eg_interrupt_pending()))
@@ -42,6 +49,7 @@ static void on_signal(int number) {
 static void catch_signals(void) {
   static const int numbers[] = {SIGINT, SIGTERM, SIGUSR1};
   struct sigaction action = {.sa_handler = on_signal}; /* no SA_RESTART: Ctrl-C ends a read at the prompt */
+  main_thread = pthread_self();
   sigemptyset(&action.sa_mask);
   for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) sigaction(numbers[i], &action, NULL);
   signal(SIGXFSZ, SIG_IGN); /* a limit on the size of files is a failed write, not a death */
@@ -91,6 +99,15 @@ static void set_package_path(lua_State *L, const char *folder) {
 
 /* ---- start ---- */
 
+/* `require "engram.repl.editor"` finds repl.c. */
+static void offer_editor(lua_State *L) {
+  lua_getglobal(L, "package");
+  lua_getfield(L, -1, "preload");
+  lua_pushcfunction(L, luaopen_engram_repl_editor);
+  lua_setfield(L, -2, "engram.repl.editor");
+  lua_pop(L, 2);
+}
+
 /* The words of the command line, as in plain Lua; arg[0] is the path of this executable. */
 static void set_arguments(lua_State *L, const char *program, int count, char **words) {
   lua_newtable(L);
@@ -134,6 +151,7 @@ int main(int count, char **words) {
   if (!L) return fail("out of memory");
   luaL_openlibs(L);
   set_package_path(L, folder);
+  offer_editor(L);
   set_arguments(L, program, count, words);
   host = L;
   catch_signals();

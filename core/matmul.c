@@ -68,6 +68,7 @@ static void K(multiply_panels)(const panels *p) {
       (block + x * DEPTH, columns - x > K(lanes) ? WIDTH : K(lanes), b + x * p->b_column, p->b_row, p->b_column, count,
        EG_MIN(WIDTH, columns - x));
       for (int64_t r = 0; r < p->m; r += ROWS) {
+        if (eg_interrupt_pending()) return;
         int64_t rows = EG_MIN(ROWS, p->m - r);
         const real *a = (const real *)p->a + r * p->a_row + i * p->a_step;
         real *c = (real *)p->c + r * p->c_pitch + j;
@@ -403,7 +404,7 @@ static eg_status run(product *p, eg_tensor *out, const eg_tensor *a, const eg_te
     bool packs = p->kernel == EG_REAL(p->dtype, multiply_panels);
     size_t bytes = packs ? (size_t)eg_threads_get() * BLOCK : 0;
     if (packs && !(p->memory = eg_block_new(bytes))) status = EG_ENOMEM;
-    else eg_parallel(eg_tiles(p->batch, p->group) * p->parts, run_tile, p);
+    else status = eg_parallel(eg_tiles(p->batch, p->group) * p->parts, run_tile, p);
     eg_block_free(p->memory, bytes);
   }
   close_operand(&p->a);

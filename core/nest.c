@@ -188,7 +188,7 @@ eg_status eg_nest(const char *op, eg_row row, const void *argument, const eg_ten
     sort_dimensions(&n);
     merge_dimensions(&n);
     cut(&n);
-    eg_parallel(eg_tiles(n.rows, n.tile_rows) * n.across, run_tile, &n);
+    eg_parallel_whole(eg_tiles(n.rows, n.tile_rows) * n.across, run_tile, &n); /* out may be a tensor that is in use */
   }
   for (int k = 1; k < operands; k++) eg_free(copy[k]);
   return status;

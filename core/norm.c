@@ -197,13 +197,15 @@ eg_status eg_batchnorm_stats(eg_tensor *mean, eg_tensor *rstd, eg_tensor *varian
   if (!(epsilon >= 0)) return eg_fail(EG_EINVAL, "%s: epsilon is %g, expected at least 0", op, epsilon);
   if (x->count == 0) return eg_fail(EG_EINVAL, "%s: no elements to take statistics of: input %s", op, eg_describe(x));
   EG_TRY(open_norm(&k, x, NULL));
-  eg_parallel(eg_tiles(k.c, k.share), EG_REAL(x->dtype, stats), &k);
-  for (int64_t c = 0; c < k.c; c++) k.rstd[c] = 1 / sqrt(k.second[c] + epsilon);
-  EG_REAL(x->dtype, write)(mean, k.first, k.c);
-  EG_REAL(x->dtype, write)(rstd, k.rstd, k.c);
-  EG_REAL(x->dtype, write)(variance, k.second, k.c);
+  eg_status status = eg_parallel(eg_tiles(k.c, k.share), EG_REAL(x->dtype, stats), &k);
+  if (!status) {
+    for (int64_t c = 0; c < k.c; c++) k.rstd[c] = 1 / sqrt(k.second[c] + epsilon);
+    EG_REAL(x->dtype, write)(mean, k.first, k.c);
+    EG_REAL(x->dtype, write)(rstd, k.rstd, k.c);
+    EG_REAL(x->dtype, write)(variance, k.second, k.c);
+  }
   close_norm(&k);
-  return EG_OK;
+  return status;
 }
 
 eg_status eg_batchnorm(eg_tensor *out, const eg_tensor *x, const eg_tensor *mean, const eg_tensor *rstd,
@@ -224,9 +226,9 @@ eg_status eg_batchnorm(eg_tensor *out, const eg_tensor *x, const eg_tensor *mean
   EG_REAL(x->dtype, read)(k.shift, bias, k.c, 0);
   for (int64_t c = 0; c < k.c; c++) k.scale[c] *= k.rstd[c], k.slope[c] = 0;
   k.out = out->data;
-  eg_parallel(eg_tiles(k.n * k.c, k.chunk), EG_REAL(x->dtype, map), &k);
+  eg_status status = eg_parallel(eg_tiles(k.n * k.c, k.chunk), EG_REAL(x->dtype, map), &k);
   close_norm(&k);
-  return EG_OK;
+  return status;
 }
 
 eg_status eg_batchnorm_backward(eg_tensor *grad_x, eg_tensor *grad_weight, eg_tensor *grad_bias,
@@ -247,7 +249,8 @@ eg_status eg_batchnorm_backward(eg_tensor *grad_x, eg_tensor *grad_weight, eg_te
   EG_REAL(x->dtype, read)(k.rstd, rstd, k.c, 0);
   EG_REAL(x->dtype, read)(k.scale, weight, k.c, 1);
   bool sums = batch || grad_weight || grad_bias;
-  if (sums) eg_parallel(eg_tiles(k.c, k.share), EG_REAL(x->dtype, gradient_sums), &k);
+  eg_status status = EG_OK;
+  if (sums) status = eg_parallel(eg_tiles(k.c, k.share), EG_REAL(x->dtype, gradient_sums), &k);
   EG_REAL(x->dtype, write)(grad_bias, k.first, k.c);
   double count = (double)k.n * (double)k.run;
   for (int64_t c = 0; c < k.c; c++) {
@@ -257,11 +260,11 @@ eg_status eg_batchnorm_backward(eg_tensor *grad_x, eg_tensor *grad_weight, eg_te
     if (sums) k.second[c] *= k.rstd[c];
   }
   EG_REAL(x->dtype, write)(grad_weight, k.second, k.c);
-  if (grad_x && x->count) {
+  if (!status && grad_x && x->count) {
     k.out = grad_x->data;
-    eg_parallel(eg_tiles(k.n * k.c, k.chunk), EG_REAL(x->dtype, map), &k);
+    status = eg_parallel(eg_tiles(k.n * k.c, k.chunk), EG_REAL(x->dtype, map), &k);
   }
   close_norm(&k);
-  return EG_OK;
+  return status;
 }
 #endif

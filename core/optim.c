@@ -183,7 +183,7 @@ static void run_tile(void *context, int64_t tile) {
 
 static void run(step *s) {
   int arrays = 3 + 2 * !!s->a + 2 * !!s->b; /* passes over memory; simple work has two */
-  eg_parallel_over(s->p->count * arrays / 2, eg_tiles(s->p->count, TILE), run_tile, s);
+  eg_parallel_whole_over(s->p->count * arrays / 2, eg_tiles(s->p->count, TILE), run_tile, s);
   eg_storage_touch(s->p);
 }
 

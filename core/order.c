@@ -13,9 +13,10 @@ static inline bool E(precedes)(E(item) b, E(item) a, bool descending) {
   return x < y || (ELEMENT_NAN(y) && !ELEMENT_NAN(x));
 }
 
-/* Merge sort from the bottom up; runs of RUN items are first sorted by insertion. Returns where the result lies. */
+/* Merge sort from the bottom up; runs of RUN items are first sorted by insertion. Returns where the result lies. An interrupt
+ * ends it early: a long line is one tile. */
 static E(item) * E(merge_sort)(E(item) * from, E(item) * to, int64_t n, bool descending) {
-  for (int64_t start = 0; start < n; start += RUN)
+  for (int64_t start = 0; start < n && !eg_interrupt_pending(); start += RUN)
     for (int64_t i = start + 1; i < EG_MIN(start + RUN, n); i++) {
       E(item) moving = from[i];
       int64_t j = i;
@@ -26,6 +27,7 @@ static E(item) * E(merge_sort)(E(item) * from, E(item) * to, int64_t n, bool des
     for (int64_t start = 0; start < n; start += 2 * width) {
       int64_t middle = EG_MIN(start + width, n), end = EG_MIN(start + 2 * width, n), left = start, right = middle;
       for (int64_t k = start; k < end; k++) {
+        if (k % POLL == 0 && eg_interrupt_pending()) return from;
         bool take_right = right < end && (left == middle || E(precedes)(from[right], from[left], descending));
         to[k] = from[take_right ? right++ : left++];
       }
@@ -41,8 +43,12 @@ static E(item) * E(merge_sort)(E(item) * from, E(item) * to, int64_t n, bool des
 static void E(sort_line)(void *values, int64_t *positions, int64_t out_stride, const void *in, int64_t stride,
                          int64_t n, bool descending, void *scratch) {
   E(item) *items = scratch;
-  for (int64_t i = 0; i < n; i++) items[i] = (E(item)){((const element *)in)[i * stride], i + 1};
+  for (int64_t i = 0; i < n; i++) {
+    if (i % POLL == 0 && eg_interrupt_pending()) return;
+    items[i] = (E(item)){((const element *)in)[i * stride], i + 1};
+  }
   items = E(merge_sort)(items, items + n, n, descending);
+  if (eg_interrupt_pending()) return;
   for (int64_t i = 0; i < n; i++) {
     ((element *)values)[i * out_stride] = items[i].value;
     positions[i * out_stride] = items[i].position;
@@ -129,7 +135,7 @@ static void E(collect)(int64_t n, char *const *data, const int64_t *stride, cons
 #include "lines.h"
 #include "nest.h"
 
-enum { RUN = 16, DIGIT = 14, BINS = 1 << DIGIT, BLOCK = 64 };
+enum { RUN = 16, POLL = 1 << 18, DIGIT = 14, BINS = 1 << DIGIT, BLOCK = 64 };
 
 typedef uint32_t key_float32;
 typedef uint64_t key_float64;
@@ -188,12 +194,14 @@ eg_status eg_sort(eg_tensor *values, eg_tensor *indices, const eg_tensor *in, in
   s.room = ((size_t)s.in.length * 32 + 63) / 64 * 64;
   size_t bytes = s.room * (size_t)eg_threads_get();
   s.scratch = eg_block_new(bytes);
+  eg_status status = EG_ENOMEM;
   if (s.scratch) {
-    eg_parallel_over(16 * in->count, eg_tiles(s.in.count, s.block), sort_tile, &s);
+    status = eg_parallel_over(16 * in->count, eg_tiles(s.in.count, s.block), sort_tile, &s);
+    if (!status && eg_interrupt_pending()) status = eg_fail(EG_EINTR, "interrupted");
     eg_block_free(s.scratch, bytes);
   }
   eg_lines_close(&s.in);
-  return s.scratch ? EG_OK : EG_ENOMEM;
+  return status;
 }
 
 /* ---- quantile ---- */

@@ -34,6 +34,7 @@ static struct {
   atomic_uint_fast64_t round; /* counts calls of eg_parallel that wanted workers */
   atomic_int busy;            /* workers that joined this round and have not finished */
   bool open, stop;            /* workers may join this round; they shall end */
+  bool whole;                 /* no tile of this round may be left out */
   eg_tile_work work;
   void *context;
   tile_row row[MAX_THREADS];
@@ -55,7 +56,8 @@ static void take_tiles(void) {
   for (int i = 0; i < pool.wanted; i++) {
     tile_row *row = &pool.row[(thread_number + i) % pool.wanted];
     int64_t tile;
-    while ((tile = atomic_fetch_add(&row->next, 1)) < row->end) pool.work(pool.context, tile);
+    while ((tile = atomic_fetch_add(&row->next, 1)) < row->end)
+      if (pool.whole || !eg_interrupt_pending()) pool.work(pool.context, tile);
   }
   inside = false;
 }
@@ -133,10 +135,10 @@ static void wait_for_workers(void) {
   pthread_mutex_unlock(&pool.lock);
 }
 
-void eg_parallel(int64_t tiles, eg_tile_work work, void *context) {
+static void run(int64_t tiles, eg_tile_work work, void *context, bool whole) {
   if (pool.wanted == 0) eg_threads_set(eg_cores());
   if (tiles <= 1 || pool.wanted <= 1 || inside) {
-    for (int64_t tile = 0; tile < tiles; tile++) work(context, tile);
+    for (int64_t tile = 0; tile < tiles && (whole || !eg_interrupt_pending()); tile++) work(context, tile);
     return;
   }
   if (pool.running == 0) start_workers();
@@ -148,12 +150,20 @@ void eg_parallel(int64_t tiles, eg_tile_work work, void *context) {
     pool.row[i].end = tiles * (i + 1) / pool.wanted;
   }
   pool.open = true;
+  pool.whole = whole;
   pool.round++;
   pthread_mutex_unlock(&pool.lock);
   pthread_cond_broadcast(&pool.wake); /* after unlocking: who wakes finds the lock free */
   take_tiles();
   wait_for_workers();
 }
+
+eg_status eg_parallel(int64_t tiles, eg_tile_work work, void *context) {
+  run(tiles, work, context, false);
+  return eg_interrupt_pending() ? eg_fail(EG_EINTR, "interrupted") : EG_OK;
+}
+
+void eg_parallel_whole(int64_t tiles, eg_tile_work work, void *context) { run(tiles, work, context, true); }
 
 eg_status eg_threads_set(int count) {
   if (count < 1 || count > MAX_THREADS)

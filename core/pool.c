@@ -372,7 +372,7 @@ static void check_tile(void *context, int64_t tile) {
 
 /* An index that was read from somewhere: every entry must lie in its plane. */
 static eg_status check_index(const char *op, pooling *p) {
-  eg_parallel(eg_tiles(p->planes, p->chunk), check_tile, p);
+  EG_TRY(eg_parallel(eg_tiles(p->planes, p->chunk), check_tile, p));
   if (!atomic_load(&p->wrong)) return EG_OK;
   const int64_t window[2] = {p->how.kernel_h, p->how.kernel_w};
   return eg_fail(EG_EINDEX, "%s: an index lies outside its plane: input %s, window %s", op,
@@ -393,8 +393,7 @@ eg_status eg_maxpool2d(eg_tensor *out, eg_tensor *index, const eg_tensor *in, co
   pooling p;
   EG_TRY(plan("maxpool2d", &p, in, out, "output", how));
   EG_TRY(take_index("maxpool2d", &p, index));
-  RUN(max);
-  return EG_OK;
+  return RUN(max);
 }
 
 eg_status eg_maxpool2d_backward(eg_tensor *grad_in, const eg_tensor *grad_out, const eg_tensor *index,
@@ -403,8 +402,7 @@ eg_status eg_maxpool2d_backward(eg_tensor *grad_in, const eg_tensor *grad_out, c
   EG_TRY(plan("maxpool2d_backward", &p, grad_in, grad_out, "input gradient", how));
   EG_TRY(take_index("maxpool2d_backward", &p, index));
   EG_TRY(check_index("maxpool2d_backward", &p));
-  RUN(max_backward);
-  return EG_OK;
+  return RUN(max_backward);
 }
 
 eg_status eg_maxpool2d_take(eg_tensor *out, const eg_tensor *in, const eg_tensor *index, const eg_pool *how) {
@@ -412,21 +410,18 @@ eg_status eg_maxpool2d_take(eg_tensor *out, const eg_tensor *in, const eg_tensor
   EG_TRY(plan("maxpool2d_take", &p, in, out, "output", how));
   EG_TRY(take_index("maxpool2d_take", &p, index));
   EG_TRY(check_index("maxpool2d_take", &p));
-  RUN(take);
-  return EG_OK;
+  return RUN(take);
 }
 
 eg_status eg_avgpool2d(eg_tensor *out, const eg_tensor *in, const eg_pool *how) {
   pooling p;
   EG_TRY(plan("avgpool2d", &p, in, out, "output", how));
-  RUN(mean);
-  return EG_OK;
+  return RUN(mean);
 }
 
 eg_status eg_avgpool2d_backward(eg_tensor *grad_in, const eg_tensor *grad_out, const eg_pool *how) {
   pooling p;
   EG_TRY(plan("avgpool2d_backward", &p, grad_in, grad_out, "input gradient", how));
-  RUN(mean_backward);
-  return EG_OK;
+  return RUN(mean_backward);
 }
 #endif

@@ -180,7 +180,7 @@ static void fill_tile(void *context, int64_t tile) {
 /* Takes the stream's next numbers, in whole blocks. */
 static eg_status run(fill *f, eg_rng *rng) {
   f->rng = rng;
-  eg_parallel_over(f->out->count, eg_tiles(f->out->count, EG_TILE), fill_tile, f);
+  EG_TRY(eg_parallel_over(f->out->count, eg_tiles(f->out->count, EG_TILE), fill_tile, f));
   eg_rng_advance(rng, (uint64_t)eg_tiles(f->out->count * f->words, 4));
   return EG_OK;
 }

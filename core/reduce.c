@@ -226,13 +226,14 @@ eg_status eg_reduce(int op, eg_tensor *out, const eg_tensor *in, int dim) {
   cut(&r);
   size_t bytes = (size_t)(r.chunks * r.in.count) * SLOT;
   r.results = eg_block_new(bytes);
+  eg_status status = EG_ENOMEM;
   if (r.results) {
-    eg_parallel_over(r.in.count * r.in.length, r.chunks * r.blocks, reduce_tile, &r);
-    EG_ELEMENT(r.dtype, finish)(op, out, r.results, r.chunks, (double)r.in.length);
+    status = eg_parallel_over(r.in.count * r.in.length, r.chunks * r.blocks, reduce_tile, &r);
+    if (!status) EG_ELEMENT(r.dtype, finish)(op, out, r.results, r.chunks, (double)r.in.length);
     eg_block_free(r.results, bytes);
   }
   eg_lines_close(&r.in);
-  return r.results ? EG_OK : EG_ENOMEM;
+  return status;
 }
 
 /* ---- positions of extremes ---- */
@@ -268,9 +269,9 @@ static eg_status find_extreme(const char *op, eg_tensor *out, const eg_tensor *i
   s.dtype = in->dtype;
   s.out = out->data;
   s.block = eg_lines_tile(&s.in, EG_TILE);
-  eg_parallel_over(in->count, eg_tiles(s.in.count, s.block), search_tile, &s);
+  eg_status status = eg_parallel_over(in->count, eg_tiles(s.in.count, s.block), search_tile, &s);
   eg_lines_close(&s.in);
-  return EG_OK;
+  return status;
 }
 
 eg_status eg_argmax(eg_tensor *out, const eg_tensor *in, int dim) { return find_extreme("argmax", out, in, dim, true); }
@@ -307,9 +308,10 @@ eg_status eg_cumsum(eg_tensor *out, const eg_tensor *in, int dim) {
   EG_TRY(eg_lines_open(&r.out, "cumsum", out, dim));
   r.dtype = in->dtype;
   r.block = eg_lines_tile(&r.in, EG_TILE);
-  if (in->count > 0) eg_parallel_over(in->count, eg_tiles(r.in.count, r.block), running_tile, &r);
+  eg_status status = EG_OK;
+  if (in->count > 0) status = eg_parallel_over(in->count, eg_tiles(r.in.count, r.block), running_tile, &r);
   eg_lines_close(&r.in);
-  return EG_OK;
+  return status;
 }
 
 /* ---- figures about bits ---- */

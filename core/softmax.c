@@ -138,7 +138,7 @@ static eg_status run(const char *op, eg_tensor *out, const eg_tensor *in, const 
   if (!status && grad) status = eg_lines_open(&b.grad, op, grad, dim);
   if (!status) {
     b.block = eg_lines_tile(&b.out, TILE);
-    eg_parallel_over(4 * out->count, eg_tiles(b.out.count, b.block), grad ? backward_tile : forward_tile, &b);
+    status = eg_parallel_over(4 * out->count, eg_tiles(b.out.count, b.block), grad ? backward_tile : forward_tile, &b);
   }
   eg_lines_close(&b.in);
   eg_lines_close(&b.grad);
@@ -260,7 +260,6 @@ eg_status eg_cross_entropy_backward(eg_tensor *grad_logits, const eg_tensor *gra
     return eg_fail(EG_EINVAL, "%s: the output shares memory with an input", op);
   loss_gradient g = {grad_logits, grad_losses, log_probabilities, labels,
                      EG_MAX(1, TILE / EG_MAX(1, grad_logits->size[1]))};
-  eg_parallel_over(4 * grad_logits->count, eg_tiles(grad_logits->size[0], g.block), cross_entropy_tile, &g);
-  return EG_OK;
+  return eg_parallel_over(4 * grad_logits->count, eg_tiles(grad_logits->size[0], g.block), cross_entropy_tile, &g);
 }
 #endif

@@ -422,29 +422,29 @@ static bool cut(winograd *k, int64_t height, int64_t width) {
 }
 
 /* Runs with `shared` elements of scratch memory for all. */
-static eg_status with_memory(winograd *k, int64_t shared, void (*run)(winograd *k)) {
+static eg_status with_memory(winograd *k, int64_t shared, eg_status (*run)(winograd *k)) {
   size_t all = (size_t)round_up(shared, 16) * k->element;
   size_t bytes = all + (size_t)(eg_threads_get() * k->own_count) * k->element;
   k->shared = eg_block_new(bytes);
   if (!k->shared) return EG_ENOMEM;
   k->scratch = k->shared + all;
-  run(k);
+  eg_status status = run(k);
   eg_block_free(k->shared, bytes);
-  return EG_OK;
+  return status;
 }
 
 static int64_t blocks_of(const winograd *k) {
   return eg_tiles(k->channels, 2 * (eg_vector_bytes() / (int64_t)k->element));
 }
 
-static void run_correlate(winograd *k) {
-  eg_parallel(blocks_of(k), EG_REAL(k->source->dtype, transform_weight), k);
-  eg_parallel(k->units, EG_REAL(k->source->dtype, correlate), k);
+static eg_status run_correlate(winograd *k) {
+  EG_TRY(eg_parallel(blocks_of(k), EG_REAL(k->source->dtype, transform_weight), k));
+  return eg_parallel(k->units, EG_REAL(k->source->dtype, correlate), k);
 }
 
-static void run_gather(winograd *k) {
-  eg_parallel(k->groups * k->shares, EG_REAL(k->source->dtype, gather), k);
-  eg_parallel(blocks_of(k), EG_REAL(k->source->dtype, add_up), k);
+static eg_status run_gather(winograd *k) {
+  EG_TRY(eg_parallel(k->groups * k->shares, EG_REAL(k->source->dtype, gather), k));
+  return eg_parallel(blocks_of(k), EG_REAL(k->source->dtype, add_up), k);
 }
 
 /* ---- what conv.c calls; all is checked ---- */

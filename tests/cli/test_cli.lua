@@ -1,4 +1,4 @@
--- The engram command: help, exit codes, running scripts, the prompt, signals, installation.
+-- The engram command: help, exit codes, running scripts, signals, installation. The prompt has test_repl.lua.
 local t = require "tests.harness"
 
 local folder = t.temporary_folder()
@@ -128,34 +128,11 @@ t.test("runs go below ENGRAM_RUNS, else ./runs; not at all with --no-run", funct
    t.expect(out:match "^elsewhere/quiet/%S+\nruns/quiet/%S+\n1\n$" ~= nil):is_true()
 end)
 
--- ---- the prompt -------------------------------------------------------------------------------------------
-
-t.test("piped input runs as one session, with line numbers and an exit code", function()
-   local input = script("input.txt", "x = 2\nfor i = 1, 2 do\n  print(i * x)\nend\nprint(engram.version ~= nil)\n")
-   local code, out, err = t.command("engram < " .. input)
-   t.expect({ code, out, err }):equals({ 0, "2\n4\ntrue\n", "" })
-   for text, message in pairs{ ["\n\nerror 'no'\nprint 'not reached'"] = "stdin:3: no",
-      ["x = 1 +\n"] = "stdin:1: unexpected symbol", ["for"] = "stdin:1:", ["x = 'a"] = "unfinished string" } do
-      code, out, err = t.command("engram < " .. script("input.txt", text))
-      t.expect({ code, out }):equals({ 1, "" })
-      t.expect(err):contains(message)
-   end
-end)
+-- ---- signals ----------------------------------------------------------------------------------------------
 
 -- Shell code that waits until a file holds a text, at most 30 seconds.
 local await = [[await() { n=0; until grep -qs "$2" "$1" || [ $n -ge 600 ]; do sleep 0.05; n=$((n + 1)); done; }
 ]]
-
--- `exec`, or the shell that script(1) starts would take Ctrl-C for itself and end with 130.
-t.test("on a terminal: expressions are printed, errors and Ctrl-C keep the session", function()
-   local input = script("keys.txt", "1 + 2\nx = 5\nerror 'oops'\nx * 2\nprint('loo' .. 'ping') while true do end\n")
-   local code, out = t.command(await .. ([[cd %s; touch screen; (await screen Ctrl-D; cat %s; await screen looping; printf '\003'
-      await screen interrupted; printf 'x + 1\n\004') | script -qefc 'exec engram' screen]]):format(folder, input), 100)
-   t.expect(code):equals(0)
-   for _, text in ipairs{ "3\r\n", "oops\r\n", "10\r\n", "interrupted\r\n", "6\r\n" } do t.expect(out):contains(text) end
-end)
-
--- ---- signals ----------------------------------------------------------------------------------------------
 
 -- Starts a script that says "ready", sends it the signal and waits.
 local function signalled(name, signal)

@@ -336,6 +336,33 @@ static void test_an_interrupt_stops_new_tensors(void **state) {
   eg_free(t);
 }
 
+/* What makes something new says so; what may change a tensor in place is done to its end. A trapped flag stops nothing. */
+static void test_an_interrupt_ends_kernels(void **state) {
+  eg_tensor *a = eg_new(EG_FLOAT32, 2, SIZES(600, 600)), *b = eg_new_like(a, -1), *sum = eg_new(EG_FLOAT32, 0, NULL);
+  eg_tensor *order = eg_new(EG_INT64, 2, SIZES(600, 600));
+  const eg_sgd hyper = {.lr = 1};
+  assert_int_equal(eg_fill(a, 1), EG_OK);
+  eg_interrupt_set(2);
+  for (int threads = 1; threads <= 2; threads++) {
+    assert_int_equal(eg_threads_set(threads), EG_OK);
+    assert_fails(eg_matmul(b, a, a), EG_EINTR, "interrupted");
+    assert_fails(eg_reduce(EG_SUM, sum, a, -1), EG_EINTR, "interrupted");
+    assert_fails(eg_sort(b, order, a, 1, 0), EG_EINTR, "interrupted");
+    assert_int_equal(eg_binary_scalar(EG_ADD, a, a, 1, 0), EG_OK);
+    assert_int_equal(eg_fill(b, 1), EG_OK);
+    assert_int_equal(eg_sgd_step(a, b, NULL, &hyper), EG_OK);
+    for (int64_t i = 0; i < a->count; i++) assert_true(((float *)a->data)[i] == 1);
+  }
+  eg_interrupt_trap(1);
+  assert_int_equal(eg_matmul(b, a, a), EG_OK);
+  eg_interrupt_trap(0);
+  eg_interrupt_set(0);
+  assert_int_equal(eg_reduce(EG_SUM, sum, b, -1), EG_OK);
+  assert_true(*(float *)sum->data == 600.0f * 600.0f * 600.0f);
+  eg_tensor *all[] = {a, b, sum, order};
+  for (size_t i = 0; i < COUNT(all); i++) eg_free(all[i]);
+}
+
 static void test_messages_describe_tensors(void **state) {
   int64_t most = INT64_MAX, large[8] = {most, most, most, most, most, most, most, most};
   assert_string_equal(eg_describe_sizes(0, NULL), "()");
@@ -417,6 +444,7 @@ int main(void) {
       cmocka_unit_test_teardown(test_freed_blocks_come_back, nothing_is_left),
       cmocka_unit_test_teardown(test_blocks_of_every_size_fit_their_class, nothing_is_left),
       cmocka_unit_test_teardown(test_an_interrupt_stops_new_tensors, nothing_is_left),
+      cmocka_unit_test_teardown(test_an_interrupt_ends_kernels, nothing_is_left),
       cmocka_unit_test_teardown(test_messages_describe_tensors, nothing_is_left),
       cmocka_unit_test_teardown(test_each_tile_is_visited_once, nothing_is_left),
   };

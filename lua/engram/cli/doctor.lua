@@ -32,6 +32,7 @@ function command.run()
       { "engram", about.engram }, { "library", about.build }, { "flags", about.flags }, { "luajit", about.luajit },
       { "blas", about.blas }, { "cores", ("%d, threads used: %d"):format(about.cores, about.threads) },
       { "tensorboard", C.eg_tensorboard_built() == 1 and "event files can be written" or "not built: protobuf-c was missing" },
+      { "prompt", require "engram.repl.editor".name },
       { "processor", describe.processor() or "unknown" }, { "memory", memory() }, { "data", data_folders() },
       { "program", arg[0] },
    }

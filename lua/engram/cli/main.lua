@@ -7,7 +7,7 @@ local usage_error = require "engram.usage"
 
 local function dispatch(words)
    local name = table.remove(words, 1)
-   if name == nil then return require("engram.cli.prompt").run() end
+   if name == nil then return commands.load("repl").run({}, words) end
    if name == "--help" or name == "-h" then name = "help" end
    if name == "--version" then name = "version" end
    if name:sub(1, 1) == "-" then usage_error("unknown option '%s'; engram --help lists the commands", name) end

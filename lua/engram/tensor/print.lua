@@ -30,16 +30,16 @@ local function formatter(values, integer)
    return function(v) return (" "):rep(width - #text(v)) .. text(v) end
 end
 
--- Positions 1 .. size that are shown; 0 stands for the dots between the edges.
-local function shown(size, summary)
+-- Positions 1 .. size of a dimension that are shown (`dims` counts it and those inside); 0 stands for the dots between the edges. The
+-- fourth dimension from the end has edges of one, and one position stands for those further out, or the edges alone would be pages.
+local function shown(size, dims, summary)
+   local edge = dims <= 3 and EDGE or dims <= 4 and 1 or 0
+   if not summary or size <= math.max(2 * edge, 1) then edge = size end
    local list = {}
-   for i = 1, size do
-      if not summary or size <= 2 * EDGE or i <= EDGE or i > size - EDGE then
-         list[#list + 1] = i
-      elseif list[#list] ~= 0 then
-         list[#list + 1] = 0
-      end
-   end
+   for i = 1, math.min(math.max(edge, 1), size) do list[i] = i end
+   if edge >= size then return list end
+   list[#list + 1] = 0
+   for i = size - edge + 1, size do list[#list + 1] = i end
    return list
 end
 
@@ -48,19 +48,32 @@ local function gather(x, summary, values)
       values[#values + 1] = x:item()
       return
    end
-   for _, i in ipairs(shown(#x, summary)) do
+   for _, i in ipairs(shown(#x, x:dim(), summary)) do
       if i > 0 then gather(x:select(1, i), summary, values) end
    end
+end
+
+-- Numbers in one line or, on a terminal, in as many as its width asks for.
+local function write_row(parts, indent)
+   local width = C.eg_is_terminal(1) == 1 and C.eg_terminal_width() or 0
+   local each = #parts > 0 and #parts[1] + 2 or 1
+   local per_line = math.max(1, math.floor((width - indent - 1) / each))
+   if width == 0 or #parts <= per_line then return table.concat(parts, ", ") end
+   local lines = {}
+   for first = 1, #parts, per_line do
+      lines[#lines + 1] = table.concat(parts, ", ", first, math.min(first + per_line - 1, #parts))
+   end
+   return table.concat(lines, ",\n" .. (" "):rep(indent + 1))
 end
 
 local function write(x, summary, format, indent)
    if x:dim() == 0 then return format(x:item()) end
    local parts = {}
-   for _, i in ipairs(shown(#x, summary)) do
+   for _, i in ipairs(shown(#x, x:dim(), summary)) do
       parts[#parts + 1] = i == 0 and "..." or write(x:select(1, i), summary, format, indent + 1)
    end
-   local separator = x:dim() == 1 and ", " or "," .. ("\n"):rep(x:dim() - 1) .. (" "):rep(indent + 1)
-   return "[" .. table.concat(parts, separator) .. "]"
+   if x:dim() == 1 then return "[" .. write_row(parts, indent) .. "]" end
+   return "[" .. table.concat(parts, "," .. ("\n"):rep(x:dim() - 1) .. (" "):rep(indent + 1)) .. "]"
 end
 
 local function bytes_text(bytes)

@@ -1,0 +1,148 @@
+-- repl/help.lua: `?symbol`, from the documentation; `??symbol`, the source of a Lua function with its file and line, or a C function's
+-- prototype and comment as core/engram.h has them.
+local core = require "engram.core"
+local members = require "engram.repl.members"
+local printing = require "engram.repl.printing"
+local suggest = require "engram.suggest"
+
+local help = {}
+
+local lua_folder = package.searchpath("engram.core", package.path):match "^(.*)/engram/core%.lua$"
+
+-- ---- from the documentation -----------------------------------------------------------------------------------
+
+local function reference()
+   local ok, found = pcall(require, "engram.help")
+   return ok and found or nil
+end
+
+-- The documentation's text for a path, or for what its value is: nn.Linear for a layer, Tensor:sum for x:sum. What the session itself
+-- calls by that name comes before a symbol that happens to be named alike.
+local function documented(session, path)
+   local docs = reference()
+   if not docs then return nil end
+   local found, value = members.follow(session, path)
+   local object = found and docs.object and docs.object(value)
+   local own = not path:find "[.:]" and (session.boxes[path] or rawget(_G, path) ~= nil)
+   return object and docs.text(object) or not own and docs.text(path) or nil
+end
+
+-- What is known of a value that the documentation does not have.
+local function described(session, path)
+   local found, value = members.follow(session, path)
+   if not found then return nil end
+   if type(value) ~= "function" then return ("%s is a %s: %s"):format(path, core.typename(value), printing.short(value)) end
+   local comment = help.comment(session, value)
+   return ("%s is a %s%s"):format(path, printing.short(value), comment and "\n" .. comment or "")
+end
+
+-- Where else the word stands in the documentation, in a few lines.
+local function elsewhere(docs, word)
+   local lines, width = {}, printing.width() - 30
+   for i, found in ipairs(docs and docs.search(word) or {}) do
+      if i > 8 then break end
+      lines[#lines + 1] = ("\n   %-24s %s"):format(found.name, #found.line > width and found.line:sub(1, width - 3) .. "..." or found.line)
+   end
+   return table.concat(lines)
+end
+
+-- Headings stand out on a terminal; their marks and the fences of code go.
+local function rendered(text)
+   return (("\n" .. text):gsub("\n```[^\n]*", ""):gsub("\n#+%s*([^\n]*)", function(title)
+      return "\n" .. printing.styled("title", (title:gsub("`", "")))
+   end):gsub("^%s+", ""):gsub("%s+$", ""))
+end
+
+-- The text for `?path`; false as second result when there is none.
+function help.text(session, path)
+   local text = documented(session, path)
+   if text then return rendered(text), true end
+   text = described(session, path)
+   if text then return text, true end
+   local docs = reference()
+   local near = docs and docs.nearest(path)
+   if type(near) == "table" then near = table.concat(near, "' or '", 1, math.min(#near, 3)) end
+   local hint = near and near ~= "" and (", did you mean '%s'?"):format(near) or ""
+   return ("there is no help on '%s'%s%s"):format(path, hint, elsewhere(docs, path)), false
+end
+
+-- ---- the source -----------------------------------------------------------------------------------------------
+
+local function lines_of(session, f)
+   local info, lines = debug.getinfo(f, "S"), {}
+   if info.what == "C" then return nil end
+   local path = info.source:match "^@(.*)"
+   local text = path and io.open(path) or nil
+   local content = text and text:read "*a" or session:source(info.source)
+   if text then text:close() end
+   if not content then return nil, info end
+   for line in (content .. "\n"):gmatch "(.-)\r?\n" do lines[#lines + 1] = line end
+   return lines, info
+end
+
+-- The comment right above a function.
+function help.comment(session, f)
+   local lines, info = lines_of(session, f)
+   local first = lines and info.linedefined
+   while first and (lines[first - 1] or ""):find "^%s*%-%-" do first = first - 1 end
+   return first and first < info.linedefined and table.concat(lines, "\n", first, info.linedefined - 1) or nil
+end
+
+local function lua_source(session, f)
+   local lines, info = lines_of(session, f)
+   if not lines then return nil end
+   local comment = help.comment(session, f)
+   local shown = table.concat(lines, "\n", info.linedefined, math.min(info.lastlinedefined, #lines))
+   local place = printing.styled("note", ("%s:%d"):format(info.short_src, info.linedefined))
+   return place .. "\n" .. (comment and comment .. "\n" or "") .. shown
+end
+
+-- engram.h, opened, and its path: the source tree's, or the installed one's.
+local function header()
+   local above = lua_folder:match "^(.*)/[^/]*$" or ".."
+   local prefix = above:match "^(.*)/[^/]*/[^/]*$" or above
+   for _, path in ipairs{ above .. "/core/engram.h", prefix .. "/include/engram/engram.h" } do
+      local file = io.open(path)
+      if file then return file, path end
+   end
+end
+
+-- The prototype of a function of the core, with the comment above it.
+local function c_source(name)
+   local file, path = header()
+   if not file then return nil end
+   local text = file:read "*a"
+   file:close()
+   local at = text:find("\n[%w_ *]-%f[%w_]" .. name .. "%(")
+   if not at then return nil end
+   local prototype = text:match("^[^;]*;[^\n]*", at + 1)
+   local comment = text:sub(1, at):match "\n(/%*[^\n]-%*/)\n$" or text:sub(1, at):match ".*\n(/%*.-%*/)\n$"
+   local line = select(2, text:sub(1, at):gsub("\n", "")) + 1
+   return printing.styled("note", ("%s:%d"):format(path, line)) .. "\n" .. (comment and comment .. "\n" or "") .. prototype
+end
+
+-- What is a function in a value: itself, or what makes or runs a table that is called.
+local function function_of(value)
+   if type(value) == "function" then return value end
+   if type(value) ~= "table" then return nil end
+   local all = members.of(value)
+   return type(all.init) == "function" and all.init or type(all.forward) == "function" and all.forward
+      or (debug.getmetatable(value) or {}).__call
+end
+
+-- The text for `??path`; false as second result when there is none.
+function help.source(session, path)
+   local kernel = path:match "^[C%.]*%.?(eg_[%w_]+)$"
+   local text = kernel and c_source(kernel)
+   if text then return text, true end
+   local found, value = members.follow(session, path)
+   local f = found and function_of(value)
+   text = type(f) == "function" and lua_source(session, f)
+   if text then return text, true end
+   if found then return ("%s is a %s: it has no source in Lua"):format(path, printing.short(value)), false end
+   local all = members.of(_G)
+   for name in pairs(session.boxes) do all[name] = true end
+   return ("there is no '%s'%s"):format(path, suggest.hint(path, all, 0)), false
+end
+
+return help
