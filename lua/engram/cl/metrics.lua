@@ -174,11 +174,11 @@ local function restore_buffers(list)
    end
 end
 
--- accuracy(model, dataset, {training = false, batch_size = 200, poll = function}): percent of items whose largest output is the
--- label. training = true leaves dropout on (the published protocol); the stream "dropout" and the buffers (batch norm's running
+-- accuracy(model, dataset, {training = false, batch_size = 200, poll = function, answers = function}): percent of items whose largest
+-- output is the label; `answers` makes labels of a batch's outputs in another way. training = true leaves dropout on (the published protocol); the stream "dropout" and the buffers (batch norm's running
 -- figures) are set back afterwards, so that evaluating does not change training.
 function metrics.accuracy(model, dataset, options)
-   options = core.options("metrics.accuracy", options, { "training", "batch_size", "poll" })
+   options = core.options("metrics.accuracy", options, { "training", "batch_size", "poll", "answers" })
    local engram = require "engram"
    local batch_size, size = core.whole("metrics.accuracy: batch_size", options.batch_size or 200), dataset:size()
    if size == 0 then return nil, "there are no items" end
@@ -188,7 +188,9 @@ function metrics.accuracy(model, dataset, options)
    model:train(options.training or false)
    local function add(first)
       local x, y = dataset:batch(engram.arange(first, math.min(first + batch_size - 1, size)))
-      right = right + model(x):argmax(2):eq(y):sum():item()
+      local output = model(x)
+      local answer = options.answers and options.answers(output) or output:argmax(2)
+      right = right + answer:eq(y):sum():item()
    end
    local ok, message = pcall(function()
       for first = 1, size, batch_size do

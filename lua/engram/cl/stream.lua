@@ -1,6 +1,7 @@
 -- cl/stream.lua: a stream is a list of experiences: data to train on, data to test on, and what is known of the task.
 local ffi = require "ffi"
 local core = require "engram.core"
+local scenario = require "engram.cl.scenario"
 local C, raise = core.C, core.raise
 
 local stream = {}
@@ -42,19 +43,34 @@ local function item_shape(set)
    return table.concat(shape, " x ")
 end
 
--- stream{ task, task, ..., scenario = "domain" }: the tasks in order. In the domain scenario all share one head.
-function stream.new(list)
-   if type(list) ~= "table" then raise("cl.stream: expected a table of tasks, got %s", core.typename(list)) end
-   if is_data_set(list.train) then raise "cl.stream: this is one task; put it in a table: cl.stream{ task }" end
-   local self = setmetatable({ scenario = list.scenario or "domain" }, Stream)
-   for key in pairs(list) do
-      if type(key) ~= "number" and key ~= "scenario" then
-         raise("cl.stream: unknown option '%s'%s", tostring(key), require "engram.suggest".hint(key, { scenario = true }))
-      end
+-- Labels of task k become the units first_class .. last_class of the one output layer.
+local function give_units(experience, first)
+   experience.first_class, experience.last_class = first, first + experience.classes - 1
+   if first == 1 then return end
+   local function shifted(set) return set:with_labels(function(label) return label + first - 1 end, experience.last_class) end
+   experience.train, experience.test = shifted(experience.train), shifted(experience.test)
+end
+
+-- Where each task's units lie; reach[k]: the last unit of the first k tasks.
+local function lay_out_units(self)
+   self.classes, self.reach = 0, {}
+   for k, experience in ipairs(self) do
+      experience.classes = math.max(experience.classes, experience.test.classes or 0)
+      give_units(experience, self.scenario == "domain" and 1 or self.classes + 1)
+      self.classes = math.max(self.classes, experience.last_class)
+      self.reach[k] = self.classes
    end
-   if self.scenario ~= "domain" then
-      raise("cl.stream: scenario '%s' is not known, expected 'domain'", tostring(self.scenario))
+end
+
+local function one_of(what, value, choices)
+   for _, choice in ipairs(choices) do
+      if value == choice then return value end
    end
+   raise("cl.stream: %s '%s' is not one of %s%s", what, tostring(value), table.concat(choices, ", "),
+      require "engram.suggest".hint(value, choices))
+end
+
+local function check_tasks(list)
    if #list == 0 then raise "cl.stream: expected at least one task" end
    for i, task in ipairs(list) do
       if type(task) ~= "table" or not task.train then raise("cl.stream: item %d is no task; make it with cl.task", i) end
@@ -64,11 +80,30 @@ function stream.new(list)
                task.name)
          end
       end
+   end
+end
+
+-- stream{ task, task, ..., scenario = "domain" | "task" | "class", outputs = "seen" | "all" }: the tasks in order. In the domain
+-- scenario all share the units of one head, in the others each has its own (see scenario.lua).
+function stream.new(list)
+   if type(list) ~= "table" then raise("cl.stream: expected a table of tasks, got %s", core.typename(list)) end
+   if is_data_set(list.train) then raise "cl.stream: this is one task; put it in a table: cl.stream{ task }" end
+   for key in pairs(list) do
+      if type(key) ~= "number" and key ~= "scenario" and key ~= "outputs" then
+         raise("cl.stream: unknown option '%s'%s", tostring(key), require "engram.suggest".hint(key, { scenario = true, outputs = true }))
+      end
+   end
+   local self = setmetatable({ scenario = one_of("scenario", list.scenario or "domain", scenario.names),
+      outputs = one_of("outputs", list.outputs or "seen", scenario.outputs) }, Stream)
+   if list.outputs and self.scenario ~= "class" then
+      raise("cl.stream: outputs is for the class scenario; in the %s scenario it would have no effect", self.scenario)
+   end
+   check_tasks(list)
+   for i, task in ipairs(list) do
       self[i] = { label = i }
       for key, value in pairs(task) do self[i][key] = value end
    end
-   self.classes = 0
-   for _, task in ipairs(self) do self.classes = math.max(self.classes, task.classes, task.test.classes or 0) end
+   lay_out_units(self)
    return self
 end
 

@@ -11,6 +11,7 @@ local options = require "engram.cl.options"
 local rehearsal = require "engram.cl.rehearsal"
 local report = require "engram.cl.report"
 local result_of = require "engram.cl.result"
+local scenario = require "engram.cl.scenario"
 local warnings = require "engram.cl.warnings"
 local C, raise = core.C, core.raise
 
@@ -58,7 +59,8 @@ local function check_outputs(t)
       local output = require "engram".no_grad(function() return t.model((first:batch{ 1 })) end)
       t.model:train()
       if output:dim() == 2 and output:size(2) < t.stream.classes then
-         raise("cl.train: the model has %d outputs, but the stream has %d classes", output:size(2), t.stream.classes)
+         raise("cl.train: the model has %d outputs, but the stream has %d classes%s", output:size(2), t.stream.classes,
+            t.stream.scenario == "domain" and "" or (": the %s scenario needs a unit for each class of all tasks"):format(t.stream.scenario))
       end
    end)
 end
@@ -94,7 +96,7 @@ end
 local function one_step(t)
    t.optimizer:zero_grad()
    t.logits = t.model(t.x)
-   local loss = t.loss_function(t.logits, t.y)
+   local loss = scenario.loss(t, t.logits, t.y, t.task)
    t.loss = loss:item()
    check_loss(t)
    add_terms(t, loss):backward()
@@ -133,7 +135,8 @@ local function evaluate(t, protocol)
    for j, experience in ipairs(t.stream) do
       local published = protocol == "published"
       row[j] = metrics.accuracy(t.model, published and experience.train or experience.test,
-         { training = published, batch_size = t.evaluate_batch_size, poll = t.poll })
+         { training = published, batch_size = t.evaluate_batch_size, poll = t.poll,
+            answers = function(logits) return scenario.answers(t.stream, logits, j, t.task) end })
    end
    C.eg_pool_trim()
    t.doing = before
