@@ -99,7 +99,7 @@ end
 local function described_tasks(t)
    local list = json.array{}
    for k, experience in ipairs(t.stream) do
-      list[k] = { name = experience.name, epochs = experience.epochs, items = experience.train:size(),
+      list[k] = { name = experience.name, epochs = experience.epochs, items = experience:items "train",
          hash = k <= t.task and t.stream:task_hash(k) or nil }
    end
    return list

@@ -4,16 +4,13 @@ local metrics = require "engram.cl.metrics"
 
 -- Bytes of every part; slots and method_state tell the optimizer's and the methods' by name.
 local function bytes_of(t)
-   local bytes = { weights = 0, method = 0, method_state = {}, data = 0, tracking = t.tracker:bytes() }
+   local bytes = { weights = 0, method = 0, method_state = {}, data = t.stream:bytes(), tracking = t.tracker:bytes() }
    bytes.optimizer, bytes.slots = t.optimizer:bytes()
    for _, p in ipairs(t.parameters) do bytes.weights = bytes.weights + p:bytes() end
    for _, method in ipairs(t.methods) do
       local total, by_name = method:bytes()
       bytes.method = bytes.method + total
       for name, n in pairs(by_name) do bytes.method_state[method.description.name .. "." .. name] = n end
-   end
-   for _, experience in ipairs(t.stream) do
-      for _, set in ipairs{ experience.train, experience.test } do bytes.data = bytes.data + set.images:bytes() + set.labels:bytes() end
    end
    bytes.state = bytes.optimizer + bytes.method
    bytes.peak_resident = require "engram".memory().peak_resident

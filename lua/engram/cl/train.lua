@@ -32,11 +32,11 @@ local function begin(given)
    t.task, t.epoch, t.step, t.step_in_task, t.loss_sum, t.loss_count = 0, 0, 0, 0, 0, 0
    t.doing, t.save_seconds, t.mark = "training", 0, {}        -- the mark: whose state a method holds
    for _, experience in ipairs(t.stream) do
-      local steps = experience.train:size() / t.batch_size
+      local steps = experience:items "train" / t.batch_size
       steps = t.drop_last and math.floor(steps) or math.ceil(steps)
       if steps == 0 then
          raise("cl.train: task '%s' has %d items, less than a batch of %d, and drop_last leaves none of them", experience.name,
-            experience.train:size(), t.batch_size)
+            experience:items "train", t.batch_size)
       end
       t.total_steps = t.total_steps + experience.epochs * steps
    end
