@@ -59,6 +59,13 @@ function Experience:draw(part)
    return part.set or part.make()
 end
 
+-- The labels of a part, without the images where those need not be made for it: for counting, inside a scope.
+function Experience:labels(part)
+   part = self.parts[part]
+   if part.set or part.made then return (part.set or part.made).labels end
+   return part.labels and part.labels() or part.make().labels
+end
+
 -- How many items a part has, whether it is there or not.
 function Experience:items(part)
    part = self.parts[part]
@@ -122,7 +129,7 @@ function experience.is_experience(value) return getmetatable(value) == Experienc
 -- A part with the same content, whose data are its own to release.
 local function twin(part)
    if part.set then return { set = part.set } end
-   return { make = part.make, items = part.items, shape = part.shape, recipe = part.recipe, base = part.base }
+   return { make = part.make, labels = part.labels, items = part.items, shape = part.shape, recipe = part.recipe, base = part.base }
 end
 
 local function derived(self, name, change)
@@ -130,12 +137,13 @@ local function derived(self, name, change)
    if not change then return twin(part) end
    if change.at_once and part.set then return { set = change.make(part.set) } end
    return { base = part.base or { part.set }, items = change.items or self:items(name), shape = change.shape or self:shape(),
+      labels = change.labels and function() return change.labels(self:labels(name)) end,
       make = function() return change.make(self:draw(name)) end,
       recipe = function() return change.recipe .. "\n" .. (change.of and change.of() or self:identity(name)) end }
 end
 
 -- derive{ train = change, test = change, fields... }: another experience made from this one. A change is { make = function(data set) ->
--- data set, recipe = text, items =, shape = }; at_once: of data that are there it is made now; `of` (a function) is the identity of what
+-- data set, recipe = text, items =, shape =, labels = function(labels) -> labels, for which no image is made }; at_once: of data that are there it is made now; `of` (a function) is the identity of what
 -- it is made of, where that is more than this experience's own data. Parts without a change stay as they are.
 function Experience:derive(changes)
    local copy = {}

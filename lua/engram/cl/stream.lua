@@ -60,7 +60,8 @@ end
 local function at_units(task, first)
    local last = first + task.classes - 1
    local change = first > 1 and { at_once = true, recipe = ("units %d to %d"):format(first, last),
-      make = function(set) return set:with_labels(function(label) return label + first - 1 end, last) end } or nil
+      make = function(set) return set:with_labels(function(label) return label + first - 1 end, last) end,
+      labels = function(labels) return labels + (first - 1) end } or nil
    return task:derive{ first_class = first, last_class = last, train = change, test = change }
 end
 
