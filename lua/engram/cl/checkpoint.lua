@@ -115,7 +115,7 @@ function checkpoint.capture(t, phase)
       density = json.array(t.tracker.density), optimizer = capture_optimizer(tensors, t.optimizer),
       methods = capture_methods(tensors, t.methods), before = t.tracker.before and pack(tensors, "tracker.before", t.tracker.before),
       masks = pack(tensors, "tracker.masks", t.tracker.masks), random = random.state(), seconds = core.C.eg_clock() - t.started,
-      settings = {}, tasks = described_tasks(t), forked_from = t.forked_from }
+      settings = {}, tasks = described_tasks(t), forked_from = t.forked_from, said = t.said or {} }
    for _, key in ipairs(COUNTERS) do state.counters[key] = t[key] end
    for _, key in ipairs(SETTINGS) do state.settings[key] = t[key] end
    if phase == "step" then
@@ -136,6 +136,7 @@ local function restore_rest(t, tensors, state)
       { position = state.position, order = state.order and unpack_(tensors, "loader.order", state.order) } or nil
    t.optimizer.context.loss = state.optimizer.context.loss
    for _, key in ipairs{ "task", "epoch", "step", "step_in_task" } do t.optimizer.context[key] = state.optimizer.context[key] end
+   t.said = state.said
    random.load_state(state.random)
 end
 

@@ -43,6 +43,11 @@ function Report:step(t)
    self:alive(t)
 end
 
+-- A line of its own, in the log; `aloud`: on standard error whatever is quiet.
+function Report:remark(text, aloud)
+   self.line:remark(text, aloud)
+end
+
 -- A training that goes on from a point of another begins by saying so.
 function Report:forked(from)
    if self.folder then

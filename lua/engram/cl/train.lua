@@ -12,6 +12,7 @@ local rehearsal = require "engram.cl.rehearsal"
 local report = require "engram.cl.report"
 local result_of = require "engram.cl.result"
 local scenario = require "engram.cl.scenario"
+local warnings = require "engram.cl.warnings"
 local C, raise = core.C, core.raise
 
 -- ---- the state of a training ------------------------------------------------------------------------------
@@ -247,6 +248,7 @@ local function start(t, point)
    local phase = t.out:repeats() and checkpoint.resume(t)
    if phase == "finished" then return phase end
    t.out:go_on()
+   warnings.flush(t)
    if phase then return phase end
    if point then
       phase = point:start(t)
