@@ -96,6 +96,13 @@ function Experience:release(which)
    end
 end
 
+-- Frees what was made, except for the parts in `present` (a set).
+function Experience:release_but(present)
+   for name, part in pairs(self.parts) do
+      if part.made and not present[part] then self:release(name) end
+   end
+end
+
 -- Adds to `sets` (a set of data sets) what is in memory for this experience.
 function Experience:held(sets)
    for _, part in pairs(self.parts) do
@@ -143,8 +150,9 @@ local function derived(self, name, change)
 end
 
 -- derive{ train = change, test = change, fields... }: another experience made from this one. A change is { make = function(data set) ->
--- data set, recipe = text, items =, shape =, labels = function(labels) -> labels, for which no image is made }; at_once: of data that are there it is made now; `of` (a function) is the identity of what
--- it is made of, where that is more than this experience's own data. Parts without a change stay as they are.
+-- data set, recipe = text, items =, shape =, labels = function(labels) -> labels, for which no image is made }; at_once: of data that are
+-- there it is made now; `of` (a function) is the identity of what it is made of, where that is more than this experience's own data.
+-- Parts without a change stay as they are.
 function Experience:derive(changes)
    local copy = {}
    for key, value in pairs(self) do copy[key] = value end

@@ -86,4 +86,10 @@ function scenario.answers(stream, logits, k, seen)
    return first > 1 and answer + (first - 1) or answer
 end
 
+-- The same for a batch whose items belong to several tasks; tasks (n) int64: each item's.
+function scenario.masked_answers(stream, logits, tasks, seen)
+   if stream.scenario == "task" then return scenario.mask(stream, logits, tasks):argmax(2) end
+   return scenario.answers(stream, logits, 1, seen)
+end
+
 return scenario

@@ -129,6 +129,15 @@ end
 -- SHA-256 of the items and labels of task k.
 function Stream:task_hash(k) return experience.digest(self[k]:identity "train" .. " " .. self[k]:identity "test") end
 
+-- The parts whose data are in memory, as a set, for Experience:release_but.
+function Stream:present()
+   local set = {}
+   for _, task in ipairs(self) do
+      for name, part in pairs(task.parts) do set[part] = task:has(name) or nil end
+   end
+   return set
+end
+
 -- Bytes of the data that are in memory: of the tasks, and what those are made of that are not.
 function Stream:bytes()
    local sets, sum = {}, 0

@@ -30,7 +30,8 @@ end
 -- A number from low to high (both allowed).
 function common.number(what, value, low, high)
    if type(value) ~= "number" or not (value >= low and value <= high) then
-      raise("%s must be a number from %g to %g, got %s", what, low, high, type(value) == "number" and tostring(value) or core.typename(value))
+      raise("%s must be a number from %g to %g, got %s", what, low, high,
+         type(value) == "number" and tostring(value) or core.typename(value))
    end
    return value
 end

@@ -8,7 +8,8 @@ return {
    doc = "one data set after the other: sequence({ \"mnist\", \"fashion-mnist\" }, { scenario = \"task\" })",
    -- sequence({ source, ... }, { scenario =, outputs =, epochs =, limit =, test_limit =, mean =, deviation = })
    make = function(sources, options)
-      options = core.options("cl.streams.sequence", options, { "scenario", "outputs", "epochs", "limit", "test_limit", "mean", "deviation" })
+      options = core.options("cl.streams.sequence", options,
+         { "scenario", "outputs", "epochs", "limit", "test_limit", "mean", "deviation" })
       if type(sources) ~= "table" or sources.images or sources.train then
          raise("cl.streams.sequence: expected a list of data sets or names of them, got %s",
             type(sources) == "table" and "one data set" or core.typename(sources))
