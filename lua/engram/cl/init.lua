@@ -10,4 +10,5 @@ return {
    methods = require "engram.cl.methods",
    metrics = require "engram.cl.metrics",
    scenario = require "engram.cl.scenario",
+   streams = require "engram.cl.streams",
 }

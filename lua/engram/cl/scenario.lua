@@ -35,7 +35,7 @@ end
 function scenario.loss(t, logits, y, k)
    local loss = t.loss_function or require "engram.nn".cross_entropy
    if everything(t.stream) then return loss(logits, y) end
-   local first, last = scenario.range(t.stream, k, t.task)
+   local first, last = scenario.range(t.stream, k, t.seen or t.task)
    return loss(scenario.narrow(logits, first, last), first > 1 and y - (first - 1) or y)
 end
 
@@ -84,6 +84,12 @@ function scenario.answers(stream, logits, k, seen)
    local first, last = scenario.range(stream, k, seen)
    local answer = scenario.narrow(logits, first, last):argmax(2)
    return first > 1 and answer + (first - 1) or answer
+end
+
+-- The same for a batch whose items belong to several tasks; tasks (n) int64: each item's.
+function scenario.masked_answers(stream, logits, tasks, seen)
+   if stream.scenario == "task" then return scenario.mask(stream, logits, tasks):argmax(2) end
+   return scenario.answers(stream, logits, 1, seen)
 end
 
 return scenario
