@@ -12,12 +12,14 @@ description.hooks = { "plan", "train_data", "begin", "task_begin", "batch", "los
    "test_end" }
 local FIELDS = { "name", "doc", "source", "hyper", "state", "presets", "check", "regularizer", "common_lambda", "extra_bytes",
    unpack(description.hooks) }
+local RESERVED = { description = true, hyper = true, owner = true }            -- what every method has
 
 -- check(given): raises for a field that is unknown, a kind of state that is none, a preset of what is no hyper-parameter.
 function description.check(given)
    core.options("cl.methods.register", given, FIELDS)
    if type(given.name) ~= "string" then raise "cl.methods.register: a method needs a name" end
    for name, kind in pairs(given.state or {}) do
+      if RESERVED[name] then raise("cl.methods.register: %s: state.%s: the name is taken", given.name, name) end
       if not state.is_kind(kind) then
          raise("cl.methods.register: %s: state.%s must be one of %s, got '%s'", given.name, name, table.concat(state.kinds, ", "),
             tostring(kind))

@@ -3,7 +3,7 @@
 -- A description: { name, doc, source, hyper = as an optimizer's, state = { anchor = "parameters", ... } (the kinds are in state.lua),
 -- presets = { convention = { hyper = value } }, hooks... }. Hooks are called with (self, t), in the order of the list of methods; each is
 -- optional:
---   plan(self, t, k)   the size of task k where it is not the stream's: { items =, epochs =, steps = }
+--   plan(self, t, k, alone)   the size of task k where it is not the stream's: { items =, epochs =, steps = }; alone: its own steps
 --   train_data         the data set that this task trains on; called once more where a run resumes within a task
 --   begin, task_begin
 --   batch              before the forward pass: may replace t.x, t.y, t.tasks (the task of each item), set t.weight (of the loss)
@@ -83,7 +83,8 @@ end
 -- plan(t, k): { items =, epochs =, steps_per_epoch =, steps = } of task k, as the stream or a method has it.
 function methods.plan(t, k)
    local experience, method = t.stream[k], planner(t)
-   local own = method and method.plan and method:plan(t, k) or {}
+   local alone = experience.epochs * (t.drop_last and math.floor or math.ceil)(experience:items "train" / t.batch_size)
+   local own = method and method.plan and method:plan(t, k, alone) or {}
    local plan = { items = own.items or experience:items "train", epochs = own.epochs or experience.epochs }
    plan.steps_per_epoch = (t.drop_last and math.floor or math.ceil)(plan.items / t.batch_size)
    plan.steps = own.steps or plan.epochs * plan.steps_per_epoch
@@ -97,7 +98,12 @@ function methods.train_data(t)
    return method and method:train_data(t)
 end
 
-for _, file in ipairs{ "naive", "l2", "ewc", "si", "mas" } do methods.register(require("engram.cl.methods." .. file)) end
+local FILES = { "naive", "joint", "cumulative", "l2", "ewc", "si", "mas", "lwf", "er", "agem", "gem", "der", "derpp", "gdumb", "packnet",
+   "resetoptimizer" }
+for _, file in ipairs(FILES) do
+   local given = require("engram.cl.methods." .. file)
+   methods.register(given.description or given)
+end
 
 return setmetatable(methods, { __index = function(_, key)
    raise("cl.methods: no method named '%s'%s", tostring(key), suggest.hint(key, registry))
