@@ -154,7 +154,7 @@ function checkpoint.capture(t, phase)
    for name, value in pairs((t.model:state())) do tensors["model." .. name] = value:detach() end
    local state = { version = VERSION, engram = require "engram.version", phase = phase, counters = {}, losses = json.array(t.losses),
       accuracy = plain_rows(t.accuracy), initial = t.accuracy.initial, published = t.published and plain_row(t.published),
-      continual = plain_points(t.continual), time = t.time, step_density = json.array(t.step_density),
+      continual = plain_points(t.continual), time = t.time, operations = t.operations, step_density = json.array(t.step_density),
       density = json.array(t.tracker.density), overlaps = plain_rows(t.tracker.overlap_rows), drift = json.array(t.tracker.drift),
       optimizer = capture_optimizer(tensors, t.optimizer),
       methods = capture_methods(tensors, t.methods), before = t.tracker.before and pack(tensors, "tracker.before", t.tracker.before),
@@ -173,7 +173,7 @@ end
 local function restore_rest(t, tensors, state)
    for _, key in ipairs(COUNTERS) do t[key] = state.counters[key] end
    for k, row in ipairs(rows_of(state.accuracy)) do t.accuracy[k] = row end
-   t.accuracy.initial, t.time = state.initial, state.time
+   t.accuracy.initial, t.time, t.operations = state.initial, state.time, state.operations
    t.losses, t.published, t.step_density = state.losses, state.published and row_of(state.published), state.step_density
    if t.evaluate_every then t.continual = points_of(state.continual) end
    t.tracker.density, t.tracker.drift, t.tracker.overlap_rows = state.density, state.drift, rows_of(state.overlaps)

@@ -179,7 +179,9 @@ end
 function continual.learning_curve_area(A, options)
    local who = "metrics.learning_curve_area"
    local beta = core.options(who, options, { "beta" }).beta or 10
-   if type(beta) ~= "number" or beta % 1 ~= 0 or beta < 0 then core.raise("%s: beta must be a whole number, got %s", who, tostring(beta)) end
+   if type(beta) ~= "number" or beta % 1 ~= 0 or beta < 0 then
+      core.raise("%s: beta must be a whole number, got %s", who, tostring(beta))
+   end
    local areas, points = {}, {}
    if not A or #A == 0 then return nil, NONE end
    for _, point in ipairs(A) do
