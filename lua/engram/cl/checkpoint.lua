@@ -141,7 +141,7 @@ end
 local function described_tasks(t)
    local list = json.array{}
    for k, experience in ipairs(t.stream) do
-      list[k] = { name = experience.name, epochs = experience.epochs, items = experience:items "train",
+      list[k] = { name = experience.name, epochs = experience:duration(), items = experience:items "train",
          hash = k <= t.task and t.stream:task_hash(k) or nil }
    end
    return list
@@ -245,7 +245,7 @@ end
 -- One text for a list of tasks.
 local function tasks_text(list)
    local words = {}
-   for i, task in ipairs(list) do words[i] = ("%s (%d items, %d epochs)"):format(task.name, task.items, task.epochs) end
+   for i, task in ipairs(list) do words[i] = ("%s (%d items, %s)"):format(task.name, task.items, task.epochs) end
    return table.concat(words, ", ")
 end
 

@@ -43,7 +43,8 @@ local function between_steps(t)
 end
 
 local function epoch(t)
-   while step.advance(t) do
+   local last = t.experience.steps or math.huge      -- in the task; an epoch ends by itself
+   while t.step_in_task < last and step.advance(t) do
       t.loss_sum, t.loss_count = t.loss_sum + t.loss, t.loss_count + 1
       t.out:step(t)
       if t.step % REPORT_EVERY == 0 then note_loss(t) end
@@ -72,8 +73,7 @@ function task.open(t, k)
    tensor.scope(check_labels, t, k)
    t.loader = require "engram.data".loader(t.experience.train,
       { batch_size = t.batch_size, shuffle = t.shuffle and not t.experience.ordered, drop_last = t.drop_last })
-   t.steps_per_epoch = t.loader.steps
-   t.steps_in_task = t.loader.steps * t.experience.epochs
+   t.steps_per_epoch, t.steps_in_task, t.epochs_in_task = t.experience:steps_of(t.batch_size, t.drop_last)
    t.model:train()
    evaluation.meet(t)
 end
@@ -131,10 +131,11 @@ function task.run(t, k, place)
       task.begin(t)
       if t.evaluate_every then evaluation.point(t) end
    end
-   for e = place and t.epoch or 1, t.experience.epochs do
+   for e = place and t.epoch or 1, t.epochs_in_task do
       t.epoch = e
       epoch(t)
    end
+   t.loader:release()
    finish(t)
 end
 

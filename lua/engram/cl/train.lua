@@ -28,13 +28,12 @@ end
 local function count_steps(t)
    local total = 0
    for _, experience in ipairs(t.stream) do
-      local steps = experience:items "train" / t.batch_size
-      steps = t.drop_last and math.floor(steps) or math.ceil(steps)
-      if steps == 0 then
+      local an_epoch, steps = experience:steps_of(t.batch_size, t.drop_last)
+      if an_epoch == 0 then
          raise("cl.train: task '%s' has %d items, less than a batch of %d, and drop_last leaves none of them", experience.name,
             experience:items "train", t.batch_size)
       end
-      total = total + experience.epochs * steps
+      total = total + steps
    end
    return total
 end
