@@ -94,10 +94,10 @@ end
 
 -- Values by task, which may have holes, as { the first task, its value, the next, ... } with null for a hole.
 local function plain_row(row)
-   local first, last
-   for j in pairs(row) do first, last = math.min(first or j, j), math.max(last or j, j) end
-   local list = json.array{ first }
-   for j = first or 1, last or 0 do list[#list + 1] = row[j] or json.null end
+   local first, last = math.huge, 0                   -- not nil: LuaJIT of Debian 12 compiles math.min(first or j, j) wrongly
+   for j in pairs(row) do first, last = math.min(first, j), math.max(last, j) end
+   local list = json.array{ last > 0 and first or nil }
+   for j = first, last do list[#list + 1] = row[j] or json.null end
    return list
 end
 
