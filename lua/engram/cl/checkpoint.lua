@@ -9,39 +9,21 @@ local methods = require "engram.cl.methods"
 local random = require "engram.random"
 local safetensors = require "engram.safetensors"
 local schedule = require "engram.schedule"
+local state_of = require "engram.cl.methods.state"
 local tensor = require "engram.tensor"
 local raise = core.raise
+local pack, unpack_ = state_of.pack, state_of.unpack
 
 local checkpoint = {}
 
 local VERSION = 3
 local COUNTERS = { "task", "epoch", "step", "step_in_task", "moved", "weights", "loss", "loss_sum", "loss_count",
-   "penalty", "arithmetic" }
+   "penalty", "idle", "arithmetic" }
 
 -- What the place in an epoch depends on, and all that must be as it was when a run is gone on with.
 checkpoint.batches = { "batch_size", "shuffle", "drop_last" }
 local SETTINGS = { "batch_size", "shuffle", "drop_last", "evaluate", "protocol", "seed", "evaluate_every", "evaluate_items",
    "evaluate_tasks" }
-
--- ---- tensors in lists, by name ----------------------------------------------------------------------------
-
--- Puts a tensor, or lists of them, into `tensors` as PREFIX.1.2; returns their shape for unpack: true, or a list.
-local function pack(tensors, prefix, value)
-   if tensor.is_tensor(value) then
-      tensors[prefix] = value:detach()
-      return true
-   end
-   local shape = json.array{}
-   for i, inner in ipairs(value or {}) do shape[i] = pack(tensors, prefix .. "." .. i, inner) end
-   return shape
-end
-
-local function unpack_(tensors, prefix, shape)
-   if shape == true then return tensors[prefix]:keep() end
-   local list = {}
-   for i, inner in ipairs(shape) do list[i] = unpack_(tensors, prefix .. "." .. i, inner) end
-   return list
-end
 
 -- Those whose names begin with PREFIX, without it.
 local function below(tensors, prefix)
@@ -87,7 +69,9 @@ end
 
 -- Method i of the checkpoint becomes this one's state.
 local function restore_method(tensors, method, saved, i)
-   for name, shape in pairs(saved[i].state) do method[name] = unpack_(tensors, ("method.%d.%s"):format(i, name), shape) end
+   for name, shape in pairs(saved[i].state) do
+      method[name] = state_of.restore(method.description.state[name], tensors, ("method.%d.%s"):format(i, name), shape)
+   end
 end
 
 -- ---- a whole training -------------------------------------------------------------------------------------
@@ -183,7 +167,6 @@ local function restore_rest(t, tensors, state)
       { position = state.position, order = state.order and unpack_(tensors, "loader.order", state.order) } or nil
    t.optimizer.context.loss = state.optimizer.context.loss
    for _, key in ipairs{ "task", "epoch", "step", "step_in_task" } do t.optimizer.context[key] = state.optimizer.context[key] end
-   t.said = state.said
    random.load_state(state.random)
 end
 
@@ -193,6 +176,7 @@ function checkpoint.restore(t, tensors, state, path)
    restore_optimizer(tensors, t.optimizer, state.optimizer)
    for i, method in ipairs(t.methods) do restore_method(tensors, method, state.methods, i) end
    restore_rest(t, tensors, state)
+   t.said = state.said
 end
 
 -- adopt(t, tensors, state, path): the same for a training that differs: an optimizer takes over the slots, and a method the state, of

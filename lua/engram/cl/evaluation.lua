@@ -19,11 +19,28 @@ local function first_and_last(t)
    return math.max(1, t.task - t.evaluate_tasks + 1), t.task
 end
 
+-- Calls f with the model as the methods want it for task j; they put it back whatever happens.
+local function as_for_task(t, j, f)
+   for _, method in ipairs(t.methods) do if method.test_begin then method:test_begin(t, j) end end
+   local ok, result = pcall(f)
+   for _, method in ipairs(t.methods) do if method.test_end then method:test_end(t, j) end end
+   if not ok then error(result, 0) end
+   return result
+end
+
+-- True when a method changes the model for a task that is evaluated.
+local function changes_the_model(t)
+   for _, method in ipairs(t.methods) do if method.test_begin then return true end end
+   return false
+end
+
 local function evaluate_task(t, j, published)
    local experience = t.stream[j]
-   local percent = accuracy(t.model, published and experience.train or experience.test,
-      { training = published, batch_size = t.evaluate_batch_size, poll = t.poll,
-         answers = function(logits) return scenario.answers(t.stream, logits, j, t.task) end })
+   local percent = as_for_task(t, j, function()
+      return accuracy(t.model, published and experience.train or experience.test,
+         { training = published, batch_size = t.evaluate_batch_size, poll = t.poll,
+            answers = function(logits) return scenario.answers(t.stream, logits, j, t.seen or t.task) end })
+   end)
    if j ~= t.task then experience:release_but(t.present) end
    return percent
 end
@@ -85,11 +102,21 @@ function evaluation.meet(t)
    end
 end
 
--- The model's answers to all that is watched, in one forward pass: a list of 0 and 1.
+-- The model's answers to all that is watched, in one forward pass (or one a task): a list of 0 and 1.
 local function right_answers(t)
    local watched = t.watched
+   if changes_the_model(t) then
+      local all = {}
+      for _, part in ipairs(watched.parts) do
+         local logits = as_for_task(t, part.task, function() return t.model(part.x) end)
+         for _, right in ipairs(scenario.answers(t.stream, logits, part.task, t.seen or t.task):eq(part.y):tolist()) do
+            all[#all + 1] = right
+         end
+      end
+      return all
+   end
    local logits = t.model(watched.x)
-   return scenario.masked_answers(t.stream, logits, watched.tasks, t.task):eq(watched.y):tolist()
+   return scenario.masked_answers(t.stream, logits, watched.tasks, t.seen or t.task):eq(watched.y):tolist()
 end
 
 -- A point of the record: accuracy on the watched part of each task.

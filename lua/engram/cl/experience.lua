@@ -77,12 +77,11 @@ function Experience:duration()
    return self.steps and ("%d steps"):format(self.steps) or ("%d epochs"):format(self.epochs)
 end
 
--- Steps of an epoch and in all, and how many epochs those take (the last may be cut short), in batches of a size.
+-- Steps of an epoch and in all, in batches of a size.
 function Experience:steps_of(batch_size, drop_last)
    local an_epoch = self:items "train" / batch_size
    an_epoch = drop_last and math.floor(an_epoch) or math.ceil(an_epoch)
-   local total = self.steps or self.epochs * an_epoch
-   return an_epoch, total, math.ceil(total / an_epoch)
+   return an_epoch, self.steps or self.epochs * an_epoch
 end
 
 -- The shape of one item, as a list.

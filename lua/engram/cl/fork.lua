@@ -71,7 +71,7 @@ local function check_place(self, t)
             tostring(state.settings[key]), tostring(t[key]))
       end
    end
-   local _, _, epochs = t.stream[k]:steps_of(t.batch_size, t.drop_last)
+   local epochs = methods.plan(t, k).epochs
    if epochs < t.epoch then
       raise("cl.fork: %s lies in epoch %d of task %d, but the stream now gives it %d", self.from, t.epoch, k, epochs)
    end

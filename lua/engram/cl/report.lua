@@ -99,14 +99,14 @@ function Report:accuracies(t, row, event)
    end
 end
 
--- Name and settings of an optimizer or method; schedules in words.
-local function described(object)
+-- Name and settings of an optimizer or method; schedules in words; a penalty's lambda in the unit that all conventions share.
+local function described(object, batch_size)
    local hyper = {}
    for key, value in pairs(object.hyper) do
       if schedule.is_schedule(value) then value = schedule.describe(value) end
       hyper[key] = value
    end
-   return { name = object.description.name, hyper = hyper }
+   return { name = object.description.name, hyper = hyper, common_lambda = object.common_lambda and object:common_lambda(batch_size) }
 end
 
 -- A square matrix with what is not defined as null.
@@ -126,7 +126,7 @@ local function plain(t, result)
    found.update_overlap = grid(found.update_overlap)
    local accuracy = json.array{}
    for k, row in ipairs(result.accuracy) do accuracy[k] = list_of(row) end
-   for i, method in ipairs(t.methods) do methods[i] = described(method) end
+   for i, method in ipairs(t.methods) do methods[i] = described(method, t.batch_size) end
    return { name = result.name, accuracy = accuracy, tasks = result.accuracy.names,
       initial = result.accuracy.initial, published = result.published and list_of(result.published), forked_from = result.forked_from,
       metrics = found, bytes = result.bytes, steps = result.steps, seconds = result.seconds, time = result.time,

@@ -35,7 +35,7 @@ end
 function scenario.loss(t, logits, y, k)
    local loss = t.loss_function or require "engram.nn".cross_entropy
    if everything(t.stream) then return loss(logits, y) end
-   local first, last = scenario.range(t.stream, k, t.task)
+   local first, last = scenario.range(t.stream, k, t.seen or t.task)
    return loss(scenario.narrow(logits, first, last), first > 1 and y - (first - 1) or y)
 end
 

@@ -3,6 +3,7 @@
 local core = require "engram.core"
 local tensor = require "engram.tensor"
 local arithmetic = require "engram.cl.metrics.arithmetic"
+local guard = require "engram.cl.guard"
 local scenario = require "engram.cl.scenario"
 local raise = core.raise
 
@@ -38,15 +39,19 @@ end
 
 -- ---- the step ---------------------------------------------------------------------------------------------
 
--- The loss of the batch. In the task-incremental scenario a blurred task holds items of its neighbours, which have units of their own.
+-- The loss of the batch, whose items may be of several tasks (t.tasks): a method has put them there, or in the task-incremental scenario
+-- a blurred task holds items of its neighbours, which have units of their own.
 local function batch_loss(t)
+   if t.tasks then return scenario.masked_loss(t, t.logits, t.y, t.tasks) end
    if t.experience.mixed and t.stream.scenario == "task" then
       return scenario.masked_loss(t, t.logits, t.y, scenario.tasks_of(t.stream, t.y))
    end
    return scenario.loss(t, t.logits, t.y, t.task)
 end
 
-local function add_terms(t, loss)
+-- The loss, weighted where a method says so, and the methods' terms.
+local function whole_loss(t, loss)
+   if t.weight then loss = loss * t.weight end
    for _, method in ipairs(t.methods) do
       local term = method.loss and method:loss(t)
       if term then loss = loss + term end
@@ -65,14 +70,18 @@ local function count_arithmetic(t, loss)
 end
 
 local function one_step(t)
+   t.penalty, t.weight = nil, nil
    t.optimizer:zero_grad()
+   step.hook(t, "batch")
    t.logits = t.model(t.x)
    local loss = batch_loss(t)
    t.loss = loss:item()
    check_loss(t)
+   loss = whole_loss(t, loss)
    count_arithmetic(t, loss)
-   add_terms(t, loss):backward()
+   loss:backward()
    step.hook(t, "gradients")
+   guard.step(t)
    t.optimizer:step(t)
    step.hook(t, "after_step")
    t.moved, t.weights = t.moved + t.optimizer.moved, t.weights + t.optimizer.weights
@@ -83,13 +92,14 @@ end
 function step.advance(t)
    local scope = tensor.scope_open()
    local ok, more = pcall(function()
-      t.x, t.y = t.loader:next()
+      if t.step_in_task == t.steps_in_task then return false end        -- a method may plan to end within an epoch
+      t.x, t.y, t.index, t.tasks = t.loader:next()
       if not t.x then return false end
       t.step, t.step_in_task = t.step + 1, t.step_in_task + 1
       one_step(t)
       return true
    end)
-   t.x, t.y, t.logits = nil, nil, nil
+   t.x, t.y, t.index, t.tasks, t.logits = nil, nil, nil, nil, nil
    tensor.scope_close(scope)
    if not ok then error(more, 0) end
    return more

@@ -2,6 +2,7 @@
 local checkpoint = require "engram.cl.checkpoint"
 local core = require "engram.core"
 local evaluation = require "engram.cl.evaluation"
+local methods = require "engram.cl.methods"
 local scenario = require "engram.cl.scenario"
 local step = require "engram.cl.step"
 local tensor = require "engram.tensor"
@@ -43,8 +44,7 @@ local function between_steps(t)
 end
 
 local function epoch(t)
-   local last = t.experience.steps or math.huge      -- in the task; an epoch ends by itself
-   while t.step_in_task < last and step.advance(t) do
+   while step.advance(t) do
       t.loss_sum, t.loss_count = t.loss_sum + t.loss, t.loss_count + 1
       t.out:step(t)
       if t.step % REPORT_EVERY == 0 then note_loss(t) end
@@ -71,9 +71,10 @@ end
 function task.open(t, k)
    t.task, t.experience = k, t.stream[k]
    tensor.scope(check_labels, t, k)
-   t.loader = require "engram.data".loader(t.experience.train,
+   t.loader = require "engram.data".loader(methods.train_data(t) or t.experience.train,
       { batch_size = t.batch_size, shuffle = t.shuffle and not t.experience.ordered, drop_last = t.drop_last })
-   t.steps_per_epoch, t.steps_in_task, t.epochs_in_task = t.experience:steps_of(t.batch_size, t.drop_last)
+   local plan = methods.plan(t, k)
+   t.steps_per_epoch, t.steps_in_task, t.epochs = plan.steps_per_epoch, plan.steps, plan.epochs
    t.model:train()
    evaluation.meet(t)
 end
@@ -131,7 +132,7 @@ function task.run(t, k, place)
       task.begin(t)
       if t.evaluate_every then evaluation.point(t) end
    end
-   for e = place and t.epoch or 1, t.epochs_in_task do
+   for e = place and t.epoch or 1, t.epochs do
       t.epoch = e
       epoch(t)
    end

@@ -5,6 +5,8 @@ local core = require "engram.core"
 local tensor = require "engram.tensor"
 local random = require "engram.random"
 local evaluation = require "engram.cl.evaluation"
+local guard = require "engram.cl.guard"
+local methods = require "engram.cl.methods"
 local metrics = require "engram.cl.metrics"
 local options = require "engram.cl.options"
 local rehearsal = require "engram.cl.rehearsal"
@@ -27,13 +29,13 @@ end
 
 local function count_steps(t)
    local total = 0
-   for _, experience in ipairs(t.stream) do
-      local an_epoch, steps = experience:steps_of(t.batch_size, t.drop_last)
-      if an_epoch == 0 then
+   for k, experience in ipairs(t.stream) do
+      local plan = methods.plan(t, k)
+      if plan.steps == 0 then
          raise("cl.train: task '%s' has %d items, less than a batch of %d, and drop_last leaves none of them", experience.name,
-            experience:items "train", t.batch_size)
+            plan.items, t.batch_size)
       end
-      total = total + steps
+      total = total + plan.steps
    end
    return total
 end
@@ -58,6 +60,7 @@ local function begin(given)
    t.given, t.model, t.optimizer, t.make_model = given, options.make(given)
    t.parameters, t.poll, t.losses = t.model:parameters(), poller(t), {}
    t.task, t.epoch, t.step, t.step_in_task, t.loss_sum, t.loss_count = 0, 0, 0, 0, 0, 0
+   t.idle = 0
    t.doing, t.save_seconds, t.mark = "training", 0, {}        -- the mark: whose state a method holds
    t.total_steps, t.present = count_steps(t), t.stream:present()
    t.accuracy, t.step_density, t.tracker = empty_matrix(t), {}, tracker_of(t.model)
@@ -107,6 +110,7 @@ end
 -- What a training says of itself when it begins.
 local function introduce(t)
    t.out:stream(t)
+   guard.begin(t)
    for _, unused in ipairs(options.unused(t.given, t)) do
       warnings.once(t, "unused " .. unused[1], "cl.train: %s has no effect: %s", unpack(unused))
    end
@@ -123,8 +127,8 @@ local function start(t, point)
    local phase = t.out:repeats() and checkpoint.resume(t)
    if phase == "finished" then return phase end
    t.out:go_on()
-   warnings.flush(t)
    if phase then return phase end
+   warnings.flush(t)
    introduce(t)
    if point then
       phase = point:start(t)

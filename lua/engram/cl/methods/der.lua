@@ -1,0 +1,36 @@
+-- Dark Experience Replay (Buzzega et al. 2020, arXiv 2004.07211): old items keep the outputs that the model had for them.
+-- loss + alpha mean (f(x') - z')^2, over a draw x', z' from a reservoir; z are the outputs in training mode before the step.
+local der = {}
+
+local memory = require "engram.cl.methods.memory"
+
+-- alpha times the mean squared difference of the outputs for a draw from what they were; nil while there is none.
+function der.distillation(self, t)
+   local drawn = memory.draw(self, t)
+   if not drawn then return nil end
+   return (t.model(drawn.images) - drawn.logits):square():mean() * self.hyper.alpha
+end
+
+-- The batch of a step as it comes, before other methods put more beside it.
+function der.note(self, t)
+   self.current = { x = t.x, y = t.y, tasks = t.tasks or memory.tasks(t, t.y) }
+end
+
+function der.offer(self, t)
+   local current = self.current
+   memory.offer(self, current.x, current.y, current.tasks, t.logits:detach():narrow(1, 1, #current.y))
+   self.current = nil
+end
+
+der.description = {
+   name = "DER",
+   doc = "old items keep the outputs that the model had for them",
+   source = "arXiv 2004.07211",
+   hyper = memory.hyper({ "reservoir", "balanced" }, { alpha = { default = 0.5, min = 0, doc = "weight of the outputs' distance" } }),
+   state = { memory = "buffer" },
+   batch = der.note,
+   loss = der.distillation,
+   after_step = der.offer,
+}
+
+return der
