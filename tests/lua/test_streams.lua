@@ -168,6 +168,20 @@ t.test("online: one epoch each", function()
    t.expect({ stream[1].epochs, stream[2].epochs }):equals{ 1, 1 }
 end)
 
+t.test("iterations: so many steps a task, the last epoch cut short; online takes them back", function()
+   local nn, optim = engram.nn, engram.optim
+   local stream = streams.iterations(permuted(2, { epochs = 5 }), { steps = 7 })
+   t.expect(stream:hash()):differs_from(permuted(2, { epochs = 5 }):hash())
+   local epochs = {}
+   local function run(s)
+      return cl.train{ model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 10) } end, stream = s, batch_size = 20,
+         seed = 1, optimizer = function(m) return optim.SGD(m) end, on_step = function(x) epochs[#epochs + 1] = x.epoch end }
+   end
+   t.expect(run(stream).steps):equals(14)
+   t.expect(epochs):equals{ 1, 1, 1, 2, 2, 2, 3, 1, 1, 1, 2, 2, 2, 3 }
+   t.expect(run(streams.online(stream)).steps):equals(6)
+end)
+
 t.test("pad and limit", function()
    local stream = streams.limit(streams.pad(permuted(2), { size = 30 }), { train = 7, test = 3 })
    t.expect(stream[2].train.images.shape):equals{ 7, 1, 30, 30 }

@@ -78,10 +78,10 @@ end
 
 -- Values by task, which may have holes, as { the first task, its value, the next, ... } with null for a hole.
 local function plain_row(row)
-   local first, last
-   for j in pairs(row) do first, last = math.min(first or j, j), math.max(last or j, j) end
-   local list = json.array{ first }
-   for j = first or 1, last or 0 do list[#list + 1] = row[j] or json.null end
+   local first, last = math.huge, 0                   -- not nil: LuaJIT of Debian 12 compiles math.min(first or j, j) wrongly
+   for j in pairs(row) do first, last = math.min(first, j), math.max(last, j) end
+   local list = json.array{ last > 0 and first or nil }
+   for j = first, last do list[#list + 1] = row[j] or json.null end
    return list
 end
 
@@ -125,7 +125,7 @@ end
 local function described_tasks(t)
    local list = json.array{}
    for k, experience in ipairs(t.stream) do
-      list[k] = { name = experience.name, epochs = experience.epochs, items = experience:items "train",
+      list[k] = { name = experience.name, epochs = experience:duration(), items = experience:items "train",
          hash = k <= t.task and t.stream:task_hash(k) or nil }
    end
    return list
@@ -138,7 +138,7 @@ function checkpoint.capture(t, phase)
    for name, value in pairs((t.model:state())) do tensors["model." .. name] = value:detach() end
    local state = { version = VERSION, engram = require "engram.version", phase = phase, counters = {}, losses = json.array(t.losses),
       accuracy = plain_rows(t.accuracy), initial = t.accuracy.initial, published = t.published and plain_row(t.published),
-      continual = plain_points(t.continual), time = t.time, step_density = json.array(t.step_density),
+      continual = plain_points(t.continual), time = t.time, operations = t.operations, step_density = json.array(t.step_density),
       density = json.array(t.tracker.density), overlaps = plain_rows(t.tracker.overlap_rows), drift = json.array(t.tracker.drift),
       optimizer = capture_optimizer(tensors, t.optimizer),
       methods = capture_methods(tensors, t.methods), before = t.tracker.before and pack(tensors, "tracker.before", t.tracker.before),
@@ -157,7 +157,7 @@ end
 local function restore_rest(t, tensors, state)
    for _, key in ipairs(COUNTERS) do t[key] = state.counters[key] end
    for k, row in ipairs(rows_of(state.accuracy)) do t.accuracy[k] = row end
-   t.accuracy.initial, t.time = state.initial, state.time
+   t.accuracy.initial, t.time, t.operations = state.initial, state.time, state.operations
    t.losses, t.published, t.step_density = state.losses, state.published and row_of(state.published), state.step_density
    if t.evaluate_every then t.continual = points_of(state.continual) end
    t.tracker.density, t.tracker.drift, t.tracker.overlap_rows = state.density, state.drift, rows_of(state.overlaps)
@@ -229,7 +229,7 @@ end
 -- One text for a list of tasks.
 local function tasks_text(list)
    local words = {}
-   for i, task in ipairs(list) do words[i] = ("%s (%d items, %d epochs)"):format(task.name, task.items, task.epochs) end
+   for i, task in ipairs(list) do words[i] = ("%s (%d items, %s)"):format(task.name, task.items, task.epochs) end
    return table.concat(words, ", ")
 end
 

@@ -81,7 +81,8 @@ local function join(parts)
       x[i], y[i] = part.x, part.y
       tasks[i] = engram.full({ #part.y }, part.task, { dtype = "int64" })
    end
-   return { parts = parts, x = engram.cat(x, 1):keep(), y = engram.cat(y, 1):keep(), tasks = engram.cat(tasks, 1):keep() }
+   local function joined(list) return (#list > 1 and engram.cat(list, 1) or list[1]:clone()):keep() end
+   return { parts = parts, x = joined(x), y = joined(y), tasks = joined(tasks) }
 end
 
 -- Tasks up to t.task are looked at from now on: the last so many, where evaluate_tasks is a number.

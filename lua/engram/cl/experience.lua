@@ -72,6 +72,18 @@ function Experience:items(part)
    return part.set and part.set:size() or part.items
 end
 
+-- How long it is trained on, in words.
+function Experience:duration()
+   return self.steps and ("%d steps"):format(self.steps) or ("%d epochs"):format(self.epochs)
+end
+
+-- Steps of an epoch and in all, in batches of a size.
+function Experience:steps_of(batch_size, drop_last)
+   local an_epoch = self:items "train" / batch_size
+   an_epoch = drop_last and math.floor(an_epoch) or math.ceil(an_epoch)
+   return an_epoch, self.steps or self.epochs * an_epoch
+end
+
 -- The shape of one item, as a list.
 function Experience:shape()
    local part = self.parts.train

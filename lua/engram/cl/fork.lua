@@ -71,8 +71,9 @@ local function check_place(self, t)
             tostring(state.settings[key]), tostring(t[key]))
       end
    end
-   if t.stream[k].epochs < t.epoch then
-      raise("cl.fork: %s lies in epoch %d of task %d, but the stream now gives it %d", self.from, t.epoch, k, t.stream[k].epochs)
+   local epochs = methods.plan(t, k).epochs
+   if epochs < t.epoch then
+      raise("cl.fork: %s lies in epoch %d of task %d, but the stream now gives it %d", self.from, t.epoch, k, epochs)
    end
 end
 

@@ -55,7 +55,8 @@ local function evaluated_items(given, tasks, length)
    local items = core.whole("cl.train: evaluate_items", given or math.max(256, length))
    local shared = type(tasks) == "number" and math.min(tasks, length) or length
    if items < shared then
-      raise("cl.train: evaluate_items = %d is less than an item for each of %d tasks; give more, or evaluate_tasks = a number", items, shared)
+      raise("cl.train: evaluate_items = %d is less than an item for each of %d tasks; give more, or evaluate_tasks = a number", items,
+         shared)
    end
    return items
 end

@@ -1,5 +1,6 @@
 -- cl/rehearsal.lua: `engram run --dry-run`: what a training would be, and about how long it would take, told instead of trained.
 local core = require "engram.core"
+local methods = require "engram.cl.methods"
 local metrics = require "engram.cl.metrics"
 local C = core.C
 
@@ -37,8 +38,8 @@ local function print_plan(t)
    for _, method in ipairs(t.methods) do print("method\n  " .. tostring(method.description.name)) end
    print(("data (batches of %d)"):format(t.batch_size))
    for k, e in ipairs(t.stream) do
-      print(("  task %d: %s, %s to train, %s to test, %d epochs"):format(k, e.name, grouped(e:items "train"), grouped(e:items "test"),
-         e.epochs))
+      print(("  task %d: %s, %s to train, %s to test, %s"):format(k, e.name, grouped(e:items "train"), grouped(e:items "test"),
+         e:duration()))
    end
    print(("steps\n  %s"):format(grouped(t.total_steps)))
 end
@@ -58,9 +59,9 @@ end
 local function time_of_evaluations(t)
    if t.evaluate == "never" then return 0 end
    local items, rounds, sample = 0, #t.stream, t.stream[1].test
-   for _, e in ipairs(t.stream) do
+   for k, e in ipairs(t.stream) do
       items = items + e:items "test"
-      if t.evaluate == "epoch" then rounds = rounds + e.epochs end
+      if t.evaluate == "epoch" then rounds = rounds + methods.plan(t, k).epochs end
    end
    local few = sample:take(math.min(sample:size(), 5 * t.evaluate_batch_size))
    local begun = C.eg_clock()

@@ -53,20 +53,21 @@ function Report:stream(t)
    self.line:message(("stream: %d tasks, %s scenario, SHA-256 %s"):format(#t.stream, t.stream.scenario, t.stream:hash()))
 end
 
--- Values of tasks, which may have holes, as a list for JSON that ends with the last one.
-local function list_of(row)
+-- Values of tasks, which may have holes, as a list for JSON from task `first` (1) to the last that has one.
+local function list_of(row, first)
    local list, last = json.array{}, 0
    for j in pairs(row) do last = math.max(last, j) end
-   for j = 1, last do list[j] = row[j] or json.null end
+   for j = first or 1, last do list[#list + 1] = row[j] or json.null end
    return list
 end
 
--- A point of continual evaluation.
+-- A point of continual evaluation; `first` is the first task that was looked at, where that is not task 1.
 function Report:continual(point)
-   if self.folder then
-      self.folder:log_metric{ event = "continual", task = point.task, step = point.step, step_in_task = point.step_in_task,
-         accuracy = list_of(point.accuracy) }
-   end
+   if not self.folder then return end
+   local first = math.huge
+   for j in pairs(point.accuracy) do first = math.min(first, j) end
+   self.folder:log_metric{ event = "continual", task = point.task, step = point.step, step_in_task = point.step_in_task,
+      first = first > 1 and first or nil, accuracy = list_of(point.accuracy, first) }
 end
 
 -- A training that goes on from a point of another begins by saying so.

@@ -121,6 +121,7 @@ function Stream:hash()
    for i, task in ipairs(self) do
       words[i] = ("%d %s %d %s %s "):format(i, kind, task.epochs, task:identity "train", task:identity "test")
       if task.ordered then words[i] = words[i] .. "ordered " end
+      if task.steps then words[i] = words[i] .. "steps " .. task.steps .. " " end
    end
    self.content = experience.digest(table.concat(words))
    return self.content
@@ -149,7 +150,7 @@ end
 function Stream.__tostring(self)
    local words = {}
    for i, task in ipairs(self) do
-      words[i] = ("%d. %s: %d + %d items, %d epochs"):format(i, task.name, task:items "train", task:items "test", task.epochs)
+      words[i] = ("%d. %s: %d + %d items, %s"):format(i, task.name, task:items "train", task:items "test", task:duration())
    end
    return self.scenario .. " stream\n" .. table.concat(words, "\n")
 end

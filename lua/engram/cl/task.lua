@@ -69,7 +69,7 @@ end
 
 -- Makes the data of task k ready.
 function task.open(t, k)
-   t.task, t.experience, t.operations = k, t.stream[k], nil
+   t.task, t.experience = k, t.stream[k]
    tensor.scope(check_labels, t, k)
    t.loader = require "engram.data".loader(methods.train_data(t) or t.experience.train,
       { batch_size = t.batch_size, shuffle = t.shuffle and not t.experience.ordered, drop_last = t.drop_last })
@@ -93,7 +93,7 @@ end
 
 -- Begins the task that is open.
 function task.begin(t)
-   t.epoch, t.step_in_task, t.moved, t.weights = 0, 0, 0, 0
+   t.epoch, t.step_in_task, t.moved, t.weights, t.operations = 0, 0, 0, 0, nil
    note_kept_state(t)
    t.optimizer:task_begin(t.task)
    t.tracker:task_begin()
@@ -136,6 +136,7 @@ function task.run(t, k, place)
       t.epoch = e
       epoch(t)
    end
+   t.loader:release()
    finish(t)
 end
 

@@ -137,12 +137,12 @@ local function start(t, point)
       return phase
    end
    step.hook(t, "begin")
-   measure_initial(t)
    return "begin"
 end
 
 local function train_from(t, phase)
    if phase == "finished" then return end
+   if phase == "begin" then measure_initial(t) end
    if phase == "step" then task.run(t, t.task, t.place) end
    for k = t.task + 1, #t.stream do task.run(t, k) end
    if t.protocol == "both" then t.published = evaluation.row(t, "published") end

@@ -83,12 +83,13 @@ end
 -- plan(t, k): { items =, epochs =, steps_per_epoch =, steps = } of task k, as the stream or a method has it.
 function methods.plan(t, k)
    local experience, method = t.stream[k], planner(t)
-   local alone = experience.epochs * (t.drop_last and math.floor or math.ceil)(experience:items "train" / t.batch_size)
+   local _, alone = experience:steps_of(t.batch_size, t.drop_last)
    local own = method and method.plan and method:plan(t, k, alone) or {}
    local plan = { items = own.items or experience:items "train", epochs = own.epochs or experience.epochs }
    plan.steps_per_epoch = (t.drop_last and math.floor or math.ceil)(plan.items / t.batch_size)
-   plan.steps = own.steps or plan.epochs * plan.steps_per_epoch
-   if own.steps and plan.steps_per_epoch > 0 then plan.epochs = math.ceil(own.steps / plan.steps_per_epoch) end
+   local steps = own.steps or (not own.epochs and experience.steps)
+   plan.steps = plan.steps_per_epoch > 0 and steps or plan.epochs * plan.steps_per_epoch
+   if steps and plan.steps_per_epoch > 0 then plan.epochs = math.ceil(steps / plan.steps_per_epoch) end
    return plan
 end
 

@@ -57,14 +57,14 @@ continual.anytime_accuracy = dialects.define("anytime_accuracy", "caccia2022", {
 
 -- The least accuracy on task j at the points after its end, up to the end of task k.
 local function least(A, j, k)
-   local value
+   local value = math.huge
    for _, point in ipairs(A) do
       if point.task > j and point.task <= k then
          if not point.accuracy[j] then return nil end
-         value = math.min(value or math.huge, point.accuracy[j])
+         value = math.min(value, point.accuracy[j])
       end
    end
-   return value
+   return value < math.huge and value or nil
 end
 
 local function last_task(list, options, who)
@@ -145,11 +145,11 @@ continual.windowed_plasticity = windowed("windowed_plasticity", 1)
 
 -- For the switch to task k and task j: the accuracy before it, the least during task k, and that at its end.
 local function around(list, k, j)
-   local before, lowest, after
+   local lowest, before, after = math.huge, nil, nil
    for _, point in ipairs(list) do
       local value = point.accuracy[j]
       if point.task == k - 1 then before = value end
-      if point.task == k and value then lowest, after = math.min(lowest or value, value), value end
+      if point.task == k and value then lowest, after = math.min(lowest, value), value end
    end
    return before, lowest, after
 end
@@ -163,7 +163,7 @@ function continual.stability_gap(A)
    for k = 2, list[#list].task do
       for j = 1, k - 1 do
          local before, lowest, after = around(list, k, j)
-         if before and lowest then
+         if before and after then
             switches[#switches + 1] = { task = k, of = j, dip = before - lowest, recoverable = after - lowest }
             dips[#dips + 1], back[#back + 1] = before - lowest, after - lowest
          end
@@ -179,7 +179,9 @@ end
 function continual.learning_curve_area(A, options)
    local who = "metrics.learning_curve_area"
    local beta = core.options(who, options, { "beta" }).beta or 10
-   if type(beta) ~= "number" or beta % 1 ~= 0 or beta < 0 then core.raise("%s: beta must be a whole number, got %s", who, tostring(beta)) end
+   if type(beta) ~= "number" or beta % 1 ~= 0 or beta < 0 then
+      core.raise("%s: beta must be a whole number, got %s", who, tostring(beta))
+   end
    local areas, points = {}, {}
    if not A or #A == 0 then return nil, NONE end
    for _, point in ipairs(A) do

@@ -4,8 +4,8 @@ local suggest = require "engram.suggest"
 
 local dialects = { known = {} }
 
--- define(name, default, formulas [, allowed]): the figure `name`, a function of (x, options); formulas: { citation = function(x, options) }.
--- allowed: other options that it takes.
+-- define(name, default, formulas [, allowed]): the figure `name`, a function of (x, options); formulas: { citation = function(x, options)
+-- }. allowed: other options that it takes.
 function dialects.define(name, default, formulas, allowed)
    local who, names = "metrics." .. name, {}
    for citation in pairs(formulas) do names[#names + 1] = citation end

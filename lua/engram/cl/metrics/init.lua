@@ -1,5 +1,5 @@
--- cl/metrics/init.lua: what a run is judged by, a family a file. R[i][j] is the accuracy on task j after training task i, in percent; A is a
--- record of continual evaluation. A figure that is not defined is nil, with the reason as second result.
+-- cl/metrics/init.lua: what a run is judged by, a family a file. R[i][j] is the accuracy on task j after training task i, in percent; A is
+-- a record of continual evaluation. A figure that is not defined is nil, with the reason as second result.
 local dialects = require "engram.cl.metrics.dialects"
 local core = require "engram.core"
 

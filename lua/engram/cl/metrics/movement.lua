@@ -36,16 +36,15 @@ function Tracker:task_begin()
    for i, p in ipairs(self.parameters) do self.before[i] = p:detach():clone():keep() end
 end
 
--- The masks of the last tasks, of which there are WINDOW at most; and the overlaps of the newest with them.
+-- Keeps the masks of the last WINDOW tasks, and the overlaps of the newest with them.
 local function remember(self, masks)
-   local row, k = {}, #self.density
    self.masks[#self.masks + 1] = masks
-   local first = k - #self.masks + 1
-   for place, other in ipairs(self.masks) do row[first + place - 1] = overlap(masks, other) end
-   self.overlap_rows[k] = row
    if #self.masks > WINDOW then
       for _, mask in ipairs(table.remove(self.masks, 1)) do mask:release() end
    end
+   local row, before = {}, #self.density - #self.masks
+   for place, other in ipairs(self.masks) do row[before + place] = overlap(masks, other) end
+   self.overlap_rows[#self.density] = row
 end
 
 function Tracker:task_end()

@@ -71,10 +71,10 @@ transfer.forward_transfer = dialects.define("forward_transfer", "lopez-paz2017",
 local function from_best(last)
    return of_two(function(R, _, T)
       return mean(1, T - 1, function(j)
-         local best
+         local best = -math.huge
          for l = j, last(T) do
             if not R[l][j] then return nil end
-            best = math.max(best or -math.huge, R[l][j])
+            best = math.max(best, R[l][j])
          end
          return minus(best, R[T][j])
       end)

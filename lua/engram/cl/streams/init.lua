@@ -21,8 +21,8 @@ end
 function streams.list() return { unpack(names) } end
 function streams.description(name) return registry[name] end
 
-for _, file in ipairs{ "split", "permuted", "rotated", "sequence", "online", "blur", "recur", "imbalance", "label_noise", "drift", "pad",
-   "limit" } do
+for _, file in ipairs{ "split", "permuted", "rotated", "sequence", "online", "iterations", "blur", "recur", "imbalance", "label_noise", "drift",
+   "pad", "limit" } do
    streams.register(require("engram.cl.streams." .. file))
 end
 

@@ -46,7 +46,8 @@ return {
       for k = 1, tasks do
          local as_it_is = k == 1 and first == "identity"
          list[k] = experience.new{ name = ("%s %d"):format(base.name, k), epochs = base.epochs, classes = base.classes,
-            source = base.source, train = as_it_is and base.train or part_of(base.train, seed, k), test = as_it_is and base.test or part_of(base.test, seed, k) }
+            source = base.source, train = as_it_is and base.train or part_of(base.train, seed, k),
+            test = as_it_is and base.test or part_of(base.test, seed, k) }
       end
       list.scenario, list.outputs = options.scenario, options.outputs
       return stream.new(list)
