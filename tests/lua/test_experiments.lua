@@ -35,6 +35,23 @@ t.test("the settings files of the experiments fit their scripts", function()
    t.expect(config("ewc_search")[1]):equals(0)
 end)
 
+t.test("five methods in three scenarios, in a screenful", function()
+   local words = "scenarios data=glyphs/digits train=1000 test=200 steps=10 width=20"
+   local code, table_, err = t.command(("cd %s && engram run --no-run --quiet %s"):format(t.quote(folder), words), 300)
+   t.expect(code):equals(0)
+   t.expect(err):contains "warning: SI alone in the class-incremental scenario"
+   local rows = 0
+   for name, task, domain, class in table_:gmatch "| (%a+) +| +([%d.]+) | +([%d.]+) | +([%d.]+) |" do
+      rows = rows + 1
+      for _, percent in ipairs{ task, domain, class } do
+         t.expect({ name, tonumber(percent) >= 5 and tonumber(percent) <= 100 }):equals{ name, true }
+      end
+      t.expect(tonumber(task)):above(40)                    -- of two classes
+   end
+   t.expect(rows):equals(5)
+   t.expect(#table_:gsub("[^\n]", "")):equals(7)
+end)
+
 t.test("the same bits for 1, 2 and 4 threads, in every row", function()
    for _, threads in ipairs{ 2, 4 } do
       local _, path = run(VISION .. " methods=sgd,ewc,ewc-repository,classp-published,classp-paper threads=" .. threads)

@@ -8,7 +8,7 @@ return {
    doc = "items of old tasks, kept in a memory, are trained on again",
    source = "arXiv 1902.10486",
    hyper = memory.hyper({ "reservoir", "balanced", "task end" }, {
-      weighting = { default = "joint", choices = { "joint", "split" }, doc = "one loss of both, or loss / k + (1 - 1 / k) loss of the replay" },
+      weighting = { default = "joint", choices = { "joint", "split" }, doc = "one loss of both, or loss / k + (1 - 1 / k) replay" },
       convention = { default = "mammoth", choices = { "mammoth", "van-de-ven" }, doc = "whose formula" },
    }),
    presets = { ["van-de-ven"] = { filling = "task end", weighting = "split" } },

@@ -18,7 +18,7 @@ function importance.hyper(own)
       alpha = { default = 0.5, min = 0, max = 1, doc = "averaged: the share of the old importances, the rest is the new ones'" },
       half = { default = true, doc = "lambda / 2 instead of lambda" },
       exclude_head = { default = false, doc = "the output layer is not held" },
-      units = { default = "active", choices = { "active", "seen" }, doc = "which outputs count: the task's active ones, or of all tasks so far" },
+      units = { default = "active", choices = { "active", "seen" }, doc = "outputs that count: the task's active ones, or all so far" },
    }
    for key, about in pairs(own) do shared[key] = about end
    return shared

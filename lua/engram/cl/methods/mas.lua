@@ -6,7 +6,8 @@ local importance = require "engram.cl.methods.importance"
 
 local hyper = importance.hyper{
    lambda = { default = 1, min = 0, doc = "weight of the penalty" },
-   norm = { default = "squared", choices = { "squared", "plain", "mean square" }, doc = "the size of the outputs: sum of squares, its root, mean" },
+   norm = { default = "squared", choices = { "squared", "plain", "mean square" },
+      doc = "size of outputs: sum of squares, root, mean" },
    scale = { default = 1, min = 0, doc = "multiplies the importances" },
    convention = { default = "paper", choices = { "paper", "avalanche", "facil", "hsu" }, doc = "whose formula" },
 }
