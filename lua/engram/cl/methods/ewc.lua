@@ -64,7 +64,8 @@ return {
    task_end = function(self, t)
       local hyper = self.hyper
       if hyper.convention == "classp-repository" then return end
-      local how, set, items = importance.how(self, t), t.experience.train, t.experience.train:size()
+      local how, set = importance.how(self, t), importance.items(t)
+      local items = set:size()
       how.label, how.drop_last = hyper.fisher, hyper.convention == "facil"
       if hyper.divisor == "items - 1" and how.samples and how.samples + 1 < items then
          how.samples = how.samples + 1                       -- van de Ven's loop ends one item late, and divides by them all

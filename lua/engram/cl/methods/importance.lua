@@ -39,6 +39,13 @@ function importance.how(self, t)
       batch_size = self.hyper.batched and t.batch_size or nil }
 end
 
+-- The task's items; of a blurred task in the task-incremental scenario those whose units are its own.
+function importance.items(t)
+   local set = t.experience.train
+   if not (t.experience.mixed and t.stream.scenario == "task") then return set end
+   return set:subset(scenario.tasks_of(t.stream, set.labels):eq(t.task):nonzero())
+end
+
 -- file(self, t, new): the importances of the task that ends become part of self.importance and self.anchor.
 function importance.file(self, t, new)
    local hyper, old = self.hyper, self.importance[1]

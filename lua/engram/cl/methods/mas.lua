@@ -31,7 +31,7 @@ return {
    task_end = function(self, t)
       local how = importance.how(self, t)
       how.norm, how.drop_last = self.hyper.norm, self.hyper.convention == "facil"
-      local new = fisher.sensitivity(t.model, t.experience.train, how)
+      local new = fisher.sensitivity(t.model, importance.items(t), how)
       if self.hyper.scale ~= 1 then for _, f in ipairs(new) do f:mul_(self.hyper.scale) end end
       importance.file(self, t, new)
    end,

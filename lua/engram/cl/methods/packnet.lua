@@ -106,6 +106,8 @@ return {
    end,
 
    test_begin = function(self, t, k)
+      self.whole = nil
+      if t.task == 0 then return end                       -- before the first task nobody owns anything
       self.whole = {}
       for i, p in ipairs(t.parameters) do
          local w, owner = p:detach(), self.belongs[i]
@@ -115,7 +117,7 @@ return {
    end,
 
    test_end = function(self, t)
-      for i, p in ipairs(t.parameters) do
+      for i, p in ipairs(self.whole and t.parameters or {}) do
          p:detach():copy_(self.whole[i])
          self.whole[i]:release()
       end
