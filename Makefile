@@ -1,4 +1,4 @@
-# Engram: make | make demo | make test | make bench | make asan | make lint | make install PREFIX=/usr/local DESTDIR=
+# Engram: make | make demo | make test | make bench | make asan | make lint | make reference | make install PREFIX=/usr/local DESTDIR=
 # Everything is built into BUILD. `make demo` and `make test` first install the packages that are missing.
 
 BUILD    ?= build
@@ -33,10 +33,10 @@ PROGRAM  := $(BUILD)/engram
 CHECKED  := -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 C_TESTS  := $(patsubst tests/core/%.c,$(BUILD)/test/%,$(wildcard tests/core/test_*.c))
 
-.PHONY: all deps demo test c-tests bench asan lint install uninstall clean force
+.PHONY: all deps demo test c-tests bench asan lint reference install uninstall clean force
 .DELETE_ON_ERROR:
 
-all: $(BUILD)/libengram.so $(PROGRAM)
+all: $(BUILD)/libengram.so $(PROGRAM) $(BUILD)/engram.1 $(BUILD)/engram.bash
 
 # ---- the library and the program ------------------------------------------------------------------------------------
 
@@ -79,6 +79,11 @@ $(BUILD)/libengram.so: $(OBJECTS)
 $(PROGRAM): $(HOST) $(BUILD)/libengram.so
 	$(COMPILE) -MMD -MP -MF $(BUILD)/obj/program.d $$(pkg-config --cflags luajit) $(HOST) -o $@ -L$(BUILD) -lengram \
 	  $$(pkg-config --libs luajit) -Wl,-E -Wl,-rpath,'$$ORIGIN:$$ORIGIN/../lib'
+
+# The manual page and bash's completion come from the tables of the commands.
+$(BUILD)/engram.1 $(BUILD)/engram.bash &: $(PROGRAM) $(wildcard lua/engram/cli/*.lua docs/reference/*.md experiments/*)
+	$(PROGRAM) help --man > $(BUILD)/engram.1
+	$(PROGRAM) help --bash > $(BUILD)/engram.bash
 
 $(BUILD)/test/obj/%.o: core/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -139,6 +144,10 @@ lint: deps
 	luacheck --quiet lua tests experiments
 	@for file in $$(find lua -name '*.lua'); do luajit -bl $$file | grep GSET | sed "s|^|$$file: |"; done | (! grep .)
 
+# The page of the reference that is made of the commands' tables.
+reference: all
+	$(PROGRAM) help --markdown > docs/reference/commands.md
+
 # ---- installation ---------------------------------------------------------------------------------------------------
 
 INTO = $(DESTDIR)$(PREFIX)
@@ -147,15 +156,17 @@ install: all
 	install -d $(INTO)/bin $(INTO)/lib/pkgconfig $(INTO)/include/engram $(INTO)/share/engram
 	install -m 755 $(PROGRAM) $(INTO)/bin/engram
 	install -m 644 $(BUILD)/libengram.so $(INTO)/lib/libengram.so
+	install -D -m 644 $(BUILD)/engram.1 $(INTO)/share/man/man1/engram.1
+	install -D -m 644 $(BUILD)/engram.bash $(INTO)/share/bash-completion/completions/engram
 	install -m 644 core/engram.h $(INTO)/include/engram/engram.h
-	find lua $(wildcard experiments) -type f -exec install -D -m 644 {} $(INTO)/share/engram/{} \;
+	find lua docs $(wildcard experiments) -type f -exec install -D -m 644 {} $(INTO)/share/engram/{} \;
 	printf '%s\n' 'prefix=$(PREFIX)' '' 'Name: engram' 'Description: continual learning toolkit, C core' \
 	  'Version: $(shell luajit -e 'print(dofile "lua/engram/version.lua")')' 'Cflags: -I$${prefix}/include/engram' \
 	  'Libs: -L$${prefix}/lib -lengram' > $(INTO)/lib/pkgconfig/engram.pc
 
 uninstall:
 	rm -rf $(INTO)/bin/engram $(INTO)/lib/libengram.so $(INTO)/include/engram $(INTO)/share/engram \
-	  $(INTO)/lib/pkgconfig/engram.pc
+	  $(INTO)/lib/pkgconfig/engram.pc $(INTO)/share/man/man1/engram.1 $(INTO)/share/bash-completion/completions/engram
 
 clean:
 	rm -rf $(BUILD)

@@ -31,7 +31,7 @@ local rooms = { nn = "engram.nn", optim = "engram.optim", schedule = "engram.sch
    settings = "engram.settings", fisher = "engram.fisher", statistics = "engram.statistics",
    consolidate = "engram.consolidate", report = "engram.report", plot = "engram.plot" }
 
-return setmetatable(engram, { __index = function(self, key)
+return setmetatable(engram, { rooms = rooms, __index = function(self, key)
    if not rooms[key] then return nil end
    local room = require(rooms[key])
    rawset(self, key, room)

@@ -219,6 +219,10 @@ t.test("make install gives a tree that works from anywhere; uninstall takes all 
    script("where.lua", "print(require('engram').version, package.searchpath('engram.core', package.path))")
    code, out = t.command(("cd / && %s/bin/engram run --no-run %s/where.lua"):format(installed, folder))
    t.expect({ code, out }):equals({ 0, require "engram.version" .. "\t" .. installed .. "/share/engram/lua/engram/core.lua\n" })
+   code, out = t.command(("cd / && %s/bin/engram help nn.Linear"):format(installed))
+   t.expect({ code, out }):equals({ 0, require "engram.help".text "nn.Linear" .. "\n" })
+   t.expect(t.read(installed .. "/share/man/man1/engram.1")):contains ".TH ENGRAM 1"
+   t.expect(t.read(installed .. "/share/bash-completion/completions/engram")):contains "complete -F _engram engram"
    local about = ("PKG_CONFIG_PATH=%s/lib/pkgconfig pkg-config engram "):format(installed)
    code, out = t.command(about .. "--modversion && " .. about .. "--cflags --libs")
    t.expect(code):equals(0)

@@ -1,7 +1,8 @@
 -- page.lua PAGE: runs the blocks of one page of documentation as one session.
 -- The page becomes one Lua chunk in which prose is empty lines: locals last from block to block, and errors name the
 -- page's own lines. What a line prints is compared with its `--> value`; further lines of `--> value` continue it. Numbers
--- may differ in their last digits; `...` stands for anything. An expression alone before `-->` is printed.
+-- may differ in their last digits; `...` stands for anything. An expression alone before `-->` is printed. A block of shell ends
+-- with exit code 0, and what it prints is compared with its lines `# --> text`, where it has any.
 local page = arg[1]
 
 -- ---- from the page to a chunk -----------------------------------------------------------------------------
@@ -26,11 +27,12 @@ local function read_page()
       elseif fence then
          language, start = note:find "^no%-run%s" and "skipped" or fence ~= "" and fence or "text", number
          if language == "sh" then
-            shells[number] = {}
+            shells[number] = { expected = {} }
             code[number] = ("run_shell(%d)"):format(number)
          end
       elseif language == "sh" then
-         table.insert(shells[start], line)
+         local value = line:match "^# %-%-> ?(.*)$"
+         table.insert(value and shells[start].expected or shells[start], value or line)
       elseif language == "lua" then
          local before, value = line:match "^(.-)%s*%-%-> ?(.*)$"
          code[number] = before and with_print(before) or line
@@ -64,9 +66,11 @@ local function run_shell(number)
    local out, status = pipe:read "*a":match "^(.*)\n(%d+)\n$"
    pipe:close()
    if status ~= "0" then error(("%s:%d: the block ended with exit code %s:\n%s"):format(page, number, status, out), 0) end
+   shells[number].printed = out
 end
 
-local rooms = { nn = true, optim = true, schedule = true, data = true, cl = true }
+-- The rooms that a block may name without engram before them.
+local rooms = { nn = true, optim = true, schedule = true, data = true, cl = true, json = true, random = true, statistics = true }
 
 local function run_session()
    local engram = require "engram"
@@ -117,9 +121,19 @@ local function check_group(first, last, since)
    return false
 end
 
+local function check_shell(number)
+   local shell = shells[number]
+   if not shell or #shell.expected == 0 then return true end
+   local want = table.concat(shell.expected, "\n")
+   if matches(words_of(shell.printed), words_of(want)) then return true end
+   io.stderr:write(("%s:%d: printed\n%s\nbut the page says\n%s\n"):format(page, number, shell.printed, want))
+   return false
+end
+
 local function check_page()
    local good, number, since = true, 1, 0
    while number <= #code do
+      good = check_shell(number) and good
       if expected[number] then
          local last = number
          while expected[last + 1] and not code[last + 1]:match "%S" do last = last + 1 end

@@ -1,9 +1,16 @@
 -- test_ops.lua: every registered operation, from its samples: the gradient against finite differences in float64, the fused kernel
 -- against the composed rule, second order, strided inputs, and float32 against float64. A new operation is tested by its samples.
+-- engram run --no-run tests/lua/test_ops.lua FILE tests those that FILE defines, and no others.
 local t = require "tests.harness"
 local engram = require "engram"
 local autograd = require "engram.autograd"
 local registry, names = engram.ops.registry, engram.ops.names
+
+if arg[1] then
+   local known = #names
+   dofile(arg[1])
+   names = { unpack(names, known + 1) }
+end
 
 -- Operations whose output's dtype or randomness a numerical derivative cannot see.
 local zero_gradient = { sign = true, floor = true, ceil = true, round = true }

@@ -12,7 +12,7 @@ local command = {
       { "over", value = "KEY", doc = "the setting over which means are taken (default: seed)" },
       { "metric", value = "NAME,...", doc = "numbers of summary.json: forgetting, accuracy.2.1, seconds; NAME:min, :max: which is best" },
       { "against", value = "VALUE", doc = "the row that the others are tested against (default: the best)" },
-      { "format", value = "NAME", doc = "markdown (default), csv or latex" },
+      { "format", value = "NAME", choices = { "markdown", "csv", "latex" }, doc = "form of the table; the first unless given" },
    },
 }
 

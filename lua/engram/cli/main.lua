@@ -1,41 +1,18 @@
 -- main.lua: the command line. Finds the command, runs it and returns the exit code: 0 done, 1 a run or script failed,
 -- 2 wrong usage, 128 + signal interrupted. A command is one file in this folder that returns
 -- { summary, usage, text, options, run = function(values, rest) return exit code end }.
+local commands = require "engram.cli.commands"
 local options = require "engram.cli.options"
-local suggest = require "engram.suggest"
 local usage_error = require "engram.usage"
-
--- In the order of the help.
-local commands = { "run", "config", "resume", "sweep", "compare", "report", "plot", "data", "list", "bench", "doctor", "version" }
-
-local function load_command(name)
-   for _, known in ipairs(commands) do
-      if known == name then return require("engram.cli." .. name) end
-   end
-   usage_error("unknown command '%s'%s", name, suggest.hint(name, commands))
-end
-
-local function overview()
-   print "usage: engram COMMAND [options]        (engram alone: a Lua prompt)\n"
-   for _, name in ipairs(commands) do print(("  %-10s %s"):format(name, load_command(name).summary)) end
-   print "  help       tell more about a command: engram help COMMAND"
-   return 0
-end
-
-local function help(name)
-   if not name then return overview() end
-   print(options.help(name, load_command(name)))
-   return 0
-end
 
 local function dispatch(words)
    local name = table.remove(words, 1)
    if name == nil then return require("engram.cli.prompt").run() end
-   if name == "help" or name == "--help" or name == "-h" then return help(words[1]) end
+   if name == "--help" or name == "-h" then name = "help" end
    if name == "--version" then name = "version" end
    if name:sub(1, 1) == "-" then usage_error("unknown option '%s'; engram --help lists the commands", name) end
-   local command = load_command(name)
-   if words[1] == "--help" then return help(name) end
+   local command = commands.load(name)
+   if words[1] == "--help" then return commands.load("help").run({}, { name }) end
    if command.words then return command.run(words) end          -- takes its words as they are
    return command.run(options.parse(command, words, command.pass))
 end

@@ -1,6 +1,6 @@
--- options.lua: one table of options per command; from it come the parsing, the help and the suggestions.
--- An option: { "name", value = "WORD" (what it takes; none: a switch), number = true (a whole number), doc = "..." }. A name of one
--- letter is written -j 2 or -j2.
+-- options.lua: one table of options per command; from it come the parsing, the help, the suggestions, the manual page (manual.lua) and
+-- the shell's completion (completion.lua). An option: { "name", value = "WORD" (what it takes; none: a switch), number = true (a whole
+-- number), choices = { words that it may be }, doc = "..." }. A name of one letter is written -j 2 or -j2.
 local suggest = require "engram.suggest"
 local usage_error = require "engram.usage"
 
@@ -10,12 +10,25 @@ local function find(list, name)
    for _, option in ipairs(list) do if option[1] == name then return option end end
 end
 
-local function written(option) return (#option[1] == 1 and "-" or "--") .. option[1] end
+-- "--name", or "-j".
+function options.written(option) return (#option[1] == 1 and "-" or "--") .. option[1] end
+local written = options.written
+
+-- What is told of an option.
+function options.doc(option)
+   return option.choices and ("%s (%s)"):format(option.doc, table.concat(option.choices, ", ")) or option.doc
+end
 
 local function names(list)
    local set = {}
    for _, option in ipairs(list) do set[written(option)] = true end
    return set
+end
+
+local function check_choice(option, value)
+   for _, choice in ipairs(option.choices) do if value == choice then return end end
+   usage_error("%s: '%s' is not one of %s%s", written(option), value, table.concat(option.choices, ", "),
+      suggest.nearest(value, option.choices) and suggest.hint(value, option.choices) or "")
 end
 
 -- The option's value from "--name=value" or the next word; the second result says whether the next word was used.
@@ -27,6 +40,7 @@ local function value_of(option, given, next_word)
       if not number or number % 1 ~= 0 then usage_error("%s: expected a whole number, got '%s'", written(option), value) end
       value = number
    end
+   if option.choices then check_choice(option, value) end
    return value, given == nil
 end
 
@@ -76,7 +90,8 @@ function options.help(name, command)
    if command.options and #command.options > 0 then
       lines[#lines + 1] = "\noptions:"
       for _, option in ipairs(command.options) do
-         lines[#lines + 1] = ("  %-20s %s"):format(written(option) .. (option.value and " " .. option.value or ""), option.doc)
+         lines[#lines + 1] = ("  %-20s %s"):format(written(option) .. (option.value and " " .. option.value or ""),
+            options.doc(option))
       end
    end
    return table.concat(lines, "\n")

@@ -18,6 +18,7 @@ local HEARTBEAT = 10                    -- seconds between two writings of statu
 
 local Run = setmetatable({}, { __index = Folder })
 Run.__index = Run
+run.Run = Run
 
 -- The folder of one training: of `name`, or, without a name, the run's own for the first and train-2, ... after it.
 function Run:open(name)

@@ -1,0 +1,18 @@
+-- cli/commands.lua: the commands there are. Each is a file of its name in this folder.
+local suggest = require "engram.suggest"
+local usage_error = require "engram.usage"
+
+local commands = {}
+
+-- In the order of the help.
+commands.names = { "run", "config", "resume", "sweep", "compare", "report", "plot", "data", "list", "bench", "doctor", "version", "help" }
+
+-- The command of a name, as its file returns it.
+function commands.load(name)
+   for _, known in ipairs(commands.names) do
+      if known == name then return require("engram.cli." .. name) end
+   end
+   usage_error("unknown command '%s'%s", name, suggest.hint(name, commands.names))
+end
+
+return commands
