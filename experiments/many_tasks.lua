@@ -15,7 +15,7 @@ local settings = engram.settings{
 }
 engram.threads(settings.threads)
 
-local stream = cl.streams.online(cl.streams.permuted(settings.data, { tasks = settings.tasks, train = settings.train, test = settings.test }))
+local stream = cl.streams.permuted(settings.data, { tasks = settings.tasks, train = settings.train, test = settings.test })
 print(("stream: %d tasks, SHA-256 %s"):format(#stream, stream:hash()))
 
 -- Seconds of processor time (other programs do not count) and resident bytes at the end of each task.

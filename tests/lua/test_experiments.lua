@@ -104,4 +104,31 @@ t.test("the search keeps validation images back, and names the best of its list"
    t.expect(lines):equals(3)
 end)
 
+t.test("the laboratory: five methods in three scenarios in a screenful, the same for any threads", function()
+   local words = " steps=4 batch=10 width=8 train=100 test=50 memory=20 threads="
+   local tables = {}
+   for i, threads in ipairs{ 1, 2 } do
+      local code, text, err = t.command(("cd %s && engram run --quiet --no-run laboratory%s%d"):format(t.quote(folder), words, threads), 300)
+      t.expect(code):equals(0)
+      t.expect(err):contains "alone in the class-incremental scenario"
+      tables[i] = text
+   end
+   t.expect(tables[2]):equals(tables[1])
+   local lines, widest = 0, 0
+   for line in tables[1]:gmatch "[^\n]+" do lines, widest = lines + 1, math.max(widest, #line) end
+   t.expect({ lines <= 24, widest <= 80 }):equals{ true, true }
+   for _, name in ipairs{ "Naive", "EWC", "SI", "LwF", "ER" } do
+      t.expect(tables[1]:find("| " .. name .. " +|" .. (" [%d.]+ %(%-?[%d.]+%) +|"):rep(3) .. " +%d+ |") ~= nil):is_true()
+   end
+end)
+
+t.test("many tasks: a table of time and memory a task", function()
+   local code, text, err = t.command(("cd %s && engram run --quiet --no-run many_tasks data=glyphs/digits tasks=24 train=128 test=100 width=8 " ..
+      "evaluate_every=1 check=false"):format(t.quote(folder)), 300)
+   t.expect({ code, err }):equals{ 0, "" }
+   t.expect(text):contains "stream: 24 tasks, SHA-256 "
+   t.expect(text:match "| live | ([%d.]+) MB" ~= nil):is_true()
+   t.expect(text):contains "24 steps in "
+end)
+
 t.done()

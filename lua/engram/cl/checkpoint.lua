@@ -6,6 +6,7 @@
 local core = require "engram.core"
 local json = require "engram.json"
 local methods = require "engram.cl.methods"
+local past = require "engram.cl.past"
 local random = require "engram.random"
 local safetensors = require "engram.safetensors"
 local schedule = require "engram.schedule"
@@ -76,52 +77,6 @@ end
 
 -- ---- a whole training -------------------------------------------------------------------------------------
 
--- Values by task, which may have holes, as { the first task, its value, the next, ... } with null for a hole.
-local function plain_row(row)
-   local first, last = math.huge, 0                   -- not nil: LuaJIT of Debian 12 compiles math.min(first or j, j) wrongly
-   for j in pairs(row) do first, last = math.min(first, j), math.max(last, j) end
-   local list = json.array{ last > 0 and first or nil }
-   for j = first, last do list[#list + 1] = row[j] or json.null end
-   return list
-end
-
-local function row_of(list)
-   local row = {}
-   for i = 2, #list do
-      if list[i] ~= json.null then row[list[1] + i - 2] = list[i] end
-   end
-   return row
-end
-
-local function plain_rows(list)
-   local rows = json.array{}
-   for i, row in ipairs(list) do rows[i] = plain_row(row) end
-   return rows
-end
-
-local function rows_of(list)
-   local rows = {}
-   for i, plain in ipairs(list) do rows[i] = row_of(plain) end
-   return rows
-end
-
--- Points of continual evaluation as lists: step, task, step in the task, and then a row.
-local function plain_points(list)
-   local points = json.array{}
-   for n, point in ipairs(list or {}) do
-      points[n] = json.array{ point.step, point.task, point.step_in_task, plain_row(point.accuracy) }
-   end
-   return points
-end
-
-local function points_of(list)
-   local points = {}
-   for n, plain in ipairs(list) do
-      points[n] = { step = plain[1], task = plain[2], step_in_task = plain[3], accuracy = row_of(plain[4]) }
-   end
-   return points
-end
-
 local function described_tasks(t)
    local list = json.array{}
    for k, experience in ipairs(t.stream) do
@@ -136,14 +91,12 @@ end
 function checkpoint.capture(t, phase)
    local tensors = {}
    for name, value in pairs((t.model:state())) do tensors["model." .. name] = value:detach() end
-   local state = { version = VERSION, engram = require "engram.version", phase = phase, counters = {}, losses = json.array(t.losses),
-      accuracy = plain_rows(t.accuracy), initial = t.accuracy.initial, published = t.published and plain_row(t.published),
-      continual = plain_points(t.continual), time = t.time, operations = t.operations, step_density = json.array(t.step_density),
-      density = json.array(t.tracker.density), overlaps = plain_rows(t.tracker.overlap_rows), drift = json.array(t.tracker.drift),
-      optimizer = capture_optimizer(tensors, t.optimizer),
-      methods = capture_methods(tensors, t.methods), before = t.tracker.before and pack(tensors, "tracker.before", t.tracker.before),
+   local state = { version = VERSION, engram = require "engram.version", phase = phase, counters = {}, time = t.time,
+      operations = t.operations, optimizer = capture_optimizer(tensors, t.optimizer), methods = capture_methods(tensors, t.methods),
+      before = t.tracker.before and pack(tensors, "tracker.before", t.tracker.before),
       masks = pack(tensors, "tracker.masks", t.tracker.masks), random = random.state(), seconds = core.C.eg_clock() - t.started,
       settings = {}, tasks = described_tasks(t), forked_from = t.forked_from, said = t.said or {} }
+   past.capture(tensors, t)
    for _, key in ipairs(COUNTERS) do state.counters[key] = t[key] end
    for _, key in ipairs(SETTINGS) do state.settings[key] = t[key] end
    if phase == "step" then
@@ -156,11 +109,8 @@ end
 -- What resuming and forking have in common: everything but the optimizer's and the methods' state.
 local function restore_rest(t, tensors, state)
    for _, key in ipairs(COUNTERS) do t[key] = state.counters[key] end
-   for k, row in ipairs(rows_of(state.accuracy)) do t.accuracy[k] = row end
-   t.accuracy.initial, t.time, t.operations = state.initial, state.time, state.operations
-   t.losses, t.published, t.step_density = state.losses, state.published and row_of(state.published), state.step_density
-   if t.evaluate_every then t.continual = points_of(state.continual) end
-   t.tracker.density, t.tracker.drift, t.tracker.overlap_rows = state.density, state.drift, rows_of(state.overlaps)
+   t.time, t.operations = state.time, state.operations
+   past.restore(tensors, t)
    t.tracker.before = state.before and unpack_(tensors, "tracker.before", state.before)
    t.tracker.masks = unpack_(tensors, "tracker.masks", state.masks)
    t.place = state.phase == "step" and

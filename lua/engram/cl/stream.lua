@@ -92,7 +92,8 @@ end
 -- assemble(experiences, of): a stream of experiences that have their units; scenario, outputs and classes are those of `of`, a stream
 -- or a table. reach[k] is the last unit of the first k tasks.
 function stream.assemble(list, of)
-   local self = setmetatable({ scenario = of.scenario, outputs = of.outputs, classes = of.classes, reach = {} }, Stream)
+   local self = setmetatable({ scenario = of.scenario, outputs = of.outputs, classes = of.classes, reach = {},
+      task_hashes = {} }, Stream)
    local reach = 0
    for k, task in ipairs(list) do
       self[k] = task:derive{ label = k }
@@ -128,7 +129,11 @@ function Stream:hash()
 end
 
 -- SHA-256 of the items and labels of task k.
-function Stream:task_hash(k) return experience.digest(self[k]:identity "train" .. " " .. self[k]:identity "test") end
+function Stream:task_hash(k)
+   local known = self.task_hashes
+   known[k] = known[k] or experience.digest(self[k]:identity "train" .. " " .. self[k]:identity "test")
+   return known[k]
+end
 
 -- The parts whose data are in memory, as a set, for Experience:release_but.
 function Stream:present()

@@ -19,14 +19,20 @@ function Matrix.__tostring(self)
    return table.concat(lines, "\n")
 end
 
+-- A row of CSV; a matrix of many tasks is mostly holes, which are written at once.
+local function csv_row(self, i)
+   local first, last, row = math.huge, 0, self[i]
+   for j in pairs(row) do first, last = math.min(first, j), math.max(last, j) end
+   if last == 0 then first = 1 end
+   local words = {}
+   for j = first, last do words[#words + 1] = row[j] and ("%.4f"):format(row[j]) or "" end
+   return self.names[i] .. (","):rep(first) .. table.concat(words, ",") .. (","):rep(#self.names - math.max(last, first))
+end
+
 -- As CSV: a row a task, the first column its name.
 function Matrix:csv()
    local lines = { "after," .. table.concat(self.names, ",") }
-   for i, row in ipairs(self) do
-      local words = { self.names[i] }
-      for j in ipairs(self.names) do words[#words + 1] = row[j] and ("%.4f"):format(row[j]) or "" end
-      lines[#lines + 1] = table.concat(words, ",")
-   end
+   for i = 1, #self do lines[i + 1] = csv_row(self, i) end
    return table.concat(lines, "\n") .. "\n"
 end
 
