@@ -37,11 +37,11 @@ end)
 
 t.test("the table of van de Ven et al. in miniature", function()
    local words = "van_de_ven_2022 data=glyphs/digits train=1000 test=200 steps=10 width=20"
-   local code, out, err = t.command(("cd %s && engram run --no-run --quiet %s"):format(t.quote(folder), words), 300)
+   local code, lines, err = t.command(("cd %s && engram run --no-run --quiet %s"):format(t.quote(folder), words), 300)
    t.expect(code):equals(0)
    t.expect(err):contains "warning: EWC alone in the class-incremental scenario"
    local rows = 0
-   for name, task, domain, class in out:gmatch "| (%a+) | ([%d.]+) | %d+ | ([%d.]+) | %d+ | ([%d.]+) | %d+ |" do
+   for name, task, domain, class in lines:gmatch "| (%a+) | ([%d.]+) | %d+ | ([%d.]+) | %d+ | ([%d.]+) | %d+ |" do
       rows = rows + 1
       t.expect({ name, tonumber(task) > 40, tonumber(domain) > 30, tonumber(class) > 5 }):equals{ name, true, true, true }
    end
