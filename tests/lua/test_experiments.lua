@@ -91,7 +91,8 @@ t.test("the laboratory: five methods in three scenarios in a screenful, the same
    local words = " steps=4 batch=10 width=8 train=100 test=50 memory=20 threads="
    local tables = {}
    for i, threads in ipairs{ 1, 2 } do
-      local code, text, err = t.command(("cd %s && engram run --quiet --no-run laboratory%s%d"):format(t.quote(folder), words, threads), 300)
+      local code, text, err = t.command(
+         ("cd %s && engram run --quiet --no-run laboratory%s%d"):format(t.quote(folder), words, threads), 300)
       t.expect(code):equals(0)
       t.expect(err):contains "alone in the class-incremental scenario"
       tables[i] = text
@@ -106,8 +107,8 @@ t.test("the laboratory: five methods in three scenarios in a screenful, the same
 end)
 
 t.test("many tasks: a table of time and memory a task", function()
-   local code, text, err = t.command(("cd %s && engram run --quiet --no-run many_tasks data=glyphs/digits tasks=24 train=128 test=100 width=8 " ..
-      "evaluate_every=1 check=false"):format(t.quote(folder)), 300)
+   local code, text, err = t.command(("cd %s && engram run --quiet --no-run many_tasks data=glyphs/digits tasks=24 train=128 test=100 " ..
+      "width=8 evaluate_every=1 check=false"):format(t.quote(folder)), 300)
    t.expect({ code, err }):equals{ 0, "" }
    t.expect(text):contains "stream: 24 tasks, SHA-256 "
    t.expect(text:match "| live | ([%d.]+) MB" ~= nil):is_true()
