@@ -22,7 +22,7 @@ end
 local function task(name) return cl.task({ name = name, train = items(name, 45), test = items(name .. " test", 12) }, { epochs = 2 }) end
 local kill = tonumber(os.getenv "KILL")
 local run = cl.train{ seed = 7, batch_size = 10, checkpoint_every = 2, evaluate_batch_size = 12,
-   model = function() return nn.Sequential{ nn.Linear(30, 40), nn.ReLU(), nn.Dropout(0.2), nn.Linear(40, s.scenario == "domain" and 2 or 6) } end,
+   model = function() return nn.Sequential{ nn.Linear(30, 40), nn.ReLU(), nn.Dropout(0.2), nn.Linear(40, 6) } end,
    stream = cl.stream{ task "a", task "b", task "c", scenario = s.scenario },
    method = cl.methods[s.method](OPTIONS[s.method]), optimizer = function(m) return optim.Adam(m, { lr = 0.01 }) end,
    on_step = function(state) if state.task == 2 and state.step_in_task == kill then ffi.C.raise(9) end end }
@@ -33,7 +33,8 @@ print(run.hash, run.bytes.method, table.concat(names, " "), run.metrics.average_
 ]])
 
 local function run_to(runs, settings, flags, environment)
-   return sh(("rm -rf %s; %s engram run --quiet --runs %s %s experiment.lua %s"):format(runs, environment or "", runs, flags or "", settings))
+   local line = "rm -rf %s; %s engram run --quiet --runs %s %s experiment.lua %s"
+   return sh(line:format(runs, environment or "", runs, flags or "", settings))
 end
 
 -- Bytes that each method must state: a model of 1486 weights (30 x 40 + 40 + 40 x 6 + 6), items of 30 numbers with label and task.

@@ -187,7 +187,7 @@ end)
 
 t.test("methods: misspelled hooks and unknown kinds of state", function()
    t.expect(function() cl.methods.register{ name = "M", taskend = print } end):raises "did you mean 'task_end'?"
-   t.expect(function() cl.methods.register{ name = "M", state = { a = "task" } } end):raises "must be one of parameters, marks, tasks, scalar, buffer, model"
+   t.expect(function() cl.methods.register{ name = "M", state = { a = "task" } } end):raises "must be one of parameters, marks, tasks"
    t.expect(function() cl.methods.register{ name = "EWC" } end):raises "registered already"
    t.expect(function() cl.methods.EWC{ lambda = 0 / 0 } end):raises "not a number"
    t.expect(function() cl.methods.EWC{ samples = 1.5 } end):raises "expected a whole number"

@@ -81,7 +81,7 @@ t.test("importance is estimated in evaluation mode, batch norm's running figures
    end
 end)
 
-t.test("the sizes of gradients by every rule, with convolutions and layers that see several rows of an item, by the slow way too", function()
+t.test("the sizes of gradients with convolutions, and where only the slow way is left", function()
    engram.seed(9)
    local images = engram.randn(7, 1, 6, 6)
    local set = engram.data.dataset{ images = images, labels = engram.randint(1, 3, 7), classes = 3 }
@@ -134,6 +134,19 @@ t.test("descriptions and options are checked", function()
    end
    t.expect(function() cl.methods.LwF{ temperature = 0 } end):raises "temperature must be more than 0"
    t.expect(function() cl.methods.SI{ lambda = 0 / 0 } end):raises "is not a number"
+end)
+
+t.test("every option of every method stands under its heading in the reference, with every choice", function()
+   local text = t.read "docs/reference/methods.md"
+   for _, name in ipairs(cl.methods.list()) do
+      local section = text:match("### `cl%.methods%." .. name .. "%(options%)`\n(.-)\n##")
+      if not section then error("no heading for " .. name, 0) end
+      for key, about in pairs(cl.methods.description(name).hyper) do
+         t.expect(section):contains("`" .. key .. "`")
+         for _, choice in ipairs(name ~= "DERpp" and about.choices or {}) do t.expect(section):contains('`"' .. choice .. '"') end
+      end
+      for state in pairs(cl.methods.description(name).state) do t.expect(section .. "`memory`"):contains("`" .. state .. "`") end
+   end
 end)
 
 t.done()

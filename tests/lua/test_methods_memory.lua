@@ -294,8 +294,8 @@ local function old_units(k) return { { { first = 1, last = 3 * (k - 1) }, 1 } } 
 local function whole() return { { { first = 1, last = 3 }, 1 } } end
 local lwf_cases = {
    { "paper", 1, { task = heads, class = old_units, domain = whole } },
-   { "van-de-ven", 1, { task = heads, class = function(k) return { { { first = 1, last = 3 * k, old_first = 1, old_last = 3 * k - 3 }, 1 } } end,
-      domain = function(k) return { { { first = 1, last = 3 }, k - 1 } } end } },
+   { "van-de-ven", 1, { task = heads, domain = function(k) return { { { first = 1, last = 3 }, k - 1 } } end,
+      class = function(k) return { { { first = 1, last = 3 * k, old_first = 1, old_last = 3 * k - 3 }, 1 } } end } },
    { "avalanche", 1, { task = heads, domain = whole,
       class = function(k) return { { { first = 1, last = 9, sum_first = 1, sum_last = 3 * k - 3 }, 1 } } end } },
    { "facil", 1, { task = old_units, class = old_units, domain = whole } },
@@ -332,11 +332,11 @@ t.test("a teacher answers in evaluation mode, with its own weights, and leaves t
    local opt = optim.SGD(model, { lr = 0.5 })
    model(x):square():sum():backward()
    opt:step()
-   local hash, dropped = model:hash(), engram.random.stream("dropout").counter
+   local dropped = engram.random.stream("dropout").counter
    local out = model(x):sum()                               -- a graph that is still to be walked
    local counter = engram.random.stream("dropout").counter
    t.expect(counter):differs_from(dropped)
-   hash = model:hash()                                      -- batch norm's running figures have moved
+   local hash = model:hash()                                -- batch norm's running figures have moved
    t.expect(teacher.answer(model, weights, x)):equals(want)
    t.expect({ model:hash(), model.training }):equals{ hash, true }
    t.expect(engram.random.stream("dropout").counter):equals(counter)
@@ -408,10 +408,78 @@ for _, scenario in ipairs(SCENARIOS) do
    end)
 end
 
+t.test("methods together: a penalty and a replay are both in the gradient; a memory gets what the stream gave, once", function()
+   local anchor
+   local w = plain.train(initial "domain", tasks_of "domain", { lr = LR, batch = BATCH,
+      task_begin = function(_, k, list) activate(list, "domain", k) end,
+      gradients = function(now, g, k)
+         if not anchor then return g end
+         local seen = {}
+         for j = 1, k - 1 do seen = join(seen, activate(tasks_of("domain")[j], "domain", k)) end
+         local sum = plain.add(plain.add(plain.zeros(g), g, 1 / k), plain.batch_gradient(now, seen), 1 - 1 / k)
+         plain.each(g, function(i, j) sum[i][j] = sum[i][j] + 2 * 0.3 * (now[i][j] - anchor[i][j]) end)
+         return sum
+      end,
+      task_end = function(now) anchor = plain.copy(now) end })
+   expect_weights(train("domain", { cl.methods.L2{ lambda = 0.3 },
+      cl.methods.ER{ convention = "van-de-ven", per_class = ALL, replay_batch = ALL } }), w)
+   local er, der = cl.methods.ER{ memory = ALL, replay_batch = 3 }, cl.methods.DER{ memory = ALL, replay_batch = 3 }
+   train("task", { er, der })
+   t.expect({ er.memory.count, der.memory.count }):equals{ 30, 30 }
+   t.expect(der.memory.images:narrow(1, 1, 30):equal(er.memory.images:narrow(1, 1, 30))):is_true()
+end)
+
+t.test("any two methods train together", function()
+   local names = cl.methods.list()
+   local function make(name) return cl.methods[name](name == "GDumb" and { epochs = 1 } or nil) end
+   local planner = { Joint = true, Cumulative = true, GDumb = true }
+   for i = 1, #names do
+      for j = 1, #names do
+         local pair = { make(names[i]), i ~= j and make(names[j]) or nil }
+         if not (i ~= j and planner[names[i]] and planner[names[j]]) then
+            t.expect({ names[i], names[j], #train("task", pair).hash }):equals{ names[i], names[j], 64 }
+         end
+      end
+   end
+end)
+
+t.test("a fork takes over what a method keeps: it is the longer training, to the bit", function()
+   local function first_tasks(count, scenario)
+      local list = { scenario = scenario }
+      for k = 1, count do list[k] = cl.task(sets[k]) end
+      return cl.stream(list)
+   end
+   for _, name in ipairs(cl.methods.list()) do
+      if name ~= "Joint" then                               -- it sees tasks that the shorter stream has not
+         local method = cl.methods[name](name == "GDumb" and { epochs = 1 } or nil)
+         local scenario = name == "PackNet" and "task" or "domain"
+         local long = train(scenario, method, { stream = first_tasks(3, scenario) })
+         local base = train(scenario, cl.methods.again(method), { stream = first_tasks(2, scenario) })
+         t.expect({ name, cl.fork(base, { stream = first_tasks(3, scenario) }).hash }):equals{ name, long.hash }
+      end
+   end
+end)
+
+t.test("PackNet leaves the model whole before the first task", function()
+   local given = { evaluate = "task" }
+   t.expect(train("task", cl.methods.PackNet{}, given).accuracy.initial):equals(train("task", nil, given).accuracy.initial)
+end)
+
+t.test("blurred tasks, whose items have units of other tasks, with every method", function()
+   for _, scenario in ipairs(SCENARIOS) do
+      for _, name in ipairs(cl.methods.list()) do
+         if name ~= "PackNet" or scenario == "task" then
+            local method = cl.methods[name](name == "GDumb" and { epochs = 1 } or nil)
+            local run = train(scenario, method, { stream = cl.streams.blur(stream(scenario), { width = 0.5 }) })
+            t.expect({ name, scenario, #run.hash, run.losses[#run.losses].loss < 10 }):equals{ name, scenario, 64, true }
+         end
+      end
+   end
+end)
+
 t.test("two methods cannot both choose what is trained on", function()
-   t.expect(function() train("domain", { cl.methods.Joint{}, cl.methods.GDumb{} }) end):raises "Joint and GDumb both choose what is trained on"
-   t.expect(function() train("domain", cl.methods.GDumb{}, { model = make_model "domain"(), optimizer = function(m) return optim.SGD(m) end }) end)
-      :raises "GDumb trains from scratch"
+   t.expect(function() train("domain", { cl.methods.Joint{}, cl.methods.GDumb{} }) end):raises "Joint and GDumb both choose what is"
+   t.expect(function() train("domain", cl.methods.GDumb{}, { model = make_model "domain"() }) end):raises "GDumb trains from scratch"
 end)
 
 -- ---- PackNet ----------------------------------------------------------------------------------------------

@@ -128,19 +128,21 @@ function Buffer:add(filling, capacity, batch)
    end
 end
 
--- take(dataset, task, n, by_class): n items of each class of the data set (or of all of it) are drawn and stay for good.
-function Buffer:take(dataset, task, n, by_class)
+-- take(dataset, count, by_class, tasks): so many items of each class of the data set (or of all of it) are drawn and stay for good.
+-- tasks: the task of them all, or a function that gives it for their labels (int64).
+function Buffer:take(dataset, count, by_class, tasks)
    local order = lib().randperm(dataset:size(), { stream = "replay" }):tolist()
    local labels = ffi.cast("int64_t *", dataset.labels:contiguous().tensor.data)
    local chosen, per_class = {}, {}
    for _, i in ipairs(order) do
       local key = by_class and tonumber(labels[i - 1]) or 0
       per_class[key] = (per_class[key] or 0) + 1
-      if per_class[key] <= n then chosen[#chosen + 1] = i end
+      if per_class[key] <= count then chosen[#chosen + 1] = i end
    end
    table.sort(chosen)
    local images, own = dataset:batch(chosen)
-   local batch = { images = images, labels = own, tasks = lib().full({ #chosen }, task, { dtype = "int64" }) }
+   local given = type(tasks) == "function" and tasks(own) or lib().full({ #chosen }, tasks, { dtype = "int64" })
+   local batch = { images = images, labels = own, tasks = given }
    make_room(self, self.count + #chosen, batch)
    for _, name in ipairs(FIELDS) do
       if batch[name] then self[name]:narrow(1, self.count + 1, #chosen):copy_(batch[name]) end

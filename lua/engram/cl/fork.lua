@@ -8,6 +8,7 @@ local core = require "engram.core"
 local json = require "engram.json"
 local left = require "engram.run.left"
 local methods = require "engram.cl.methods"
+local plan = require "engram.cl.plan"
 local random = require "engram.random"
 local train = require "engram.cl.train"
 local C, raise = core.C, core.raise
@@ -71,7 +72,7 @@ local function check_place(self, t)
             tostring(state.settings[key]), tostring(t[key]))
       end
    end
-   local epochs = methods.plan(t, k).epochs
+   local epochs = plan.of(t, k).epochs
    if epochs < t.epoch then
       raise("cl.fork: %s lies in epoch %d of task %d, but the stream now gives it %d", self.from, t.epoch, k, epochs)
    end

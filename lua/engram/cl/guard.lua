@@ -25,8 +25,8 @@ local function check_scenario(t)
       if method.description.regularizer then names[#names + 1] = method.description.name end
    end
    if #names == 0 then return end
-   warnings.once(t, "class-incremental", "%s alone in the class-incremental scenario: in every published table such methods end near the " ..
-      "accuracy of the last task; methods with a memory (ER, DER++, GDumb) do not", table.concat(names, " and "))
+   warnings.once(t, "class-incremental", "%s alone in the class-incremental scenario: in every published table such methods end near " ..
+      "the accuracy of the last task; methods with a memory (ER, DER++, GDumb) do not", table.concat(names, " and "))
 end
 
 -- begin(t): what can be told before the first step.
@@ -44,8 +44,8 @@ function guard.importance(t, method, list)
    for _, importance in ipairs(list) do
       if importance:abs():max():item() > 0 then return end
    end
-   warnings.once(t, "importance 0", "%s: all importances are zero after task %d, so its penalty has no effect: the model is certain of " ..
-      "every item, or its outputs do not depend on the weights", method.description.name, t.task)
+   warnings.once(t, "importance 0", "%s: all importances are zero after task %d, so its penalty has no effect: the model is certain " ..
+      "of every item, or its outputs do not depend on the weights", method.description.name, t.task)
 end
 
 -- step(t): t.penalty is the sum of the penalties of this step, nil while there are none.

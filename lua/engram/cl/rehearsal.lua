@@ -1,6 +1,6 @@
 -- cl/rehearsal.lua: `engram run --dry-run`: what a training would be, and about how long it would take, told instead of trained.
 local core = require "engram.core"
-local methods = require "engram.cl.methods"
+local plan = require "engram.cl.plan"
 local metrics = require "engram.cl.metrics"
 local C = core.C
 
@@ -69,7 +69,7 @@ local function time_of_evaluations(t)
    local items, rounds, sample = 0, #t.stream + 1, t.stream[1].test         -- one before any training
    for k, e in ipairs(t.stream) do
       items = items + e:items "test"
-      if t.evaluate == "epoch" then rounds = rounds + methods.plan(t, k).epochs end
+      if t.evaluate == "epoch" then rounds = rounds + plan.of(t, k).epochs end
    end
    local few = sample:take(math.min(sample:size(), 5 * t.evaluate_batch_size))
    local begun = C.eg_clock()

@@ -71,6 +71,7 @@ end
 
 local function one_step(t)
    t.penalty, t.weight = nil, nil
+   t.fresh = { x = t.x, y = t.y, tasks = t.tasks }         -- as the stream gave them, whatever methods put beside them
    t.optimizer:zero_grad()
    step.hook(t, "batch")
    t.logits = t.model(t.x)
@@ -99,7 +100,7 @@ function step.advance(t)
       one_step(t)
       return true
    end)
-   t.x, t.y, t.index, t.tasks, t.logits = nil, nil, nil, nil, nil
+   t.x, t.y, t.index, t.tasks, t.logits, t.fresh = nil, nil, nil, nil, nil, nil
    tensor.scope_close(scope)
    if not ok then error(more, 0) end
    return more

@@ -2,7 +2,7 @@
 local checkpoint = require "engram.cl.checkpoint"
 local core = require "engram.core"
 local evaluation = require "engram.cl.evaluation"
-local methods = require "engram.cl.methods"
+local plan = require "engram.cl.plan"
 local scenario = require "engram.cl.scenario"
 local step = require "engram.cl.step"
 local tensor = require "engram.tensor"
@@ -71,10 +71,10 @@ end
 function task.open(t, k)
    t.task, t.experience = k, t.stream[k]
    tensor.scope(check_labels, t, k)
-   t.loader = require "engram.data".loader(methods.train_data(t) or t.experience.train,
+   t.loader = require "engram.data".loader(plan.data(t),
       { batch_size = t.batch_size, shuffle = t.shuffle and not t.experience.ordered, drop_last = t.drop_last })
-   local plan = methods.plan(t, k)
-   t.steps_per_epoch, t.steps_in_task, t.epochs = plan.steps_per_epoch, plan.steps, plan.epochs
+   local found = plan.of(t, k)
+   t.steps_per_epoch, t.steps_in_task, t.epochs = found.steps_per_epoch, found.steps, found.epochs
    t.model:train()
    evaluation.meet(t)
 end

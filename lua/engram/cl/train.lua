@@ -6,7 +6,7 @@ local tensor = require "engram.tensor"
 local random = require "engram.random"
 local evaluation = require "engram.cl.evaluation"
 local guard = require "engram.cl.guard"
-local methods = require "engram.cl.methods"
+local plan = require "engram.cl.plan"
 local metrics = require "engram.cl.metrics"
 local options = require "engram.cl.options"
 local rehearsal = require "engram.cl.rehearsal"
@@ -30,12 +30,12 @@ end
 local function count_steps(t)
    local total = 0
    for k, experience in ipairs(t.stream) do
-      local plan = methods.plan(t, k)
-      if plan.steps == 0 then
+      local found = plan.of(t, k)
+      if found.steps == 0 then
          raise("cl.train: task '%s' has %d items, less than a batch of %d, and drop_last leaves none of them", experience.name,
-            plan.items, t.batch_size)
+            found.items, t.batch_size)
       end
-      total = total + plan.steps
+      total = total + found.steps
    end
    return total
 end

@@ -35,6 +35,7 @@ objects.classes = {
    Matrix = function() return getmetatable(lib().cl.metrics.matrix{}) end,
    Tracker = function() return getmetatable(lib().cl.metrics.tracker{}) end,
    Method = function() return lib().cl.methods.Naive() end,
+   Buffer = function() return getmetatable(require "engram.cl.buffer".new()) end,
    Run = function() return require "engram.run".Run end,
 }
 

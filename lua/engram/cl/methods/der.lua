@@ -11,16 +11,8 @@ function der.distillation(self, t)
    return (t.model(drawn.images) - drawn.logits):square():mean() * self.hyper.alpha
 end
 
--- The batch of a step as it comes, before other methods put more beside it.
-function der.note(self, t)
-   self.current = { x = t.x, y = t.y, tasks = t.tasks or memory.tasks(t, t.y) }
-end
-
-function der.offer(self, t)
-   local current = self.current
-   memory.offer(self, current.x, current.y, current.tasks, t.logits:detach():narrow(1, 1, #current.y))
-   self.current = nil
-end
+-- The outputs for the stream's own items come first, whatever other methods have put beside them.
+function der.offer(self, t) memory.offer(self, t, t.logits:detach():narrow(1, 1, #t.fresh.y)) end
 
 der.description = {
    name = "DER",
@@ -28,7 +20,6 @@ der.description = {
    source = "arXiv 2004.07211",
    hyper = memory.hyper({ "reservoir", "balanced" }, { alpha = { default = 0.5, min = 0, doc = "weight of the outputs' distance" } }),
    state = { memory = "buffer" },
-   batch = der.note,
    loss = der.distillation,
    after_step = der.offer,
 }

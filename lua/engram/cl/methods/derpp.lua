@@ -12,7 +12,6 @@ return {
       beta = { default = 0.5, min = 0, doc = "weight of the labels' loss" },
    }),
    state = { memory = "buffer" },
-   batch = der.note,
    loss = function(self, t)
       local distance = der.distillation(self, t)
       if not distance then return nil end

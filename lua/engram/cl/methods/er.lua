@@ -8,15 +8,13 @@ return {
    doc = "items of old tasks, kept in a memory, are trained on again",
    source = "arXiv 1902.10486",
    hyper = memory.hyper({ "reservoir", "balanced", "task end" }, {
-      weighting = { default = "joint", choices = { "joint", "split" }, doc = "one loss of both, or loss / k + (1 - 1 / k) loss of the replay" },
+      weighting = { default = "joint", choices = { "joint", "split" }, doc = "one loss of both, or loss / k + (1 - 1 / k) replay" },
       convention = { default = "mammoth", choices = { "mammoth", "van-de-ven" }, doc = "whose formula" },
    }),
    presets = { ["van-de-ven"] = { filling = "task end", weighting = "split" } },
    state = { memory = "buffer" },
 
    batch = function(self, t)
-      self.current = { x = t.x, y = t.y, tasks = t.tasks or memory.tasks(t, t.y) }
-      self.drawn = nil
       if self.hyper.convention == "van-de-ven" and t.stream.scenario == "task" and t.task > 1 then
          local n = self.hyper.replay_batch > 0 and self.hyper.replay_batch or t.batch_size
          self.drawn = self.memory:draw_of_tasks(math.ceil(n / (t.task - 1)), t.task - 1)
@@ -30,7 +28,7 @@ return {
          return
       end
       local cat = require "engram".cat
-      t.tasks = cat{ memory.as_tensor(self.current.tasks, t.y), drawn.tasks }
+      t.tasks = cat{ t.tasks or memory.tasks(t), drawn.tasks }
       t.x, t.y = cat{ t.x, drawn.images }, cat{ t.y, drawn.labels }
    end,
 
@@ -39,8 +37,8 @@ return {
    end,
 
    after_step = function(self, t)
-      memory.offer(self, self.current.x, self.current.y, self.current.tasks)
-      self.current, self.drawn = nil, nil
+      memory.offer(self, t)
+      self.drawn = nil
    end,
 
    task_end = memory.file,

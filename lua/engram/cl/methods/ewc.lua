@@ -4,7 +4,6 @@
 -- F is the diagonal of the Fisher information at the end of a task (fisher.lua), on the same model, in evaluation mode. A convention
 -- is a set of settings that gives a library's formula; docs/methods.md has the table. `classp-repository` alone works otherwise: see
 -- repository.lua.
-local consolidate = require "engram.consolidate"
 local fisher = require "engram.fisher"
 local importance = require "engram.cl.methods.importance"
 local repository = require "engram.cl.methods.repository"
@@ -44,8 +43,8 @@ return {
    },
    check = function(hyper, who)
       if hyper.batched and (hyper.fisher == "exact" or hyper.fisher == "weighted") then
-         require "engram.core".raise("%s: fisher = '%s' weighs each item's square; with batched = true give 'empirical', 'argmax' or 'sampled'",
-            who, hyper.fisher)
+         require "engram.core".raise("%s: fisher = '%s' weighs each item's square; with batched = true give 'empirical', 'argmax' or " ..
+            "'sampled'", who, hyper.fisher)
       end
    end,
    state = { importance = "tasks", anchor = "tasks" },
@@ -65,7 +64,8 @@ return {
    task_end = function(self, t)
       local hyper = self.hyper
       if hyper.convention == "classp-repository" then return end
-      local how, set, items = importance.how(self, t), t.experience.train, t.experience.train:size()
+      local how, set = importance.how(self, t), importance.items(t)
+      local items = set:size()
       how.label, how.drop_last = hyper.fisher, hyper.convention == "facil"
       if hyper.divisor == "items - 1" and how.samples and how.samples + 1 < items then
          how.samples = how.samples + 1                       -- van de Ven's loop ends one item late, and divides by them all

@@ -1,6 +1,7 @@
 -- GDumb (Prabhu, Torr and Dokania 2020): a memory is filled greedily, balanced over classes; for each task a model is trained from scratch
 -- on the memory alone. Whatever does worse than this has not learned from the stream.
 local core = require "engram.core"
+local memory = require "engram.cl.methods.memory"
 
 -- All of the task's items are offered to the memory, in their order.
 local function fill(self, t)
@@ -8,8 +9,7 @@ local function fill(self, t)
    for first = 1, set:size(), 500 do
       engram.scope(function()
          local x, y = set:batch(engram.arange(first, math.min(first + 499, set:size())))
-         local tasks = require "engram.cl.methods.memory".tasks(t, y)
-         self.memory:add("balanced", self.hyper.memory, { images = x, labels = y, tasks = tasks })
+         self.memory:add("balanced", self.hyper.memory, { images = x, labels = y, tasks = memory.tasks_of(t.stream, t.task, y) })
       end)
       t.poll()
    end

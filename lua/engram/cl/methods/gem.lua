@@ -25,7 +25,9 @@ local function constraints(self, t)
    local rows = {}
    for k = 1, t.task - 1 do
       local items = self.memory:of_task(k)
-      rows[k] = row_of(t, autograd.grad(memory.loss(t, items), t.parameters, { allow_unused = true }))
+      if #items.labels > 0 then
+         rows[#rows + 1] = row_of(t, autograd.grad(memory.loss(t, items), t.parameters, { allow_unused = true }))
+      end
    end
    return require "engram".stack(rows, 1)
 end
@@ -64,5 +66,5 @@ return {
       self.turned = true
    end,
 
-   task_end = function(self, t) self.memory:take(t.experience.train, t.task, self.hyper.per_task, false) end,
+   task_end = function(self, t) memory.take(self, t, self.hyper.per_task, false) end,
 }

@@ -18,7 +18,7 @@ function importance.hyper(own)
       alpha = { default = 0.5, min = 0, max = 1, doc = "averaged: the share of the old importances, the rest is the new ones'" },
       half = { default = true, doc = "lambda / 2 instead of lambda" },
       exclude_head = { default = false, doc = "the output layer is not held" },
-      units = { default = "active", choices = { "active", "seen" }, doc = "which outputs count: the task's active ones, or of all tasks so far" },
+      units = { default = "active", choices = { "active", "seen" }, doc = "outputs that count: the task's active ones, or all so far" },
    }
    for key, about in pairs(own) do shared[key] = about end
    return shared
@@ -37,6 +37,13 @@ function importance.how(self, t)
    local samples = self.hyper.samples
    return { samples = samples > 0 and samples or nil, poll = t.poll, batched = self.hyper.batched, units = units(self, t),
       batch_size = self.hyper.batched and t.batch_size or nil }
+end
+
+-- The task's items; of a blurred task in the task-incremental scenario those whose units are its own.
+function importance.items(t)
+   local set = t.experience.train
+   if not (t.experience.mixed and t.stream.scenario == "task") then return set end
+   return set:subset(scenario.tasks_of(t.stream, set.labels):eq(t.task):nonzero())
 end
 
 -- file(self, t, new): the importances of the task that ends become part of self.importance and self.anchor.

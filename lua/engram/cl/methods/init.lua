@@ -64,41 +64,6 @@ function methods.again(method) return methods[method.description.name](method.hy
 function methods.list() return { unpack(names) } end
 function methods.description(name) return registry[name] end
 
--- ---- what a training trains on ----------------------------------------------------------------------------
-
--- The one method that chooses what is trained on, or nil.
-local function planner(t)
-   local found
-   for _, method in ipairs(t.methods) do
-      if method.train_data then
-         if found then
-            raise("cl.train: %s and %s both choose what is trained on: give one of them", found.description.name, method.description.name)
-         end
-         found = method
-      end
-   end
-   return found
-end
-
--- plan(t, k): { items =, epochs =, steps_per_epoch =, steps = } of task k, as the stream or a method has it.
-function methods.plan(t, k)
-   local experience, method = t.stream[k], planner(t)
-   local _, alone = experience:steps_of(t.batch_size, t.drop_last)
-   local own = method and method.plan and method:plan(t, k, alone) or {}
-   local plan = { items = own.items or experience:items "train", epochs = own.epochs or experience.epochs }
-   plan.steps_per_epoch = (t.drop_last and math.floor or math.ceil)(plan.items / t.batch_size)
-   local steps = own.steps or (not own.epochs and experience.steps)
-   plan.steps = plan.steps_per_epoch > 0 and steps or plan.epochs * plan.steps_per_epoch
-   if steps and plan.steps_per_epoch > 0 then plan.epochs = math.ceil(steps / plan.steps_per_epoch) end
-   return plan
-end
-
--- train_data(t): the data set that a method has this task train on; nil: the task's own.
-function methods.train_data(t)
-   local method = planner(t)
-   return method and method:train_data(t)
-end
-
 local FILES = { "naive", "joint", "cumulative", "l2", "ewc", "si", "mas", "lwf", "er", "agem", "gem", "der", "derpp", "gdumb", "packnet",
    "resetoptimizer" }
 for _, file in ipairs(FILES) do

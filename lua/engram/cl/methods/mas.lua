@@ -6,7 +6,8 @@ local importance = require "engram.cl.methods.importance"
 
 local hyper = importance.hyper{
    lambda = { default = 1, min = 0, doc = "weight of the penalty" },
-   norm = { default = "squared", choices = { "squared", "plain", "mean square" }, doc = "the size of the outputs: sum of squares, its root, mean" },
+   norm = { default = "squared", choices = { "squared", "plain", "mean square" },
+      doc = "size of outputs: sum of squares, root, mean" },
    scale = { default = 1, min = 0, doc = "multiplies the importances" },
    convention = { default = "paper", choices = { "paper", "avalanche", "facil", "hsu" }, doc = "whose formula" },
 }
@@ -30,7 +31,7 @@ return {
    task_end = function(self, t)
       local how = importance.how(self, t)
       how.norm, how.drop_last = self.hyper.norm, self.hyper.convention == "facil"
-      local new = fisher.sensitivity(t.model, t.experience.train, how)
+      local new = fisher.sensitivity(t.model, importance.items(t), how)
       if self.hyper.scale ~= 1 then for _, f in ipairs(new) do f:mul_(self.hyper.scale) end end
       importance.file(self, t, new)
    end,

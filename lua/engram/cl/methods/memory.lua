@@ -21,17 +21,14 @@ function memory.hyper(fillings, own)
    return shared
 end
 
--- The task of each of these labels of the present task: a number, or int64 where a blurred task mixes the units of several.
-function memory.tasks(t, y)
-   if t.experience.mixed and t.stream.scenario == "task" then return scenario.tasks_of(t.stream, y) end
-   return t.task
+-- The task of each of these labels of task k, int64: k, or where a blurred task mixes the units of several the one whose unit it is.
+function memory.tasks_of(stream, k, y)
+   if stream[k].mixed and stream.scenario == "task" then return scenario.tasks_of(stream, y) end
+   return require "engram".full({ #y }, k, { dtype = "int64" })
 end
 
--- A number of tasks as a tensor beside y.
-function memory.as_tensor(tasks, y)
-   if type(tasks) ~= "number" then return tasks end
-   return require "engram".full({ #y }, tasks, { dtype = "int64" })
-end
+-- The task of each item of the batch as the stream gave it.
+function memory.tasks(t) return t.fresh.tasks or memory.tasks_of(t.stream, t.task, t.fresh.y) end
 
 -- draw(self, t): so many items as a step replays, or nil while there are none.
 function memory.draw(self, t)
@@ -42,20 +39,25 @@ end
 -- The loss of drawn items, each over the units that are active for it.
 function memory.loss(t, drawn) return scenario.masked_loss(t, t.model(drawn.images), drawn.labels, drawn.tasks) end
 
--- offer(self, x, y, tasks, logits): after a step: what has been trained on may stay.
-function memory.offer(self, x, y, tasks, logits)
-   local filling = self.hyper.filling
+-- offer(self, t, logits): after a step: what the stream gave may stay, with the outputs for it.
+function memory.offer(self, t, logits)
+   local filling, x, y = self.hyper.filling, t.fresh.x, t.fresh.y
    if filling ~= "reservoir" and filling ~= "balanced" then return end
-   self.memory:add(filling, self.hyper.memory, { images = x, labels = y, tasks = tasks, logits = logits })
+   self.memory:add(filling, self.hyper.memory, { images = x, labels = y, tasks = memory.tasks(t), logits = logits })
+end
+
+-- take(self, t, count, by_class): so many items of the task's data, or of each of its classes, stay for good.
+function memory.take(self, t, count, by_class)
+   self.memory:take(t.experience.train, count, by_class, function(y) return memory.tasks_of(t.stream, t.task, y) end)
 end
 
 -- file(self, t): at a task's end: items of it are drawn that stay.
 function memory.file(self, t)
    local filling = self.hyper.filling
    if filling == "task end" then
-      self.memory:take(t.experience.train, t.task, self.hyper.per_class, true)
+      memory.take(self, t, self.hyper.per_class, true)
    elseif filling == "one batch" then
-      self.memory:take(t.experience.train, t.task, t.batch_size, false)
+      memory.take(self, t, t.batch_size, false)
    end
 end
 

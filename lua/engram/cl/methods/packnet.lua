@@ -8,10 +8,13 @@ local head = require "engram.cl.methods.head"
 
 local raise = core.raise
 
--- ---- whose weight is whose: belongs holds the task's number, 0 while free ----------------------------------------------------
+-- ---- whose weight is whose: belongs holds the task's number, 0 while free -------------------------------------------------
 
 -- Units of the output layer that the task trains: rows of its weight and bias.
-local function own_rows(t, owner) return owner:narrow(1, t.experience.first_class, t.experience.last_class - t.experience.first_class + 1) end
+local function own_rows(t, owner)
+   local first, last = t.experience.first_class, t.experience.last_class
+   return owner:narrow(1, first, last - first + 1)
+end
 
 local function claim(self, t)
    local heads = head.of(t.model)
@@ -70,7 +73,9 @@ return {
          raise("PackNet must know an item's task, also at the test: it needs scenario = 'task', this stream has '%s'", t.stream.scenario)
       end
       if #t.stream > 255 then raise("PackNet: %d tasks, at most 255 can own weights", #t.stream) end
-      if t.model:named_buffers()() then raise "PackNet: a layer keeps running figures (batch norm), which new tasks would change for the old" end
+      if t.model:named_buffers()() then
+         raise "PackNet: a layer keeps running figures (batch norm), which new tasks would change for the old"
+      end
    end,
 
    task_begin = function(self, t)
@@ -101,6 +106,8 @@ return {
    end,
 
    test_begin = function(self, t, k)
+      self.whole = nil
+      if t.task == 0 then return end                       -- before the first task nobody owns anything
       self.whole = {}
       for i, p in ipairs(t.parameters) do
          local w, owner = p:detach(), self.belongs[i]
@@ -110,7 +117,7 @@ return {
    end,
 
    test_end = function(self, t)
-      for i, p in ipairs(t.parameters) do
+      for i, p in ipairs(self.whole and t.parameters or {}) do
          p:detach():copy_(self.whole[i])
          self.whole[i]:release()
       end

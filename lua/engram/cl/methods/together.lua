@@ -10,7 +10,10 @@ return function(fields, budget, count)
    fields.state = {}
 
    function fields.plan(self, t, k, alone)
-      return { items = union.new(t.stream, count(t, k)):size(), steps = self.hyper.budget == "compute" and alone or nil }
+      local items, experience = union.new(t.stream, count(t, k)):size(), t.stream[k]
+      local steps = self.hyper.budget == "compute" and alone or nil
+      if not steps and experience.steps then steps = math.ceil(experience.steps * items / experience:items "train") end
+      return { items = items, steps = steps }
    end
 
    function fields.train_data(self, t)

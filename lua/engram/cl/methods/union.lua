@@ -1,4 +1,6 @@
 -- cl/methods/union.lua: the training data of several tasks of a stream seen as one data set, whose batches also tell each item's task.
+local memory = require "engram.cl.methods.memory"
+
 local Union = {}
 Union.__index = Union
 
@@ -36,7 +38,7 @@ function Union:batch(index)
    for k in ipairs(self.ends) do
       if wanted[k] then
          x[#x + 1], y[#y + 1] = self.stream[k].train:batch(wanted[k])
-         tasks[#tasks + 1] = engram.full({ #wanted[k] }, k, { dtype = "int64" })
+         tasks[#tasks + 1] = memory.tasks_of(self.stream, k, y[#y])
       end
    end
    return engram.cat(x, 1), engram.cat(y, 1), engram.cat(tasks, 1)
