@@ -177,7 +177,7 @@ t.test("the stream's hash, options without effect and what an optimizer keeps ar
    t.expect(err):contains "warning: cl.train: evaluate_items has no effect: without evaluate_every there is no continual evaluation"
    local log = select(2, t.command(("cat %s/r/said/*/log.txt"):format(t.quote(folder))))
    t.expect(log):contains "optimizer Adam: at a new task it keeps first, second and resets nothing"
-   local summary = select(2, t.command(("cat %s/r/said/*/summary.json %s/r/said/*/*/summary.json"):format(t.quote(folder), t.quote(folder))))
+   local summary = select(2, t.command(("cd %s && cat r/said/*/summary.json"):format(t.quote(folder))))
    t.expect(summary):contains('"stream_sha256": "' .. hash .. '"')
 end)
 

@@ -37,11 +37,11 @@ end)
 
 t.test("the table of van de Ven et al. in miniature", function()
    local words = "van_de_ven_2022 data=glyphs/digits train=1000 test=200 steps=10 width=20"
-   local code, lines, err = t.command(("cd %s && engram run --no-run --quiet %s"):format(t.quote(folder), words), 300)
+   local code, text, err = t.command(("cd %s && engram run --no-run --quiet %s"):format(t.quote(folder), words), 300)
    t.expect(code):equals(0)
    t.expect(err):contains "warning: EWC alone in the class-incremental scenario"
    local rows = 0
-   for name, task, domain, class in lines:gmatch "| (%a+) | ([%d.]+) | %d+ | ([%d.]+) | %d+ | ([%d.]+) | %d+ |" do
+   for name, task, domain, class in text:gmatch "| (%a+) | ([%d.]+) | %d+ | ([%d.]+) | %d+ | ([%d.]+) | %d+ |" do
       rows = rows + 1
       t.expect({ name, tonumber(task) > 40, tonumber(domain) > 30, tonumber(class) > 5 }):equals{ name, true, true, true }
    end
@@ -104,7 +104,8 @@ t.test("the laboratory: five methods in three scenarios in a screenful, the same
    local words = " steps=4 batch=10 width=8 train=100 test=50 memory=20 threads="
    local tables = {}
    for i, threads in ipairs{ 1, 2 } do
-      local code, text, err = t.command(("cd %s && engram run --quiet --no-run laboratory%s%d"):format(t.quote(folder), words, threads), 300)
+      local code, text, err = t.command(
+         ("cd %s && engram run --quiet --no-run laboratory%s%d"):format(t.quote(folder), words, threads), 300)
       t.expect(code):equals(0)
       t.expect(err):contains "alone in the class-incremental scenario"
       tables[i] = text
@@ -119,8 +120,8 @@ t.test("the laboratory: five methods in three scenarios in a screenful, the same
 end)
 
 t.test("many tasks: a table of time and memory a task", function()
-   local code, text, err = t.command(("cd %s && engram run --quiet --no-run many_tasks data=glyphs/digits tasks=24 train=128 test=100 width=8 " ..
-      "evaluate_every=1 check=false"):format(t.quote(folder)), 300)
+   local code, text, err = t.command(("cd %s && engram run --quiet --no-run many_tasks data=glyphs/digits tasks=24 train=128 test=100 " ..
+      "width=8 evaluate_every=1 check=false"):format(t.quote(folder)), 300)
    t.expect({ code, err }):equals{ 0, "" }
    t.expect(text):contains "stream: 24 tasks, SHA-256 "
    t.expect(text:match "| live | ([%d.]+) MB" ~= nil):is_true()

@@ -61,20 +61,24 @@ t.test("average incremental accuracy: over tasks, and over items pooled", functi
 end)
 
 t.test("backward transfer: at the end, and over all pairs", function()
-   for _, dialect in ipairs{ "lopez-paz2017", "avalanche", "mammoth" } do close("backward_transfer", dialect, ((70 - 80) + (65 - 60)) / 2) end
+   for _, dialect in ipairs{ "lopez-paz2017", "avalanche", "mammoth" } do
+      close("backward_transfer", dialect, ((70 - 80) + (65 - 60)) / 2)
+   end
    for _, dialect in ipairs{ "diaz-rodriguez2018", "capymoa" } do
       close("backward_transfer", dialect, ((90 - 80) + (70 - 80) + (65 - 60)) / 3)
    end
 end)
 
 t.test("forward transfer: above the initial accuracy, or the upper triangle as it is", function()
-   for _, dialect in ipairs{ "lopez-paz2017", "avalanche", "mammoth" } do close("forward_transfer", dialect, ((20 - 12) + (40 - 14)) / 2) end
+   for _, dialect in ipairs{ "lopez-paz2017", "avalanche", "mammoth" } do
+      close("forward_transfer", dialect, ((20 - 12) + (40 - 14)) / 2)
+   end
    for _, dialect in ipairs{ "diaz-rodriguez2018", "capymoa" } do close("forward_transfer", dialect, (20 + 30 + 40) / 3) end
    t.expect(metrics.forward_transfer(three, { initial = { 0, 5, 5 } })):close_to(((10 - 5) + (15 - 5)) / 2, 1e-12)
    t.expect({ metrics.forward_transfer(three) }):equals{ nil, "needs the accuracies before any training: R.initial" }
    local class = matrix{ { 80, 0, 0 }, { 90, 60, 0 } }
    class.initial, class.scenario = { 10, 10 }, "class"
-   t.expect(select(2, metrics.forward_transfer(class))):equals "in the class scenario a task to come has no units yet: every answer is wrong"
+   t.expect(select(2, metrics.forward_transfer(class))):contains "in the class scenario a task to come has no units yet"
 end)
 
 t.test("forgetting: from the best before, from the best of all, and from the first", function()

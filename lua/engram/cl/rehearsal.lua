@@ -55,10 +55,18 @@ local function time_of_a_step(advance)
    if steps > 0 then return (clocks[#clocks] - clocks[first]) / steps, steps end
 end
 
+-- The share of all test items that an evaluation after a task looks at, on average.
+local function evaluated_share(t)
+   local tasks = #t.stream
+   if t.evaluate_tasks == "all" then return 1 end
+   if t.evaluate_tasks == "seen" then return (tasks + 1) / (2 * tasks) end
+   return math.min(t.evaluate_tasks, tasks) / tasks
+end
+
 -- Seconds of all evaluations, by the rate of one on a few test items.
 local function time_of_evaluations(t)
    if t.evaluate == "never" then return 0 end
-   local items, rounds, sample = 0, #t.stream, t.stream[1].test
+   local items, rounds, sample = 0, #t.stream + 1, t.stream[1].test         -- one before any training
    for k, e in ipairs(t.stream) do
       items = items + e:items "test"
       if t.evaluate == "epoch" then rounds = rounds + plan.of(t, k).epochs end
@@ -66,7 +74,7 @@ local function time_of_evaluations(t)
    local few = sample:take(math.min(sample:size(), 5 * t.evaluate_batch_size))
    local begun = C.eg_clock()
    metrics.accuracy(t.model, few, { training = false, batch_size = t.evaluate_batch_size })
-   return (C.eg_clock() - begun) / few:size() * items * rounds
+   return (C.eg_clock() - begun) / few:size() * items * rounds * evaluated_share(t)
 end
 
 -- Prints it all and ends the program: what the script would do with the result is not known without one.

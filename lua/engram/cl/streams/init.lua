@@ -21,8 +21,10 @@ end
 function streams.list() return { unpack(names) } end
 function streams.description(name) return registry[name] end
 
-for _, file in ipairs{ "split", "permuted", "rotated", "sequence", "online", "iterations", "blur", "recur", "imbalance", "label_noise", "drift",
-   "pad", "limit" } do
+local FILES = { "split", "permuted", "rotated", "sequence", "online", "iterations", "blur", "recur", "imbalance", "label_noise", "drift",
+   "pad", "limit" }
+
+for _, file in ipairs(FILES) do
    streams.register(require("engram.cl.streams." .. file))
 end
 
