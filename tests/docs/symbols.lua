@@ -102,7 +102,7 @@ t.test("every symbol that a page names is there", function()
             local file = ({ lua = 1, md = 1, h = 1, c = 1, html = 1, bash = 1 })[name]                  -- engram.h, docs/data.md
                or package.searchpath(room .. "." .. name, package.path)                      -- require "engram.core"
             local known = rooms[room] and not machinery[room] or room == "engram"         -- a run is often called `run`
-            if known and not file and objects.resolve(room .. "." .. name) == nil then
+            if known and not file and name ~= "NAME" and objects.resolve(room .. "." .. name) == nil then
                gone[#gone + 1] = ("%s: %s.%s"):format(path, room, name)
             end
          end
@@ -112,13 +112,34 @@ t.test("every symbol that a page names is there", function()
    if #gone > 0 then error("documented but gone: " .. table.concat(gone, ", "), 0) end
 end)
 
+-- Files are named from the top folder, core/ or lua/engram/.
+t.test("every file that the guide names is there", function()
+   local gone, count = {}, 0
+   for code in t.read "docs/architecture.md":gsub("```.-\n```", ""):gmatch "`([^`\n]+)`" do
+      local name = code:match "^[%l_/]+%.(%l+)$" and code or code:match "^[%l_]+/[%l_/]*$"
+      local ending = name and name:match "%.(%l+)$"
+      if name and (not ending or ({ lua = 1, c = 1, h = 1, md = 1 })[ending]) then
+         count = count + 1
+         local found = false
+         for _, folder in ipairs{ "", "core/", "lua/engram/" } do
+            local file = io.open(folder .. name)
+            found = found or file ~= nil
+            if file then file:close() end
+         end
+         if not found then gone[#gone + 1] = name end
+      end
+   end
+   t.expect(count):above(50)
+   if #gone > 0 then error("named but gone: " .. table.concat(gone, ", "), 0) end
+end)
+
 -- `engram run --seed` on any page, in text and in blocks: the command has the option.
 t.test("every command and option that a page names is there", function()
    local commands, options = require "engram.cli.commands", require "engram.cli.options"
    local known, gone, count = {}, {}, 0
    for _, name in ipairs(commands.names) do
       known[name] = { ["--help"] = true }
-      for _, option in ipairs(commands.load(name).options or {}) do known[name][options.written(option)] = true end
+      for _, option in ipairs(commands.load(name).options or {}) do known[name]["--" .. option[1]] = true end
    end
    local pipe = io.popen "ls README.md docs/*.md"
    for path in pipe:lines() do

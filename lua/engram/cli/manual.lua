@@ -10,6 +10,7 @@ manual.environment = {
    { "ENGRAM_RUNS", "the folder of run directories, instead of ./runs; --runs wins over it" },
    { "ENGRAM_DATA", "the folder of data sets that is looked into first and fetched to" },
    { "ENGRAM_MIRROR", "where data sets are fetched from: URL/NAME/FILE, also file:///path" },
+   { "ENGRAM_PLUGINS", "a folder in which optimizers in files are found by name" },
    { "ENGRAM_INSTRUCTIONS", "the instruction set of the kernels: portable, avx2 or avx512 (default: the widest there is)" },
    { "ENGRAM_BENCH_PEER", "the program that engram bench compares with" },
    { "ENGRAM_DEBUG", "when set, errors come with the library's own stack" },
