@@ -1,8 +1,9 @@
-/* consolidate.c - what consolidation needs: squared per-sample gradients summed over a batch, and the quadratic penalty.
+/* consolidate.c - what consolidation needs: squared or absolute per-sample gradients summed over a batch, the quadratic
+ * penalty, and the path integral of gradients along the weights' way.
  *
  * For a linear layer the gradient of one sample is the outer product of delta (at the output) and the input, so the sum
- * of squares over samples is one product of squared matrices: (delta o delta)^T (input o input). For a convolution each
- * sample's gradient is a product over pixels, which is made and then squared. */
+ * of squares over samples is one product of squared matrices: (delta o delta)^T (input o input); and of absolute values
+ * one of absolute matrices. For a convolution each sample's gradient is a product over pixels, which is made first. */
 #ifdef REAL
 
 #if REAL_IS_FLOAT
@@ -57,6 +58,14 @@ static double K(sum)(const real *x, int64_t n) {
   return lane[0];
 }
 
+/* out += g^2, or |g|. */
+static void K(add_sizes)(real *restrict out, const real *g, int64_t n, bool absolute) {
+  if (absolute)
+    for (int64_t i = 0; i < n; i++) out[i] += g[i] < 0 ? -g[i] : g[i];
+  else
+    for (int64_t i = 0; i < n; i++) out[i] += g[i] * g[i];
+}
+
 /* One group of samples, in order, into partial sums of its own: weight, then bias. */
 static void K(conv_group)(void *context, int64_t group) {
   const conv_work *w = context;
@@ -70,10 +79,10 @@ static void K(conv_group)(void *context, int64_t group) {
     if (count > 0)
       GEMM(CblasRowMajor, CblasNoTrans, CblasTrans, (int)w->outputs, (int)w->window, (int)pixels, 1, delta, (int)pixels,
            columns, (int)pixels, 0, gradient, (int)w->window);
-    for (int64_t i = 0; i < count; i++) partial[i] += gradient[i] * gradient[i];
+    K(add_sizes)(partial, gradient, count, w->absolute);
     for (int64_t o = 0; o < w->outputs; o++) {
       double sum = K(sum)(delta + o * pixels, pixels);
-      partial[count + o] += (real)(sum * sum);
+      partial[count + o] += (real)(w->absolute ? fabs(sum) : sum * sum);
     }
   }
 }
@@ -87,9 +96,9 @@ static void K(add_groups)(const conv_work *w, int64_t groups, real *weight, real
   }
 }
 
-/* grad += factor F (p - anchor); returns the sum of F (p - anchor)^2. */
-static double K(penalty)(real *restrict grad, const real *p, const real *anchor, const real *importance, real factor,
-                         int64_t n) {
+/* before = grad; grad += factor F (p - anchor); returns the sum of F (p - anchor)^2. */
+static double K(penalty)(real *restrict grad, real *restrict before, const real *p, const real *anchor,
+                         const real *importance, real factor, int64_t n) {
   double lane[LANES] = {0};
   int64_t whole = n / LANES * LANES;
   for (int64_t i = 0; i < whole; i += LANES)
@@ -101,6 +110,7 @@ static double K(penalty)(real *restrict grad, const real *p, const real *anchor,
     double distance = (double)p[i] - (double)anchor[i];
     lane[i - whole] += (double)importance[i] * distance * distance;
   }
+  if (before) memcpy(before, grad, (size_t)n * sizeof(real));
   if (grad)
     for (int64_t i = 0; i < n; i++) grad[i] += factor * importance[i] * (p[i] - anchor[i]);
   for (int l = 1; l < LANES; l++) lane[0] += lane[l];
@@ -111,8 +121,20 @@ static void K(penalty_tile)(void *context, int64_t tile) {
   const penalty_work *w = context;
   int64_t at = tile * EG_TILE, n = EG_MIN(EG_TILE, w->p->count - at);
   real *grad = w->grad ? (real *)w->grad->data + at : NULL;
-  w->sums[tile] = K(penalty)(grad, (const real *)w->p->data + at, (const real *)w->anchor->data + at,
+  real *before = w->before ? (real *)w->before->data + at : NULL;
+  w->sums[tile] = K(penalty)(grad, before, (const real *)w->p->data + at, (const real *)w->anchor->data + at,
                              (const real *)w->importance->data + at, (real)w->factor, n);
+}
+
+static void K(path_tile)(void *context, int64_t tile) {
+  const path_work *w = context;
+  int64_t at = tile * EG_TILE, n = EG_MIN(EG_TILE, w->p->count - at);
+  real *restrict path = (real *)w->path->data + at, *restrict previous = (real *)w->previous->data + at;
+  const real *p = (const real *)w->p->data + at, *grad = (const real *)w->grad->data + at;
+  for (int64_t i = 0; i < n; i++) {
+    path[i] += grad[i] * (previous[i] - p[i]);
+    previous[i] = p[i];
+  }
 }
 
 #undef GEMM
@@ -140,10 +162,16 @@ typedef struct conv_work {
   int64_t group, scratch_count; /* samples of a group, by the shape alone; elements of one thread's scratch memory */
   void *partial, *scratch;
   double scale;
+  bool absolute;
 } conv_work;
 
+typedef struct path_work {
+  eg_tensor *path, *previous;
+  const eg_tensor *p, *grad;
+} path_work;
+
 typedef struct penalty_work {
-  eg_tensor *grad;
+  eg_tensor *grad, *before;
   const eg_tensor *p, *anchor, *importance;
   double factor, *sums; /* sums: one a tile */
 } penalty_work;
@@ -189,13 +217,14 @@ static eg_status check_linear(const eg_tensor *weight, const eg_tensor *bias, co
 }
 
 eg_status eg_fisher_linear(eg_tensor *out_weight, eg_tensor *out_bias, const eg_tensor *delta, const eg_tensor *input,
-                           double scale, int squared) {
+                           double scale, int size) {
   EG_TRY(check_linear(out_weight, out_bias, delta, input, scale));
   if (delta->count == 0) return EG_OK;
   eg_tensor *delta2 = eg_new_like(delta, -1), *input2 = eg_new_like(input, -1);
   eg_status status = delta2 && input2 ? EG_OK : EG_ENOMEM;
-  if (!status) status = squared ? eg_copy(delta2, delta) : eg_unary(EG_SQUARE, delta2, delta);
-  if (!status) status = eg_unary(EG_SQUARE, input2, input);
+  const int of_values = size == EG_ABSOLUTE ? EG_ABS : EG_SQUARE;
+  if (!status) status = size == EG_SQUARED ? eg_copy(delta2, delta) : eg_unary(of_values, delta2, delta);
+  if (!status) status = eg_unary(of_values, input2, input);
   if (!status) {
     linear_work w = {.samples = delta->size[0], .outputs = delta->size[1], .inputs = input->size[1], .scale = scale};
     w.delta = delta2->data, w.input = input2->data;
@@ -242,8 +271,8 @@ static const void *contiguous(const eg_tensor *t, eg_tensor **copy) {
 }
 
 eg_status eg_fisher_conv2d(eg_tensor *out_weight, eg_tensor *out_bias, const eg_tensor *delta, const eg_tensor *input,
-                           const eg_conv *how, double scale) {
-  conv_work w = {.how = *how};
+                           const eg_conv *how, double scale, int size) {
+  conv_work w = {.how = *how, .absolute = size == EG_ABSOLUTE};
   EG_TRY(check_conv(&w, out_weight, out_bias, delta, input, scale));
   if (delta->count == 0) return EG_OK;
   int64_t groups = eg_tiles(w.samples, w.group);
@@ -266,24 +295,37 @@ eg_status eg_fisher_conv2d(eg_tensor *out_weight, eg_tensor *out_bias, const eg_
   return status;
 }
 
-/* ---- the quadratic penalty ---- */
+/* ---- the quadratic penalty, and the path integral ---- */
 
-eg_status eg_quadratic_penalty(eg_tensor *grad, const eg_tensor *p, const eg_tensor *anchor,
-                               const eg_tensor *importance, double factor, double *penalty) {
-  const char *op = "quadratic_penalty", *name[] = {"parameter", "anchor", "importance", "gradient"};
-  const eg_tensor *all[] = {p, anchor, importance, grad};
-  EG_TRY(eg_check_real(op, name[0], p));
-  for (int i = 0; i < (grad ? 4 : 3); i++) {
+/* Tensors that are walked side by side: contiguous, of the last one's shape and dtype; the first two are written, so
+ * nothing else may lie in their memory; the first `optional` of them may be missing. */
+static eg_status check_beside(const char *op, int count, const eg_tensor *const *all, const char *const *name,
+                              int optional) {
+  const int first = count - 1;
+  EG_TRY(eg_check_real(op, name[first], all[first]));
+  for (int i = 0; i < count; i++) {
+    if (!all[i] && i < optional) continue;
     EG_TRY(eg_check_contiguous(op, name[i], all[i]));
-    EG_TRY(eg_check_same_shape(op, name[i], all[i], name[0], p));
-    EG_TRY(eg_check_same_dtype(op, name[i], all[i], name[0], p));
-    if (grad && i < 3 && eg_overlap(all[i], grad))
-      return eg_fail(EG_EINVAL, "%s: %s and gradient share memory", op, name[i]);
+    EG_TRY(eg_check_same_shape(op, name[i], all[i], name[first], all[first]));
+    EG_TRY(eg_check_same_dtype(op, name[i], all[i], name[first], all[first]));
+    for (int j = 0; j < 2 && j < i; j++)
+      if (all[j] && eg_overlap(all[i], all[j]))
+        return eg_fail(EG_EINVAL, "%s: %s and %s share memory", op, name[i], name[j]);
   }
+  return EG_OK;
+}
+
+eg_status eg_quadratic_penalty(eg_tensor *grad, eg_tensor *before, const eg_tensor *p, const eg_tensor *anchor,
+                               const eg_tensor *importance, double factor, double *penalty) {
+  const char *op = "quadratic_penalty";
+  const char *name[] = {"gradient", "gradient before", "importance", "anchor", "parameter"};
+  const eg_tensor *all[] = {grad, grad ? before : NULL, importance, anchor, p};
+  EG_TRY(check_beside(op, 5, all, name, 2));
   if (!isfinite(factor)) return eg_fail(EG_EINVAL, "%s: the factor %g is not finite", op, factor);
   int64_t tiles = eg_tiles(p->count, EG_TILE);
   size_t bytes = (size_t)tiles * sizeof(double);
   penalty_work w = {.grad = grad, .p = p, .anchor = anchor, .importance = importance, .factor = factor};
+  w.before = grad ? before : NULL;
   w.sums = eg_block_new(bytes);
   if (!w.sums) return EG_ENOMEM;
   eg_parallel_whole_over(p->count, tiles, EG_REAL(p->dtype, penalty_tile), &w);
@@ -291,7 +333,19 @@ eg_status eg_quadratic_penalty(eg_tensor *grad, const eg_tensor *p, const eg_ten
   for (int64_t tile = 0; tile < tiles; tile++) total += w.sums[tile];
   eg_block_free(w.sums, bytes);
   if (grad) eg_storage_touch(grad);
+  if (w.before) eg_storage_touch(before);
   if (penalty) *penalty = factor / 2 * total;
+  return EG_OK;
+}
+
+eg_status eg_path_integral(eg_tensor *path, eg_tensor *previous, const eg_tensor *p, const eg_tensor *grad) {
+  const char *name[] = {"path", "previous", "gradient", "parameter"};
+  const eg_tensor *all[] = {path, previous, grad, p};
+  EG_TRY(check_beside("path_integral", 4, all, name, 0));
+  path_work w = {.path = path, .previous = previous, .p = p, .grad = grad};
+  eg_parallel_over(p->count, eg_tiles(p->count, EG_TILE), EG_REAL(p->dtype, path_tile), &w);
+  eg_storage_touch(path);
+  eg_storage_touch(previous);
   return EG_OK;
 }
 

@@ -394,17 +394,22 @@ eg_status eg_plugin_statistics(eg_plugin_instance *instance, double *values);
 const char *eg_plugin_log(void);
 
 /* ---- consolidation (consolidate.c) --------------------------------------------------------------------------------------- */
-/* out += scale * sum over samples of the squared per-sample gradient, exact, by one product of squared matrices.
+/* How large a gradient is: its square; its square where delta holds squares already; its absolute value. */
+enum { EG_SQUARES, EG_SQUARED, EG_ABSOLUTE };
+/* out += scale * sum over samples of the size of the per-sample gradient, exact, by one product of matrices of sizes.
  * Linear: delta (n, o) is the gradient of each sample's loss at the layer's output, input (n, i); out_bias may be NULL.
- * With `squared`, delta holds squares already, summed over several losses of the same inputs: all in one product. */
+ * With EG_SQUARED, delta holds squares already, summed over several losses of the same inputs: all in one product. */
 eg_status eg_fisher_linear(eg_tensor *out_weight, eg_tensor *out_bias, const eg_tensor *delta, const eg_tensor *input,
-                           double scale, int squared);
-/* Convolution: per-sample gradients by one product a sample over unfolded columns, then squared. */
+                           double scale, int size);
+/* Convolution: per-sample gradients by one product a sample over unfolded columns, then squared, or their absolute values. */
 eg_status eg_fisher_conv2d(eg_tensor *out_weight, eg_tensor *out_bias, const eg_tensor *delta, const eg_tensor *input,
-                           const eg_conv *how, double scale);
-/* grad += factor * importance * (p - anchor); *penalty = factor / 2 * sum importance (p - anchor)^2. grad may be NULL. */
-eg_status eg_quadratic_penalty(eg_tensor *grad, const eg_tensor *p, const eg_tensor *anchor,
+                           const eg_conv *how, double scale, int size);
+/* before = grad (where before is not NULL); grad += factor * importance * (p - anchor);
+ * *penalty = factor / 2 * sum importance (p - anchor)^2. grad may be NULL. */
+eg_status eg_quadratic_penalty(eg_tensor *grad, eg_tensor *before, const eg_tensor *p, const eg_tensor *anchor,
                                const eg_tensor *importance, double factor, double *penalty);
+/* path += grad * (previous - p); previous = p: what a step along grad has taken off the loss, weight by weight. */
+eg_status eg_path_integral(eg_tensor *path, eg_tensor *previous, const eg_tensor *p, const eg_tensor *grad);
 
 /* ---- files: every byte distrusted; written to a temporary name, synced and renamed ------------------------------------------ */
 /* IDX (plain or gzip, then nothing but zeros): the whole file as a uint8, int64 (types 0x09 0x0B 0x0C) or real tensor of its shape. NULL on failure. */

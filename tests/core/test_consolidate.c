@@ -35,18 +35,20 @@ static void check_linear(int dtype, int64_t samples, int64_t outputs, int64_t in
   eg_tensor *delta = random_tensor(dtype, 2, SIZES(samples, outputs)),
             *input = random_tensor(dtype, 2, SIZES(samples, inputs));
   sums s = new_sums(dtype, 2, SIZES(outputs, inputs));
+  const bool absolute = layout & 8;
   if (layout & 1) delta = scattered(delta);
   if (layout & 2) input = scattered(input);
   for (int64_t n = 0; n < samples; n++)
     for (int64_t o = 0; o < outputs; o++) {
       double d = get(delta, n * outputs + o);
-      s.expected_bias[o] += 0.5 * d * d;
+      s.expected_bias[o] += 0.5 * (absolute ? fabs(d) : d * d);
       for (int64_t i = 0; i < inputs; i++) {
         double gradient = d * get(input, n * inputs + i);
-        s.expected_weight[o * inputs + i] += 0.5 * gradient * gradient;
+        s.expected_weight[o * inputs + i] += 0.5 * (absolute ? fabs(gradient) : gradient * gradient);
       }
     }
-  assert_int_equal(eg_fisher_linear(s.weight, layout & 4 ? NULL : s.bias, delta, input, 0.5, 0), EG_OK);
+  eg_tensor *out_bias = layout & 4 ? NULL : s.bias;
+  assert_int_equal(eg_fisher_linear(s.weight, out_bias, delta, input, 0.5, absolute ? EG_ABSOLUTE : EG_SQUARES), EG_OK);
   assert_sums(&s, NULL, !(layout & 4), "linear");
   free_sums(&s), eg_free(delta), eg_free(input);
 }
@@ -56,7 +58,7 @@ static void linear_sums_squares(void **state) {
                                       {5, 1, 17}, {0, 3, 4}, {3, 0, 4},  {3, 4, 0},     {9, 70, 1030}};
   for (size_t i = 0; i < COUNT(shapes); i++)
     for (int dtype = 0; dtype < 2; dtype++)
-      for (int layout = 0; layout < 8; layout++) check_linear(dtype, shapes[i][0], shapes[i][1], shapes[i][2], layout);
+      for (int layout = 0; layout < 16; layout++) check_linear(dtype, shapes[i][0], shapes[i][1], shapes[i][2], layout);
 }
 
 /* A row of delta that is one number for all, as the gradient of a mean is. */
@@ -103,7 +105,8 @@ static double gradient_of(const convolution *c, const eg_tensor *delta, const eg
   return sum;
 }
 
-static void by_loops(const convolution *c, const eg_tensor *delta, const eg_tensor *input, sums *s, double *reach) {
+static void by_loops(const convolution *c, const eg_tensor *delta, const eg_tensor *input, sums *s, double *reach,
+                     bool absolute) {
   int64_t window = c->channels * c->kernel_h * c->kernel_w;
   memcpy(reach, s->expected_weight, (size_t)s->weight->count * sizeof *reach);
   memcpy(reach + s->weight->count, s->expected_bias, (size_t)c->outputs * sizeof *reach);
@@ -111,8 +114,9 @@ static void by_loops(const convolution *c, const eg_tensor *delta, const eg_tens
     for (int64_t o = 0; o < c->outputs; o++)
       for (int64_t k = -1; k < window; k++) {
         double size, gradient = gradient_of(c, delta, input, n, o, k, &size);
-        *(k < 0 ? &s->expected_bias[o] : &s->expected_weight[o * window + k]) += 0.5 * gradient * gradient;
-        reach[k < 0 ? s->weight->count + o : o * window + k] += size * size;
+        double *expected = k < 0 ? &s->expected_bias[o] : &s->expected_weight[o * window + k];
+        *expected += 0.5 * (absolute ? fabs(gradient) : gradient * gradient);
+        reach[k < 0 ? s->weight->count + o : o * window + k] += absolute ? size : size * size;
       }
 }
 
@@ -132,8 +136,10 @@ static void check_convolution(const convolution *c, int dtype, int layout) {
   if (layout & 1) delta = scattered(delta);
   if (layout & 2) input = scattered(input);
   double *reach = calloc((size_t)(s.weight->count + c->outputs) + 1, sizeof *reach);
-  by_loops(c, delta, input, &s, reach);
-  assert_int_equal(eg_fisher_conv2d(s.weight, layout & 4 ? NULL : s.bias, delta, input, &c->how, 0.5), EG_OK);
+  by_loops(c, delta, input, &s, reach, layout & 8);
+  eg_tensor *out_bias = layout & 4 ? NULL : s.bias;
+  int how = layout & 8 ? EG_ABSOLUTE : EG_SQUARES;
+  assert_int_equal(eg_fisher_conv2d(s.weight, out_bias, delta, input, &c->how, 0.5, how), EG_OK);
   assert_sums(&s, reach, !(layout & 4), "convolution");
   free(reach), free_sums(&s), eg_free(delta), eg_free(input);
 }
@@ -156,7 +162,7 @@ static void convolution_sums_squares(void **state) {
                                       {2, 1, 3, 3, 2, 3, 3, {INT64_MAX, INT64_MAX, 0, 1}}};
   for (size_t i = 0; i < COUNT(cases); i++)
     for (int dtype = 0; dtype < 2; dtype++)
-      for (int layout = 0; layout < 8; layout++) check_convolution(&cases[i], dtype, layout);
+      for (int layout = 0; layout < 16; layout++) check_convolution(&cases[i], dtype, layout);
 }
 
 /* A convolution of one pixel is a linear layer. */
@@ -166,7 +172,7 @@ static void one_pixel_is_a_linear_layer(void **state) {
   eg_tensor *flat_delta = eg_view_shape(delta, 2, SIZES(6, 3)), *flat_input = eg_view_shape(input, 2, SIZES(6, 5));
   eg_tensor *a = fresh(EG_FLOAT64, 4, SIZES(3, 5, 1, 1)), *b = fresh(EG_FLOAT64, 2, SIZES(3, 5));
   eg_fill(a, 0), eg_fill(b, 0);
-  assert_int_equal(eg_fisher_conv2d(a, NULL, delta, input, &(eg_conv){1, 1, 0, 0}, 2), EG_OK);
+  assert_int_equal(eg_fisher_conv2d(a, NULL, delta, input, &(eg_conv){1, 1, 0, 0}, 2, EG_SQUARES), EG_OK);
   assert_int_equal(eg_fisher_linear(b, NULL, flat_delta, flat_input, 2, 0), EG_OK);
   assert_close(a, b->data, NULL, "one pixel");
   eg_tensor *all[] = {delta, input, flat_delta, flat_input, a, b};
@@ -188,11 +194,62 @@ static void check_penalty(int dtype, int64_t count, bool with_grad) {
     total += 1.5 * get(importance, i) * distance * distance,
         reach += 1.5 * fabs(get(importance, i)) * distance * distance;
   }
-  assert_int_equal(eg_quadratic_penalty(with_grad ? grad : NULL, p, anchor, importance, 3, &penalty), EG_OK);
+  assert_int_equal(eg_quadratic_penalty(with_grad ? grad : NULL, NULL, p, anchor, importance, 3, &penalty), EG_OK);
   assert_close(grad, expected, size, "penalty's gradient");
   assert_true(fabs(penalty - total) <= 1e-13 * reach);
   assert_int_equal(eg_storage_version(grad) != version, with_grad);
   free(expected), free(size), eg_free(p), eg_free(anchor), eg_free(importance), eg_free(grad);
+}
+
+/* The gradient as it was is handed out, by the same pass. */
+static void penalty_keeps_the_gradient_before(void **state) {
+  for (int dtype = 0; dtype < 2; dtype++) {
+    int64_t count = 16390;
+    eg_tensor *p = random_tensor(dtype, 1, &count), *anchor = random_tensor(dtype, 1, &count);
+    eg_tensor *grad = random_tensor(dtype, 1, &count), *before = fresh(dtype, 1, &count),
+              *copy = fresh(dtype, 1, &count);
+    eg_copy(copy, grad);
+    assert_int_equal(eg_quadratic_penalty(grad, before, p, anchor, p, 2, NULL), EG_OK);
+    assert_true(same_bits(before, copy) && !same_bits(grad, copy));
+    eg_copy(grad, copy);
+    eg_fill(before, 7);
+    assert_int_equal(eg_quadratic_penalty(NULL, before, p, anchor, p, 2, NULL), EG_OK);
+    assert_true(get(before, 3) == 7); /* no gradient, nothing to keep */
+    eg_free(p), eg_free(anchor), eg_free(grad), eg_free(before), eg_free(copy);
+  }
+}
+
+/* path += grad (previous - p); previous = p. */
+static void paths_add_up(void **state) {
+  static const int64_t counts[] = {0, 1, 7, 9, 1000, 16383, 16390, 70001};
+  for (size_t c = 0; c < COUNT(counts); c++)
+    for (int dtype = 0; dtype < 2; dtype++) {
+      int64_t count = counts[c];
+      eg_tensor *path = random_tensor(dtype, 1, &count), *previous = random_tensor(dtype, 1, &count),
+                *p = random_tensor(dtype, 1, &count), *grad = random_tensor(dtype, 1, &count);
+      double *expected = calloc((size_t)count + 1, sizeof *expected), *size = calloc((size_t)count + 1, sizeof *size);
+      for (int64_t i = 0; i < count; i++) {
+        expected[i] = get(path, i) + get(grad, i) * (get(previous, i) - get(p, i));
+        size[i] = fabs(get(path, i)) + fabs(get(grad, i)) * (fabs(get(previous, i)) + fabs(get(p, i)));
+      }
+      assert_int_equal(eg_path_integral(path, previous, p, grad), EG_OK);
+      assert_close(path, expected, size, "path");
+      assert_true(same_bits(previous, p));
+      free(expected), free(size), eg_free(path), eg_free(previous), eg_free(p), eg_free(grad);
+    }
+}
+
+static void messages_of_the_path(void **state) {
+  eg_tensor *path = random_tensor(EG_FLOAT32, 1, SIZES(4)), *previous = random_tensor(EG_FLOAT32, 1, SIZES(4)),
+            *p = random_tensor(EG_FLOAT32, 1, SIZES(4)), *g = random_tensor(EG_FLOAT32, 1, SIZES(4)),
+            *five = random_tensor(EG_FLOAT32, 1, SIZES(5));
+  assert_fails(eg_path_integral(NULL, previous, p, g), EG_ERELEASED, "path_integral: path was released");
+  assert_fails(eg_path_integral(path, previous, p, NULL), EG_ERELEASED, "path_integral: gradient was released");
+  assert_fails(eg_path_integral(path, five, p, g), EG_ESHAPE,
+               "path_integral: shapes differ: previous (5), parameter (4)");
+  assert_fails(eg_path_integral(path, p, p, g), EG_EINVAL, "path_integral: parameter and previous share memory");
+  assert_fails(eg_path_integral(g, previous, p, g), EG_EINVAL, "path_integral: gradient and path share memory");
+  eg_free(path), eg_free(previous), eg_free(p), eg_free(g), eg_free(five);
 }
 
 static void penalty_pulls_to_the_anchor(void **state) {
@@ -201,7 +258,7 @@ static void penalty_pulls_to_the_anchor(void **state) {
     for (int dtype = 0; dtype < 2; dtype++)
       check_penalty(dtype, counts[c], false), check_penalty(dtype, counts[c], true);
   eg_tensor *p = random_tensor(EG_FLOAT32, 1, SIZES(4)), *g = random_tensor(EG_FLOAT32, 1, SIZES(4));
-  assert_int_equal(eg_quadratic_penalty(g, p, p, p, 1, NULL), EG_OK); /* the sum is not asked for */
+  assert_int_equal(eg_quadratic_penalty(g, NULL, p, p, p, 1, NULL), EG_OK); /* the sum is not asked for */
   eg_free(p), eg_free(g);
 }
 
@@ -221,10 +278,10 @@ static void bits_do_not_depend_on_threads(void **state) {
     flat[to] = fresh(EG_FLOAT32, 2, SIZES(150, 2100)), grad[to] = fresh(EG_FLOAT32, 2, SIZES(150, 2100));
     eg_copy(weight[to], s.weight), eg_copy(bias[to], s.bias), eg_fill(flat[to], 1), eg_fill(grad[to], 1);
     eg_threads_set(1 << turn);
-    assert_int_equal(eg_fisher_conv2d(weight[to], bias[to], delta, input, &c.how, 1), EG_OK);
+    assert_int_equal(eg_fisher_conv2d(weight[to], bias[to], delta, input, &c.how, 1, EG_SQUARES), EG_OK);
     assert_int_equal(eg_fisher_linear(flat[to], NULL, flat_delta, flat_input, 1, 0), EG_OK);
-    assert_int_equal(eg_quadratic_penalty(grad[to], flat[to], flat[to], flat[to], 0.3, &penalty[to]), EG_OK);
-    assert_int_equal(eg_quadratic_penalty(NULL, flat[to], grad[to], flat[to], 0.3, &penalty[to]), EG_OK);
+    assert_int_equal(eg_quadratic_penalty(grad[to], NULL, flat[to], flat[to], flat[to], 0.3, &penalty[to]), EG_OK);
+    assert_int_equal(eg_quadratic_penalty(NULL, NULL, flat[to], grad[to], flat[to], 0.3, &penalty[to]), EG_OK);
     if (turn == 0) continue;
     assert_true(same_bits(weight[0], weight[1]) && same_bits(bias[0], bias[1]) && same_bits(flat[0], flat[1]));
     assert_true(same_bits(grad[0], grad[1]) && penalty[0] == penalty[1] && penalty[0] != 0);
@@ -251,9 +308,9 @@ static void failed_allocations_leave_all_alone(void **state) {
       int64_t live = eg_live_bytes();
       mark(weight), mark(bias), mark(flat), mark(grad);
       eg_alloc_fail_after(after);
-      if (kind == 0) status = eg_fisher_conv2d(weight, bias, delta, input, &how, 1);
+      if (kind == 0) status = eg_fisher_conv2d(weight, bias, delta, input, &how, 1, EG_SQUARES);
       else if (kind == 1) status = eg_fisher_linear(flat, bias, flat_delta, flat_input, 1, 0);
-      else status = eg_quadratic_penalty(grad, bias, bias, bias, 1, &penalty);
+      else status = eg_quadratic_penalty(grad, NULL, bias, bias, bias, 1, &penalty);
       eg_alloc_fail_after(-1);
       assert_int_equal(eg_live_bytes(), live);
       if (status == EG_OK) break;
@@ -311,7 +368,8 @@ static void messages_of_convolution(void **state) {
             *small_image = eg_view(one, 4, SIZES(1, 1000, 40000, 40000), SIZES(0, 0, 0, 0), 0),
             *deep = fresh(EG_FLOAT32, 4, SIZES(1, 1000, 1, 1));
   mark(w), mark(b);
-#define refused(W, B, D, X, how_, status, text) assert_fails(eg_fisher_conv2d(W, B, D, X, how_, 1), status, text)
+#define refused(W, B, D, X, how_, status, text)                                                                        \
+  assert_fails(eg_fisher_conv2d(W, B, D, X, how_, 1, EG_SQUARES), status, text)
   refused(w, b, NULL, x, &how, EG_ERELEASED, "fisher_conv2d: delta was released");
   refused(w, b, d, NULL, &how, EG_ERELEASED, "fisher_conv2d: input was released");
   refused(NULL, b, d, x, &how, EG_ERELEASED, "fisher_conv2d: weight was released");
@@ -326,7 +384,8 @@ static void messages_of_convolution(void **state) {
   refused(w, b, d, x, (&(eg_conv){1, 1, INT64_MAX, 0}), EG_EINVAL, "is too large");
   refused(w, b, plane, image, &how, EG_ESHAPE, "fisher_conv2d: size 1099511627776 is more than a product can take");
   refused(deep, NULL, small_plane, small_image, &how, EG_ENOMEM, "fisher_conv2d: the sizes are too large: input (1,");
-  assert_fails(eg_fisher_conv2d(w, b, d, x, &how, INFINITY), EG_EINVAL, "fisher_conv2d: the scale inf is not finite");
+  assert_fails(eg_fisher_conv2d(w, b, d, x, &how, INFINITY, EG_SQUARES), EG_EINVAL,
+               "fisher_conv2d: the scale inf is not finite");
   assert_true(is_marked(w) && is_marked(b));
 #undef refused
   eg_tensor *all[] = {d, x, w, b, wide, large, gaps, four, one, plane, image, small_plane, small_image, deep};
@@ -340,7 +399,8 @@ static void messages_of_the_penalty(void **state) {
             *whole = fresh(EG_INT64, 1, SIZES(4)), *gaps = scattered(random_tensor(EG_FLOAT32, 1, SIZES(4)));
   double penalty = 7;
   mark(g);
-#define refused(G, P, A, F, status, text) assert_fails(eg_quadratic_penalty(G, P, A, F, 1, &penalty), status, text)
+#define refused(G, P, A, F, status, text)                                                                              \
+  assert_fails(eg_quadratic_penalty(G, NULL, P, A, F, 1, &penalty), status, text)
   refused(g, NULL, a, f, EG_ERELEASED, "quadratic_penalty: parameter was released");
   refused(g, p, NULL, f, EG_ERELEASED, "quadratic_penalty: anchor was released");
   refused(g, p, a, NULL, EG_ERELEASED, "quadratic_penalty: importance was released");
@@ -352,7 +412,7 @@ static void messages_of_the_penalty(void **state) {
   refused(g, gaps, a, f, EG_EINVAL, "quadratic_penalty: parameter must be contiguous");
   refused(g, g, a, f, EG_EINVAL, "quadratic_penalty: parameter and gradient share memory");
   refused(g, p, a, g, EG_EINVAL, "quadratic_penalty: importance and gradient share memory");
-  assert_fails(eg_quadratic_penalty(g, p, a, f, NAN, &penalty), EG_EINVAL, "quadratic_penalty: the factor");
+  assert_fails(eg_quadratic_penalty(g, NULL, p, a, f, NAN, &penalty), EG_EINVAL, "quadratic_penalty: the factor");
 #undef refused
   assert_true(is_marked(g) && penalty == 7);
   eg_tensor *all[] = {p, a, f, g, five, wide, whole, gaps};
@@ -366,6 +426,9 @@ int main(void) {
       cmocka_unit_test(convolution_sums_squares),
       cmocka_unit_test(one_pixel_is_a_linear_layer),
       cmocka_unit_test(penalty_pulls_to_the_anchor),
+      cmocka_unit_test(penalty_keeps_the_gradient_before),
+      cmocka_unit_test(paths_add_up),
+      cmocka_unit_test(messages_of_the_path),
       cmocka_unit_test(bits_do_not_depend_on_threads),
       cmocka_unit_test(failed_allocations_leave_all_alone),
       cmocka_unit_test(messages_of_linear),

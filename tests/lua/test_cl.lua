@@ -187,7 +187,7 @@ end)
 
 t.test("methods: misspelled hooks and unknown kinds of state", function()
    t.expect(function() cl.methods.register{ name = "M", taskend = print } end):raises "did you mean 'task_end'?"
-   t.expect(function() cl.methods.register{ name = "M", state = { a = "task" } } end):raises "must be 'parameters' or 'tasks'"
+   t.expect(function() cl.methods.register{ name = "M", state = { a = "task" } } end):raises "must be one of parameters, marks, tasks"
    t.expect(function() cl.methods.register{ name = "EWC" } end):raises "registered already"
    t.expect(function() cl.methods.EWC{ lambda = 0 / 0 } end):raises "not a number"
    t.expect(function() cl.methods.EWC{ samples = 1.5 } end):raises "expected a whole number"
@@ -212,7 +212,7 @@ t.test("unknown and missing options", function()
    t.expect(function() cl.train{ model = make_model() } end):raises "cl.train: stream is missing"
    t.expect(function() train{ protocol = "publishd" } end):raises "did you mean 'published'?"
    t.expect(function() train{ batch_size = 0 } end):raises "batch_size must be a whole number"
-   t.expect(function() cl.stream{ scenario = "class", cl.task(tiny(1)) } end):raises "scenario 'class' is not known"
+   t.expect(function() cl.stream{ scenario = "clas", cl.task(tiny(1)) } end):raises "did you mean 'class'?"
    t.expect(function() cl.stream{} end):raises "at least one task"
    t.expect(function() cl.task("mnits") end):raises "there is no data set 'mnits'"
    t.expect(function() cl.task(tiny(1), { epoch = 1 }) end):raises "did you mean 'epochs'?"

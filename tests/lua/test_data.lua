@@ -325,4 +325,20 @@ t.test("labels must be whole numbers", function()
       "label 2 is 1.5, expected a whole number")
 end)
 
+t.test("labels of a tensor, a loader that is let go, and random streams that are nobody's", function()
+   local set = data.dataset{ images = engram.ones(4, 1), labels = { 1, 2, 1, 2 }, class_names = { "a", "b" } }
+   local other = set:with_labels(engram.tensor({ 3, 1, 2, 2 }, { dtype = "int64" }))
+   t.expect({ other.classes, other.class_names, other.labels:tolist() }):equals{ 3, nil, { 3, 1, 2, 2 } }
+   t.expect(function() set:with_labels(engram.tensor({ 3, 1, 2, 2 }, { dtype = "int64" }), 2) end):raises "labels run from 1 to 3"
+   t.expect(function() set:with_labels(engram.ones(3):long()) end):raises "4 images, but 3 labels"
+   local loader = data.loader(set, { batch_size = 2 })
+   loader:next()
+   loader:release()
+   t.expect(loader:state().order):is_nil()
+   local before = engram.json.encode(engram.random.state())
+   local first = engram.randperm(9, { stream = engram.random.private(5, "mine") }):tolist()
+   t.expect(engram.randperm(9, { stream = engram.random.private(5, "mine") }):tolist()):equals(first)
+   t.expect(engram.json.encode(engram.random.state())):equals(before)
+end)
+
 t.done()

@@ -182,7 +182,7 @@ t.test("the Fisher information is per sample where a layer sees several rows of 
 end)
 
 t.test("a method prints its settings", function()
-   t.expect(tostring(cl.methods.EWC{ lambda = 3 })):contains("EWC{ convention = sound, fisher = exact, lambda = 3, ")
+   t.expect(tostring(cl.methods.EWC{ lambda = 3 })):contains "gamma_in_penalty = false, half = true, lambda = 3, "
 end)
 
 t.done()

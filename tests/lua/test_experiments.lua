@@ -35,6 +35,19 @@ t.test("the settings files of the experiments fit their scripts", function()
    t.expect(config("ewc_search")[1]):equals(0)
 end)
 
+t.test("the table of van de Ven et al. in miniature", function()
+   local words = "van_de_ven_2022 data=glyphs/digits train=1000 test=200 steps=10 width=20"
+   local code, text, err = t.command(("cd %s && engram run --no-run --quiet %s"):format(t.quote(folder), words), 300)
+   t.expect(code):equals(0)
+   t.expect(err):contains "warning: EWC alone in the class-incremental scenario"
+   local rows = 0
+   for name, task, domain, class in text:gmatch "| (%a+) | ([%d.]+) | %d+ | ([%d.]+) | %d+ | ([%d.]+) | %d+ |" do
+      rows = rows + 1
+      t.expect({ name, tonumber(task) > 40, tonumber(domain) > 30, tonumber(class) > 5 }):equals{ name, true, true, true }
+   end
+   t.expect(rows):equals(7)
+end)
+
 t.test("the same bits for 1, 2 and 4 threads, in every row", function()
    for _, threads in ipairs{ 2, 4 } do
       local _, path = run(VISION .. " methods=sgd,ewc,ewc-repository,classp-published,classp-paper threads=" .. threads)
@@ -86,6 +99,34 @@ t.test("the search keeps validation images back, and names the best of its list"
    local lines = 0
    for _ in io.lines(path .. "/search.csv") do lines = lines + 1 end
    t.expect(lines):equals(3)
+end)
+
+t.test("the laboratory: five methods in three scenarios in a screenful, the same for any threads", function()
+   local words = " steps=4 batch=10 width=8 train=100 test=50 memory=20 threads="
+   local tables = {}
+   for i, threads in ipairs{ 1, 2 } do
+      local code, text, err = t.command(
+         ("cd %s && engram run --quiet --no-run laboratory%s%d"):format(t.quote(folder), words, threads), 300)
+      t.expect(code):equals(0)
+      t.expect(err):contains "alone in the class-incremental scenario"
+      tables[i] = text
+   end
+   t.expect(tables[2]):equals(tables[1])
+   local lines, widest = 0, 0
+   for line in tables[1]:gmatch "[^\n]+" do lines, widest = lines + 1, math.max(widest, #line) end
+   t.expect({ lines <= 24, widest <= 80 }):equals{ true, true }
+   for _, name in ipairs{ "Naive", "EWC", "SI", "LwF", "ER" } do
+      t.expect(tables[1]:find("| " .. name .. " +|" .. (" [%d.]+ %(%-?[%d.]+%) +|"):rep(3) .. " +%d+ |") ~= nil):is_true()
+   end
+end)
+
+t.test("many tasks: a table of time and memory a task", function()
+   local code, text, err = t.command(("cd %s && engram run --quiet --no-run many_tasks data=glyphs/digits tasks=24 train=128 test=100 " ..
+      "width=8 evaluate_every=1 check=false"):format(t.quote(folder)), 300)
+   t.expect({ code, err }):equals{ 0, "" }
+   t.expect(text):contains "stream: 24 tasks, SHA-256 "
+   t.expect(text:match "| live | ([%d.]+) MB" ~= nil):is_true()
+   t.expect(text):contains "24 steps in "
 end)
 
 t.done()

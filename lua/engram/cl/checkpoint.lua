@@ -6,40 +6,25 @@
 local core = require "engram.core"
 local json = require "engram.json"
 local methods = require "engram.cl.methods"
+local past = require "engram.cl.past"
 local random = require "engram.random"
 local safetensors = require "engram.safetensors"
 local schedule = require "engram.schedule"
+local state_of = require "engram.cl.methods.state"
 local tensor = require "engram.tensor"
 local raise = core.raise
+local pack, unpack_ = state_of.pack, state_of.unpack
 
 local checkpoint = {}
 
-local VERSION = 2
-local COUNTERS = { "task", "epoch", "step", "step_in_task", "moved", "weights", "loss", "loss_sum", "loss_count", "penalty" }
+local VERSION = 3
+local COUNTERS = { "task", "epoch", "step", "step_in_task", "moved", "weights", "loss", "loss_sum", "loss_count",
+   "penalty", "idle", "arithmetic" }
 
 -- What the place in an epoch depends on, and all that must be as it was when a run is gone on with.
 checkpoint.batches = { "batch_size", "shuffle", "drop_last" }
-local SETTINGS = { "batch_size", "shuffle", "drop_last", "evaluate", "protocol", "seed" }
-
--- ---- tensors in lists, by name ----------------------------------------------------------------------------
-
--- Puts a tensor, or lists of them, into `tensors` as PREFIX.1.2; returns their shape for unpack: true, or a list.
-local function pack(tensors, prefix, value)
-   if tensor.is_tensor(value) then
-      tensors[prefix] = value:detach()
-      return true
-   end
-   local shape = json.array{}
-   for i, inner in ipairs(value or {}) do shape[i] = pack(tensors, prefix .. "." .. i, inner) end
-   return shape
-end
-
-local function unpack_(tensors, prefix, shape)
-   if shape == true then return tensors[prefix]:keep() end
-   local list = {}
-   for i, inner in ipairs(shape) do list[i] = unpack_(tensors, prefix .. "." .. i, inner) end
-   return list
-end
+local SETTINGS = { "batch_size", "shuffle", "drop_last", "evaluate", "protocol", "seed", "evaluate_every", "evaluate_items",
+   "evaluate_tasks" }
 
 -- Those whose names begin with PREFIX, without it.
 local function below(tensors, prefix)
@@ -111,21 +96,17 @@ end
 
 -- Method i of the checkpoint becomes this one's state.
 local function restore_method(tensors, method, saved, i)
-   for name, shape in pairs(saved[i].state) do method[name] = unpack_(tensors, ("method.%d.%s"):format(i, name), shape) end
+   for name, shape in pairs(saved[i].state) do
+      method[name] = state_of.restore(method.description.state[name], tensors, ("method.%d.%s"):format(i, name), shape)
+   end
 end
 
 -- ---- a whole training -------------------------------------------------------------------------------------
 
-local function plain_rows(list)
-   local rows = json.array{}
-   for i, row in ipairs(list) do rows[i] = json.array{ unpack(row) } end
-   return rows
-end
-
 local function described_tasks(t)
    local list = json.array{}
    for k, experience in ipairs(t.stream) do
-      list[k] = { name = experience.name, epochs = experience.epochs, items = experience.train:size(),
+      list[k] = { name = experience.name, epochs = experience:duration(), items = experience:items "train",
          hash = k <= t.task and t.stream:task_hash(k) or nil }
    end
    return list
@@ -136,12 +117,12 @@ end
 function checkpoint.capture(t, phase)
    local tensors = {}
    for name, value in pairs((t.model:state())) do tensors["model." .. name] = value:detach() end
-   local state = { version = VERSION, engram = require "engram.version", phase = phase, counters = {}, losses = json.array(t.losses),
-      accuracy = plain_rows(t.accuracy), published = t.published, step_density = json.array(t.step_density),
-      density = json.array(t.tracker.density), optimizer = capture_optimizer(tensors, t.optimizer),
-      methods = capture_methods(tensors, t.methods), before = t.tracker.before and pack(tensors, "tracker.before", t.tracker.before),
+   local state = { version = VERSION, engram = require "engram.version", phase = phase, counters = {}, time = t.time,
+      operations = t.operations, optimizer = capture_optimizer(tensors, t.optimizer), methods = capture_methods(tensors, t.methods),
+      before = t.tracker.before and pack(tensors, "tracker.before", t.tracker.before),
       masks = pack(tensors, "tracker.masks", t.tracker.masks), random = random.state(), seconds = core.C.eg_clock() - t.started,
-      settings = {}, tasks = described_tasks(t), forked_from = t.forked_from }
+      settings = {}, tasks = described_tasks(t), forked_from = t.forked_from, said = t.said or {} }
+   past.capture(tensors, t)
    for _, key in ipairs(COUNTERS) do state.counters[key] = t[key] end
    for _, key in ipairs(SETTINGS) do state.settings[key] = t[key] end
    if phase == "step" then
@@ -154,8 +135,8 @@ end
 -- What resuming and forking have in common: everything but the optimizer's and the methods' state.
 local function restore_rest(t, tensors, state)
    for _, key in ipairs(COUNTERS) do t[key] = state.counters[key] end
-   for k, row in ipairs(state.accuracy) do t.accuracy[k] = row end
-   t.losses, t.published, t.step_density, t.tracker.density = state.losses, state.published, state.step_density, state.density
+   t.time, t.operations = state.time, state.operations
+   past.restore(tensors, t)
    t.tracker.before = state.before and unpack_(tensors, "tracker.before", state.before)
    t.tracker.masks = unpack_(tensors, "tracker.masks", state.masks)
    t.place = state.phase == "step" and
@@ -171,6 +152,7 @@ function checkpoint.restore(t, tensors, state, path)
    restore_optimizer(tensors, t.optimizer, state.optimizer)
    for i, method in ipairs(t.methods) do restore_method(tensors, method, state.methods, i) end
    restore_rest(t, tensors, state)
+   t.said = state.said
 end
 
 -- adopt(t, tensors, state, path): the same for a training that differs: an optimizer takes over the slots, and a method the state, of
@@ -226,7 +208,7 @@ end
 -- One text for a list of tasks.
 local function tasks_text(list)
    local words = {}
-   for i, task in ipairs(list) do words[i] = ("%s (%d items, %d epochs)"):format(task.name, task.items, task.epochs) end
+   for i, task in ipairs(list) do words[i] = ("%s (%d items, %s)"):format(task.name, task.items, task.epochs) end
    return table.concat(words, ", ")
 end
 

@@ -1,5 +1,6 @@
 -- cl/rehearsal.lua: `engram run --dry-run`: what a training would be, and about how long it would take, told instead of trained.
 local core = require "engram.core"
+local plan = require "engram.cl.plan"
 local metrics = require "engram.cl.metrics"
 local C = core.C
 
@@ -37,8 +38,8 @@ local function print_plan(t)
    for _, method in ipairs(t.methods) do print("method\n  " .. tostring(method.description.name)) end
    print(("data (batches of %d)"):format(t.batch_size))
    for k, e in ipairs(t.stream) do
-      print(("  task %d: %s, %s to train, %s to test, %d epochs"):format(k, e.name, grouped(e.train:size()), grouped(e.test:size()),
-         e.epochs))
+      print(("  task %d: %s, %s to train, %s to test, %s"):format(k, e.name, grouped(e:items "train"), grouped(e:items "test"),
+         e:duration()))
    end
    print(("steps\n  %s"):format(grouped(t.total_steps)))
 end
@@ -54,18 +55,26 @@ local function time_of_a_step(advance)
    if steps > 0 then return (clocks[#clocks] - clocks[first]) / steps, steps end
 end
 
+-- The share of all test items that an evaluation after a task looks at, on average.
+local function evaluated_share(t)
+   local tasks = #t.stream
+   if t.evaluate_tasks == "all" then return 1 end
+   if t.evaluate_tasks == "seen" then return (tasks + 1) / (2 * tasks) end
+   return math.min(t.evaluate_tasks, tasks) / tasks
+end
+
 -- Seconds of all evaluations, by the rate of one on a few test items.
 local function time_of_evaluations(t)
    if t.evaluate == "never" then return 0 end
-   local items, rounds, sample = 0, #t.stream, t.stream[1].test
-   for _, e in ipairs(t.stream) do
-      items = items + e.test:size()
-      if t.evaluate == "epoch" then rounds = rounds + e.epochs end
+   local items, rounds, sample = 0, #t.stream + 1, t.stream[1].test         -- one before any training
+   for k, e in ipairs(t.stream) do
+      items = items + e:items "test"
+      if t.evaluate == "epoch" then rounds = rounds + plan.of(t, k).epochs end
    end
    local few = sample:take(math.min(sample:size(), 5 * t.evaluate_batch_size))
    local begun = C.eg_clock()
    metrics.accuracy(t.model, few, { training = false, batch_size = t.evaluate_batch_size })
-   return (C.eg_clock() - begun) / few:size() * items * rounds
+   return (C.eg_clock() - begun) / few:size() * items * rounds * evaluated_share(t)
 end
 
 -- Prints it all and ends the program: what the script would do with the result is not known without one.

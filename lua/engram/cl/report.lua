@@ -43,6 +43,33 @@ function Report:step(t)
    self:alive(t)
 end
 
+-- A line of its own, in the log; `aloud`: on standard error whatever is quiet.
+function Report:remark(text, aloud)
+   self.line:remark(text, aloud)
+end
+
+-- Which stream this is: two people with one hash train on the same bits.
+function Report:stream(t)
+   self.line:message(("stream: %d tasks, %s scenario, SHA-256 %s"):format(#t.stream, t.stream.scenario, t.stream:hash()))
+end
+
+-- Values of tasks, which may have holes, as a list for JSON from task `first` (1) to the last that has one.
+local function list_of(row, first)
+   local list, last = json.array{}, 0
+   for j in pairs(row) do last = math.max(last, j) end
+   for j = first or 1, last do list[#list + 1] = row[j] or json.null end
+   return list
+end
+
+-- A point of continual evaluation; `first` is the first task that was looked at, where that is not task 1.
+function Report:continual(point)
+   if not self.folder then return end
+   local first = math.huge
+   for j in pairs(point.accuracy) do first = math.min(first, j) end
+   self.folder:log_metric{ event = "continual", task = point.task, step = point.step, step_in_task = point.step_in_task,
+      first = first > 1 and first or nil, accuracy = list_of(point.accuracy, first) }
+end
+
 -- A training that goes on from a point of another begins by saying so.
 function Report:forked(from)
    if self.folder then
@@ -59,25 +86,27 @@ end
 
 function Report:accuracies(t, row, event)
    if self.folder then
-      self.folder:log_metric{ event = event, task = t.task, epoch = t.epoch, step = t.step, accuracy = row }
+      self.folder:log_metric{ event = event, task = t.task, epoch = t.epoch, step = t.step, accuracy = list_of(row) }
       if event == "task" then self.folder:write("accuracy.csv", t.accuracy:csv()) end
    end
    if event == "task" then
       local seen = {}
-      for j = 1, t.task do seen[j] = ("%s %.2f"):format(t.accuracy.names[j], row[j]) end
+      for j = 1, t.task do
+         if row[j] then seen[#seen + 1] = ("%s %.2f"):format(t.accuracy.names[j], row[j]) end
+      end
       self.line:message(("after task %d: %s"):format(t.task, table.concat(seen, ", ")))
       self.line:task_end()
    end
 end
 
--- Name and settings of an optimizer or method; schedules in words.
-local function described(object)
+-- Name and settings of an optimizer or method; schedules in words; a penalty's lambda in the unit that all conventions share.
+local function described(object, batch_size)
    local hyper = {}
    for key, value in pairs(object.hyper) do
       if schedule.is_schedule(value) then value = schedule.describe(value) end
       hyper[key] = value
    end
-   return { name = object.description.name, hyper = hyper }
+   return { name = object.description.name, hyper = hyper, common_lambda = object.common_lambda and object:common_lambda(batch_size) }
 end
 
 -- A square matrix with what is not defined as null.
@@ -95,10 +124,13 @@ local function plain(t, result)
    local found, methods = {}, json.array{}
    for key, value in pairs(result.metrics) do found[key] = value end
    found.update_overlap = grid(found.update_overlap)
-   for i, method in ipairs(t.methods) do methods[i] = described(method) end
-   return { name = result.name, accuracy = json.array{ unpack(result.accuracy) }, tasks = result.accuracy.names,
-      published = result.published, forked_from = result.forked_from,
-      metrics = found, bytes = result.bytes, steps = result.steps, seconds = result.seconds,
+   local accuracy = json.array{}
+   for k, row in ipairs(result.accuracy) do accuracy[k] = list_of(row) end
+   for i, method in ipairs(t.methods) do methods[i] = described(method, t.batch_size) end
+   return { name = result.name, accuracy = accuracy, tasks = result.accuracy.names,
+      initial = result.accuracy.initial, published = result.published and list_of(result.published), forked_from = result.forked_from,
+      metrics = found, bytes = result.bytes, steps = result.steps, seconds = result.seconds, time = result.time,
+      arithmetic = result.arithmetic, scenario = t.stream.scenario,
       weights_sha256 = result.hash, stream_sha256 = result.stream_hash, optimizer = described(result.optimizer), methods = methods,
       batch_size = t.batch_size, seed = random.seed(), shuffle = t.shuffle, protocol = t.protocol }
 end

@@ -56,7 +56,7 @@ end
 local kinds = {
    { "optimizers", function() return registered(require "engram.optim") end },
    { "methods", function() return registered(require "engram.cl".methods) end },
-   { "streams", function() return commented(lua_folder .. "/cl/stream.lua") end },
+   { "streams", function() return registered(require "engram.cl".streams) end },
    { "schedules", function() return commented(lua_folder .. "/schedule.lua", "constructors") end },
    { "datasets", datasets },
    { "experiments", experiments },

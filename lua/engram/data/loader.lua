@@ -31,7 +31,14 @@ function Loader:begin()
    self.position = 0
 end
 
--- The next batch: x, y, index; nil at the end of the epoch, after which the next call begins another.
+-- Frees the order of an epoch that is not gone on with.
+function Loader:release()
+   if self.order then self.order:release() end
+   self.order = nil
+end
+
+-- The next batch: x, y, index, and what else the data set tells of its items (a union: the task of each); nil at the end of the epoch,
+-- after which the next call begins another.
 function Loader:next()
    if not self.order then self:begin() end
    if self.position >= self.steps then
@@ -43,8 +50,8 @@ function Loader:next()
    local count = math.min(self.batch_size, self.dataset:size() - first + 1)
    self.position = self.position + 1
    local index = self.order:narrow(1, first, count)
-   local x, y = self.dataset:batch(index)
-   return x, y, index
+   local x, y, tasks = self.dataset:batch(index)
+   return x, y, index, tasks
 end
 
 -- A loader stands in a `for` itself; after a break, begin() starts over.

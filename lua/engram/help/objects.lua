@@ -31,9 +31,11 @@ objects.classes = {
    Dataset = function() return require "engram.data.dataset" end,
    Loader = function() return require "engram.data.loader" end,
    Stream = function() return getmetatable(tiny_stream()) end,
+   Experience = function() return getmetatable(tiny_stream()[1]) end,
    Matrix = function() return getmetatable(lib().cl.metrics.matrix{}) end,
    Tracker = function() return getmetatable(lib().cl.metrics.tracker{}) end,
    Method = function() return lib().cl.methods.Naive() end,
+   Buffer = function() return getmetatable(require "engram.cl.buffer".new()) end,
    Run = function() return require "engram.run".Run end,
 }
 

@@ -31,11 +31,12 @@ conv2d = {
          node.p2 and apply(conv2d_weight, grad, x, weight.shape, how),
          node.p3 and channel_sum(grad)
    end,
-   squares = function(node, grad)
+   squares = function(node, grad, absolute)
       local weight, bias = tensor.like(node[2]), node.p3 and tensor.new(grad.tensor.dtype, { grad:size(2) })
       check(C.eg_fill(weight.tensor, 0))
       if bias then check(C.eg_fill(bias.tensor, 0)) end
-      check(C.eg_fisher_conv2d(weight.tensor, bias and bias.tensor or nil, grad.tensor, node[1].tensor, node[4], 1))
+      check(C.eg_fisher_conv2d(weight.tensor, bias and bias.tensor or nil, grad.tensor, node[1].tensor, node[4], 1,
+         absolute and C.EG_ABSOLUTE or C.EG_SQUARES))
       return nil, weight, bias
    end,
    samples = function()

@@ -41,11 +41,12 @@ linear = {
    backward = function(node, grad)
       return node.p1 and grad:matmul(node[2]), node.p2 and grad:t():matmul(node[1]), node.p3 and grad:sum(1)
    end,
-   squares_of_sum = function(node, total)
+   squares_of_sum = function(node, total, absolute)
       local weight, bias = tensor.like(node[2]), node.p3 and tensor.new(total.tensor.dtype, { total:size(2) })
       check(C.eg_fill(weight.tensor, 0))
       if bias then check(C.eg_fill(bias.tensor, 0)) end
-      check(C.eg_fisher_linear(weight.tensor, bias and bias.tensor or nil, total.tensor, node[1].tensor, 1, 1))
+      check(C.eg_fisher_linear(weight.tensor, bias and bias.tensor or nil, total.tensor, node[1].tensor, 1,
+         absolute and C.EG_ABSOLUTE or C.EG_SQUARED))
       return nil, weight, bias
    end,
    samples = function()

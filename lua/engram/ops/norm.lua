@@ -81,12 +81,15 @@ local batchnorm = {
          node[2] and node[2].tensor or nil, node[6] and 1 or 0))
       return grad_x, grad_weight, grad_bias
    end,
-   squares = function(node, grad)
+   squares = function(node, grad, absolute)
       if node[6] then
          core.raise "batch norm in training mode mixes the samples of a batch; call model:eval() before importance is estimated"
       end
       local xhat = normalised(node)
-      local function per_sample(v) return v:reshape(v:size(1), v:size(2), -1):sum(3):square():sum(1) end
+      local function per_sample(v)
+         local gradient = v:reshape(v:size(1), v:size(2), -1):sum(3)
+         return (absolute and gradient:abs() or gradient:square()):sum(1)
+      end
       return nil, node.p2 and per_sample(grad * xhat), node.p3 and per_sample(grad)
    end,
    samples = samples,
@@ -113,7 +116,7 @@ local function as_batchnorm(node)
 end
 batchnorm_train.backward = function(node, grad) return batchnorm.backward(as_batchnorm(node), grad) end
 batchnorm_train.fused = function(node, grad) return batchnorm.fused(as_batchnorm(node), grad) end
-batchnorm_train.squares = function(node, grad) return batchnorm.squares(as_batchnorm(node), grad) end
+batchnorm_train.squares = function(node, grad, absolute) return batchnorm.squares(as_batchnorm(node), grad, absolute) end
 
 -- For nn.BatchNorm: the output, and in training mode { mean, rstd, biased variance } of the batch.
 function tensor.batch_norm(x, weight, bias, mean, rstd) return (apply(batchnorm, x, weight, bias, mean, rstd)) end

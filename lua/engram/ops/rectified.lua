@@ -17,9 +17,9 @@ end
 -- The operation `op` with another forward function, which applies relu too.
 return function(op, doc, forward)
    local function with(rule)
-      return function(node, grad)
+      return function(node, grad, absolute)
          local before = slope(node, grad)
-         local g1, g2, g3 = rule(node, before)
+         local g1, g2, g3 = rule(node, before, absolute)
          if before ~= grad and not autograd.is_enabled() then tensor.release(before) end
          return g1, g2, g3
       end

@@ -187,6 +187,14 @@ function Optimizer:task_begin(task)
    if self.description.task_begin then self.description.task_begin(self, task) end
 end
 
+-- opt:reset(): slots and step counts are as before the first step. Hyper-parameters and the place in schedules stay.
+function Optimizer:reset()
+   for i in ipairs(self.parameters) do
+      for key, slot in pairs(self.slots[i]) do slot:fill_(self.description.slots[key].initial or 0) end
+      self.counts[i] = 0
+   end
+end
+
 function Optimizer:task_end(task)
    if self.description.task_end then self.description.task_end(self, task) end
 end

@@ -1,95 +1,85 @@
 -- Elastic Weight Consolidation (Kirkpatrick et al. 2017, arXiv 1612.00796): stay near the old weights where they mattered.
 -- The penalty is lambda / 2 * sum over tasks of F (w - anchor)^2, added to the gradients by one kernel, outside the graph.
 --
--- convention "sound": F is the diagonal Fisher per sample, at the end of a task, in evaluation mode, on the same model.
--- convention "classp-repository" reproduces the CLASSP author's vision script: a model of its own is trained on task 1 for one epoch by
--- SGD (lr 0.25) while the squares of the batch-mean gradients are summed, divided by the number of samples; its weights are the
--- anchor; the penalty is lambda * sum F (w - anchor)^2 (no 1/2), from the second epoch of task 1 on. It needs cl.train{ model = function }.
-local autograd = require "engram.autograd"
-local core = require "engram.core"
-local consolidate = require "engram.consolidate"
+-- F is the diagonal of the Fisher information at the end of a task (fisher.lua), on the same model, in evaluation mode. A convention
+-- is a set of settings that gives a library's formula; docs/methods.md has the table. `classp-repository` alone works otherwise: see
+-- repository.lua.
 local fisher = require "engram.fisher"
+local importance = require "engram.cl.methods.importance"
+local repository = require "engram.cl.methods.repository"
 
-local function copies(parameters)
-   local list = {}
-   for i, p in ipairs(parameters) do list[i] = p:detach():clone():keep() end
-   return list
-end
-
--- ---- the repository's convention --------------------------------------------------------------------------
-
-local function other_model(self, t)
-   local engram = require "engram"
-   local model = t.make_model()
-   local opt = engram.optim.SGD(model, { lr = self.hyper.scout_lr })
-   local parameters, squares = model:parameters(), {}
-   for i, p in ipairs(parameters) do squares[i] = engram.zeros_like(p):keep() end
-   local set = t.stream[1].train
-   local loader = engram.data.loader(set, { batch_size = t.batch_size, shuffle = t.shuffle, stream = "scout order" })
-   local function step()
-      local x, y = loader:next()
-      if not x then return false end
-      opt:zero_grad()
-      engram.nn.cross_entropy(model(x), y):backward()
-      for i, p in ipairs(parameters) do squares[i]:add_(autograd.gradient_of(p):square()) end
-      opt:step()
-      return true
+-- Multiplies the mean over items by what the library divides by.
+local function divide_(new, hyper, t, items)
+   local scale = 1
+   if hyper.divisor == "items - 1" then
+      scale = items / math.max(1, items - 1)
+   elseif hyper.divisor == "full batches" then
+      scale = items / (t.loader.steps * t.batch_size)
    end
-   while engram.scope(step) do t.poll() end
-   for _, f in ipairs(squares) do f:mul_(1 / set:size()) end
-   return squares, copies(parameters)
+   for _, f in ipairs(scale ~= 1 and new or {}) do f:mul_(scale) end
 end
-
--- ---- the method -------------------------------------------------------------------------------------------
 
 return {
    name = "EWC",
    doc = "a quadratic penalty that holds the weights that mattered to old tasks",
    source = "arXiv 1612.00796",
-   hyper = {
+   regularizer = true,
+   hyper = importance.hyper{
       lambda = { default = 100, min = 0, doc = "weight of the penalty" },
-      fisher = { default = "exact", choices = { "exact", "sampled", "empirical" }, doc = "whose label counts" },
-      samples = { default = 0, min = 0, whole = true, doc = "items of the task to estimate on; 0: all" },
-      mode = { default = "separate", choices = { "separate", "online" }, doc = "a penalty a task, or one with summed importances" },
-      convention = { default = "sound", choices = { "sound", "classp-repository" }, doc = "whose formula" },
+      fisher = { default = "exact", choices = { "exact", "sampled", "empirical", "argmax", "weighted" }, doc = "whose label counts" },
+      gamma_in_penalty = { default = false, doc = "online: gamma also multiplies the penalty" },
+      divisor = { default = "items", choices = { "items", "items - 1", "full batches" }, doc = "what the sum over items is divided by" },
+      convention = { default = "sound",
+         choices = { "sound", "avalanche", "mammoth", "van-de-ven", "facil", "hsu", "classp-repository" }, doc = "whose formula" },
       scout_lr = { default = 0.25, min = 0, doc = "classp-repository: step size of the model of its own" },
    },
+   presets = {
+      avalanche = { fisher = "empirical", batched = true, half = false },
+      mammoth = { fisher = "weighted", mode = "online", half = false, divisor = "full batches" },
+      ["van-de-ven"] = { fisher = "exact", gamma_in_penalty = true, divisor = "items - 1" },
+      facil = { fisher = "argmax", batched = true, mode = "averaged", exclude_head = true, units = "seen" },
+      hsu = { fisher = "argmax", half = false },
+      ["classp-repository"] = { fisher = "empirical", batched = true, half = false },
+   },
+   check = function(hyper, who)
+      if hyper.batched and (hyper.fisher == "exact" or hyper.fisher == "weighted") then
+         require "engram.core".raise("%s: fisher = '%s' weighs each item's square; with batched = true give 'empirical', 'argmax' or " ..
+            "'sampled'", who, hyper.fisher)
+      end
+   end,
    state = { importance = "tasks", anchor = "tasks" },
 
    begin = function(self, t)
       if self.hyper.convention == "classp-repository" then
-         if not t.make_model then
-            core.raise "EWC: convention 'classp-repository' trains a model of its own: give cl.train{ model = function() ... end }"
-         end
-         self.importance[1], self.anchor[1] = other_model(self, t)
+         self.importance[1], self.anchor[1] = repository.scout(t, self.hyper.scout_lr)
       end
    end,
 
    gradients = function(self, t)
-      local factor = self.hyper.lambda
-      if self.hyper.convention == "classp-repository" then
-         if t.task == 1 and t.epoch == 1 then return end
-         factor = 2 * factor
-      end
-      local penalty = 0
-      for k, importance in ipairs(self.importance) do
-         penalty = penalty + consolidate.quadratic_penalty_(t.parameters, self.anchor[k], importance, factor)
-      end
-      t.penalty = penalty
+      if self.hyper.convention == "classp-repository" and t.task == 1 and t.epoch == 1 then return end
+      local scale = self.hyper.mode == "online" and self.hyper.gamma_in_penalty and self.hyper.gamma or 1
+      importance.pull(self, t, importance.lambda(self) * scale)
    end,
 
    task_end = function(self, t)
-      if self.hyper.convention == "classp-repository" then return end
-      local samples = self.hyper.samples
-      local new = fisher.diagonal(t.model, t.experience.train,
-         { label = self.hyper.fisher, samples = samples > 0 and samples or nil, poll = t.poll })
-      for _, f in ipairs(new) do f:keep() end
-      if self.hyper.mode == "online" and self.importance[1] then
-         for i, f in ipairs(new) do self.importance[1][i]:add_(f) end
-         self.anchor[1] = copies(t.parameters)
-      else
-         table.insert(self.importance, new)
-         table.insert(self.anchor, copies(t.parameters))
+      local hyper = self.hyper
+      if hyper.convention == "classp-repository" then return end
+      local how, set = importance.how(self, t), importance.items(t)
+      local items = set:size()
+      how.label, how.drop_last = hyper.fisher, hyper.convention == "facil"
+      if hyper.divisor == "items - 1" and how.samples and how.samples + 1 < items then
+         how.samples = how.samples + 1                       -- van de Ven's loop ends one item late, and divides by them all
       end
+      local new = fisher.diagonal(t.model, set, how)
+      if not how.samples then divide_(new, hyper, t, items) end
+      importance.file(self, t, new)
+   end,
+
+   -- The lambda of lambda / 2 sum F (w - anchor)^2, where F is a mean over items, or over batches.
+   common_lambda = function(self, batch_size)
+      local lambda = importance.lambda(self)
+      if self.hyper.convention == "classp-repository" then return batch_size and lambda / batch_size end
+      if self.hyper.mode == "online" and self.hyper.gamma_in_penalty then lambda = lambda * self.hyper.gamma end
+      return lambda
    end,
 }

@@ -1,0 +1,68 @@
+-- cl/methods/description.lua: what a method's description may hold, checked when it is registered, and the options of a method, checked
+-- when it is made.
+local core = require "engram.core"
+local state = require "engram.cl.methods.state"
+local suggest = require "engram.suggest"
+local raise = core.raise
+
+local description = {}
+
+-- In the order in which they are called. A misspelled hook would never be, so unknown fields are refused.
+description.hooks = { "plan", "train_data", "begin", "task_begin", "batch", "loss", "gradients", "after_step", "task_end", "test_begin",
+   "test_end" }
+local FIELDS = { "name", "doc", "source", "hyper", "state", "presets", "check", "regularizer", "common_lambda", "extra_bytes",
+   unpack(description.hooks) }
+local RESERVED = { description = true, hyper = true, owner = true }            -- what every method has
+
+-- check(given): raises for a field that is unknown, a kind of state that is none, a preset of what is no hyper-parameter.
+function description.check(given)
+   core.options("cl.methods.register", given, FIELDS)
+   if type(given.name) ~= "string" then raise "cl.methods.register: a method needs a name" end
+   for name, kind in pairs(given.state or {}) do
+      if RESERVED[name] then raise("cl.methods.register: %s: state.%s: the name is taken", given.name, name) end
+      if not state.is_kind(kind) then
+         raise("cl.methods.register: %s: state.%s must be one of %s, got '%s'", given.name, name, table.concat(state.kinds, ", "),
+            tostring(kind))
+      end
+   end
+   for convention, preset in pairs(given.presets or {}) do
+      for key in pairs(preset) do
+         if not given.hyper[key] then
+            raise("cl.methods.register: %s: convention '%s' sets '%s', which is no hyper-parameter", given.name, convention, key)
+         end
+      end
+   end
+end
+
+local function check_value(who, key, about, value)
+   local allowed = not about.choices
+   for _, choice in ipairs(about.choices or {}) do allowed = allowed or choice == value end
+   if not allowed then
+      raise("%s: %s = %s is not one of %s%s", who, key, tostring(value), table.concat(about.choices, ", "),
+         suggest.hint(value, about.choices))
+   end
+   local wanted = about.type or type(about.default)
+   if type(value) ~= wanted then raise("%s: %s must be a %s, got %s", who, key, wanted, core.typename(value)) end
+   if value ~= value then raise("%s: %s is not a number (NaN)", who, key) end
+   if about.whole and value % 1 ~= 0 then raise("%s: %s = %g, expected a whole number", who, key, value) end
+   if about.min and value < about.min then raise("%s: %s = %g, expected at least %g", who, key, value, about.min) end
+   if about.max and value > about.max then raise("%s: %s = %g, expected at most %g", who, key, value, about.max) end
+end
+
+-- options(given, options): the hyper-parameters: defaults, then what the convention sets, then the options, each checked.
+function description.options(given, options)
+   local who, declared, hyper = "cl.methods." .. given.name, given.hyper or {}, {}
+   if options ~= nil and type(options) ~= "table" then raise("%s: options must be a table, got %s", who, core.typename(options)) end
+   for key, value in pairs(options or {}) do
+      if not declared[key] then raise("%s: unknown option '%s'%s", who, tostring(key), suggest.hint(key, declared)) end
+      check_value(who, key, declared[key], value)
+   end
+   for key, about in pairs(declared) do hyper[key] = about.default end
+   local convention = options and options.convention or hyper.convention
+   for key, value in pairs(given.presets and given.presets[convention] or {}) do hyper[key] = value end
+   for key, value in pairs(options or {}) do hyper[key] = value end
+   if given.check then given.check(hyper, who) end
+   return hyper
+end
+
+return description

@@ -1,0 +1,49 @@
+-- GDumb (Prabhu, Torr and Dokania 2020): a memory is filled greedily, balanced over classes; for each task a model is trained from scratch
+-- on the memory alone. Whatever does worse than this has not learned from the stream.
+local core = require "engram.core"
+local memory = require "engram.cl.methods.memory"
+
+-- All of the task's items are offered to the memory, in their order.
+local function fill(self, t)
+   local engram, set = require "engram", t.experience.train
+   for first = 1, set:size(), 500 do
+      engram.scope(function()
+         local x, y = set:batch(engram.arange(first, math.min(first + 499, set:size())))
+         self.memory:add("balanced", self.hyper.memory, { images = x, labels = y, tasks = memory.tasks_of(t.stream, t.task, y) })
+      end)
+      t.poll()
+   end
+   self.filled = t.task
+end
+
+return {
+   name = "GDumb",
+   doc = "for each task a model from scratch, trained on a balanced memory alone",
+   source = "Prabhu et al. 2020, ECCV",
+   hyper = {
+      memory = { default = 1000, min = 1, whole = true, doc = "items that stay" },
+      epochs = { default = 30, min = 1, whole = true, doc = "epochs on the memory, for each task" },
+   },
+   state = { memory = "buffer", filled = "scalar" },
+
+   plan = function(self, t, k)
+      local items = 0
+      for j = 1, k do items = items + t.stream[j]:items "train" end
+      return { items = math.min(items, self.hyper.memory), epochs = self.hyper.epochs }
+   end,
+
+   train_data = function(self, t)
+      if self.filled < t.task then fill(self, t) end
+      return self.memory:dataset(t.stream.classes)
+   end,
+
+   begin = function(self, t)
+      if not t.make_model then core.raise "GDumb trains from scratch: give cl.train{ model = function() ... end }" end
+   end,
+
+   task_begin = function(self, t)
+      if t.task == 1 then return end                       -- the model is new
+      require "engram".scope(function() t.model:load_state((t.make_model():state())) end)
+      t.optimizer:reset()
+   end,
+}

@@ -1,0 +1,88 @@
+-- Learning without Forgetting (Li and Hoiem 2016, arXiv 1606.09282): on the new task's items the old outputs stay what they were.
+-- loss + lambda KD, KD = mean over items of - sum softmax(z_old / T) log softmax(z / T), where z_old are the outputs of the model as it was
+-- at the task's begin, in evaluation mode. Which outputs:
+--   old         each old task's units by themselves (task-incremental), else all units of old tasks together
+--   joined      all units of old tasks together
+--   active      the units that are active now, against those that were (class-incremental); k - 1 times in domain-incremental, as it is a
+--               sum over old tasks; task-incremental: as `old`
+--   restricted  all units in the softmax, those of old tasks in the sum; task-incremental: as `old`
+local scenario = require "engram.cl.scenario"
+local teacher = require "engram.cl.teacher"
+
+-- Mean over items of the cross entropy between two softmaxes at temperature T, over the units first .. last; what is in the softmax of the
+-- new outputs is all, or first .. last too.
+local function distance(new, old, T, first, last, whole)
+   local target = scenario.narrow(old, first, last)
+   local log_p = whole and scenario.narrow((new / T):log_softmax(2), first, last)
+      or (scenario.narrow(new, first, last) / T):log_softmax(2)
+   return -((target / T):softmax(2) * log_p):sum(2):mean()
+end
+
+-- The same with the softmax of all units on both sides and the sum over first .. last.
+local function restricted(new, old, T, first, last)
+   local log_p, target = (new / T):log_softmax(2), (old / T):softmax(2)
+   return -(scenario.narrow(target, first, last) * scenario.narrow(log_p, first, last)):sum(2):mean()
+end
+
+local function over_heads(t, old, T)
+   local sum
+   for k = 1, t.task - 1 do
+      local term = distance(t.logits, old, T, t.stream[k].first_class, t.stream[k].last_class)
+      sum = sum and sum + term or term
+   end
+   return sum
+end
+
+-- KD of this step by the method's `units`.
+local function distillation(self, t, old)
+   local stream, T, units = t.stream, self.hyper.temperature, self.hyper.units
+   if stream.scenario == "task" and units ~= "joined" then return over_heads(t, old, T) end
+   local last = stream.reach[t.task - 1]
+   if units == "active" then
+      local _, now = scenario.range(stream, t.task, t.task)
+      local _, before = scenario.range(stream, t.task - 1, t.task - 1)
+      local kd = distance(scenario.narrow(t.logits, 1, now), old, T, 1, before, true)
+      return stream.scenario == "domain" and kd * (t.task - 1) or kd
+   elseif units == "restricted" then
+      return restricted(t.logits, old, T, 1, last)
+   end
+   return distance(t.logits, old, T, 1, last)
+end
+
+return {
+   name = "LwF",
+   doc = "on new items the old outputs stay what they were at the task's begin",
+   source = "arXiv 1606.09282",
+   regularizer = true,
+   hyper = {
+      lambda = { default = 1, min = 0, doc = "weight of the distillation" },
+      temperature = { default = 2, min = 0, doc = "T of the softmaxes" },
+      squared_temperature = { default = false, doc = "T^2 times, so that its gradients do not shrink with T" },
+      units = { default = "old", choices = { "old", "joined", "active", "restricted" }, doc = "which outputs" },
+      convention = { default = "paper", choices = { "paper", "van-de-ven", "avalanche", "facil", "mammoth", "contilab" },
+         doc = "whose formula" },
+   },
+   presets = {
+      ["van-de-ven"] = { units = "active" },
+      avalanche = { units = "restricted" },
+      facil = { units = "joined" },
+      mammoth = { units = "joined", lambda = 0.5 },
+      contilab = { squared_temperature = true },
+   },
+   check = function(hyper, who)
+      if hyper.temperature == 0 then require "engram.core".raise("%s: temperature must be more than 0", who) end
+   end,
+   state = { teacher = "model" },
+
+   task_begin = function(self, t)
+      if t.task > 1 then self.teacher = teacher.take(t.model) end
+   end,
+
+   loss = function(self, t)
+      if t.task == 1 or self.hyper.lambda == 0 then return nil end
+      local kd = distillation(self, t, teacher.answer(t.model, self.teacher, t.x))
+      local term = kd * (self.hyper.lambda * (self.hyper.squared_temperature and self.hyper.temperature ^ 2 or 1))
+      t.penalty = (t.penalty or 0) + term:item()
+      return term
+   end,
+}

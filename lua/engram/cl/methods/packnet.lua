@@ -1,0 +1,126 @@
+-- PackNet (Mallya and Lazebnik 2018, arXiv 1711.05769): every task gets weights of its own, the smallest of which are given back.
+-- A task trains all free weights beside the frozen ones; then the smallest share of its weights in each layer becomes 0 and free again,
+-- and the rest is trained on. On task k the weights of later tasks count as 0, so its accuracy never changes: an item's task must be known.
+-- Biases of hidden layers are trained with the first task alone; the units of the output layer belong to their task whole.
+local autograd = require "engram.autograd"
+local core = require "engram.core"
+local head = require "engram.cl.methods.head"
+
+local raise = core.raise
+
+-- ---- whose weight is whose: belongs holds the task's number, 0 while free -------------------------------------------------
+
+-- Units of the output layer that the task trains: rows of its weight and bias.
+local function own_rows(t, owner)
+   local first, last = t.experience.first_class, t.experience.last_class
+   return owner:narrow(1, first, last - first + 1)
+end
+
+local function claim(self, t)
+   local heads = head.of(t.model)
+   for i, p in ipairs(t.parameters) do
+      local owner = self.belongs[i]
+      if heads[i] then
+         owner = own_rows(t, owner)
+      elseif p:dim() < 2 and t.task > 1 then
+         owner = nil                                       -- biases are shared, as the first task left them
+      end
+      if owner then owner:copy_(owner:masked_fill(owner:eq(0), t.task)) end
+   end
+end
+
+-- The weights that the task may move.
+local function trained(self, t)
+   local masks = {}
+   for i in ipairs(t.parameters) do masks[i] = self.belongs[i]:eq(t.task):keep() end
+   return masks
+end
+
+-- The smallest share of the task's weights of each layer becomes 0 and free.
+local function prune(self, t)
+   local heads = head.of(t.model)
+   for i, p in ipairs(t.parameters) do
+      if not heads[i] and p:dim() > 1 then
+         local size, own = p:detach():abs(), self.belongs[i]:eq(t.task)
+         local values = size:masked_select(own)
+         local rank = math.floor(self.hyper.prune * #values + 0.5)
+         if rank > 0 then
+            local limit = values:sort():narrow(1, rank, 1):item()
+            local goes = own:logical_and(size:le(limit))
+            self.belongs[i]:copy_(self.belongs[i]:masked_fill(goes, 0))
+            p:detach():copy_(p:detach():masked_fill(goes, 0))
+         end
+      end
+   end
+end
+
+local function keep_values(self, t)
+   for i, p in ipairs(t.parameters) do self.kept[i]:copy_(p:detach()) end
+end
+
+return {
+   name = "PackNet",
+   doc = "every task has weights of its own; the smallest are given back to those to come",
+   source = "arXiv 1711.05769",
+   hyper = {
+      prune = { default = 0.75, min = 0, max = 1, doc = "share of a task's weights that is given back" },
+      retrain = { default = 0.3, min = 0, max = 1, doc = "share of a task's steps that comes after the pruning" },
+   },
+   state = { belongs = "marks", kept = "parameters" },
+
+   begin = function(_, t)
+      if t.stream.scenario ~= "task" then
+         raise("PackNet must know an item's task, also at the test: it needs scenario = 'task', this stream has '%s'", t.stream.scenario)
+      end
+      if #t.stream > 255 then raise("PackNet: %d tasks, at most 255 can own weights", #t.stream) end
+      if t.model:named_buffers()() then
+         raise "PackNet: a layer keeps running figures (batch norm), which new tasks would change for the old"
+      end
+   end,
+
+   task_begin = function(self, t)
+      claim(self, t)
+      keep_values(self, t)
+      self.masks = trained(self, t)
+   end,
+
+   gradients = function(self, t)
+      self.masks = self.masks or trained(self, t)
+      for i, p in ipairs(t.parameters) do
+         local g = autograd.gradient_of(p)
+         if g then g:copy_(g:where(self.masks[i], 0)) end
+      end
+   end,
+
+   -- Momentum and weight decay move weights without a gradient too: what is not this task's is put back.
+   after_step = function(self, t)
+      for i, p in ipairs(t.parameters) do
+         local w = p:detach()
+         w:copy_(w:where(self.masks[i], self.kept[i]))
+      end
+      if t.step_in_task == t.steps_in_task - math.floor(self.hyper.retrain * t.steps_in_task) then
+         prune(self, t)
+         keep_values(self, t)
+         self.masks = trained(self, t)
+      end
+   end,
+
+   test_begin = function(self, t, k)
+      self.whole = nil
+      if t.task == 0 then return end                       -- before the first task nobody owns anything
+      self.whole = {}
+      for i, p in ipairs(t.parameters) do
+         local w, owner = p:detach(), self.belongs[i]
+         self.whole[i] = w:clone()
+         w:copy_(w:masked_fill(owner:eq(0):logical_or(owner:gt(k)), 0))
+      end
+   end,
+
+   test_end = function(self, t)
+      for i, p in ipairs(self.whole and t.parameters or {}) do
+         p:detach():copy_(self.whole[i])
+         self.whole[i]:release()
+      end
+      self.whole = nil
+   end,
+}

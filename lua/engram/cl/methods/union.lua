@@ -1,0 +1,47 @@
+-- cl/methods/union.lua: the training data of several tasks of a stream seen as one data set, whose batches also tell each item's task.
+local memory = require "engram.cl.methods.memory"
+
+local Union = {}
+Union.__index = Union
+
+local union = {}
+
+-- new(stream, count): the tasks 1 .. count.
+function union.new(stream, count)
+   local self = setmetatable({ stream = stream, ends = {}, items = 0 }, Union)
+   for k = 1, count do
+      self.items = self.items + stream[k]:items "train"
+      self.ends[k] = self.items
+   end
+   return self
+end
+
+function Union:size() return self.items end
+
+-- Bytes of the items and labels.
+function Union:bytes()
+   local sum = 0
+   for k in ipairs(self.ends) do sum = sum + self.stream[k].train.images:bytes() + self.stream[k].train.labels:bytes() end
+   return sum
+end
+
+-- The items at an index (int64, from 1), task by task: x, y, tasks.
+function Union:batch(index)
+   local wanted, engram = {}, require "engram"
+   for _, i in ipairs(index:tolist()) do
+      local k = 1
+      while i > self.ends[k] do k = k + 1 end
+      wanted[k] = wanted[k] or {}
+      table.insert(wanted[k], i - (self.ends[k - 1] or 0))
+   end
+   local x, y, tasks = {}, {}, {}
+   for k in ipairs(self.ends) do
+      if wanted[k] then
+         x[#x + 1], y[#y + 1] = self.stream[k].train:batch(wanted[k])
+         tasks[#tasks + 1] = memory.tasks_of(self.stream, k, y[#y])
+      end
+   end
+   return engram.cat(x, 1), engram.cat(y, 1), engram.cat(tasks, 1)
+end
+
+return union

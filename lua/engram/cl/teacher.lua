@@ -1,0 +1,33 @@
+-- cl/teacher.lua: a model as it was: its weights and buffers by name, and what it answers. The model itself lends its modules, so that a
+-- teacher costs one copy of the weights and no more code: for the time of a call its tensors change places with the teacher's.
+local autograd = require "engram.autograd"
+
+local teacher = {}
+
+-- take(model): the weights and buffers now, { name = tensor }, as tensors that stay.
+function teacher.take(model)
+   local weights = {}
+   for name, value in pairs((model:state())) do weights[name] = value:detach():clone():keep() end
+   return weights
+end
+
+local function change_places(own, weights)
+   for name, value in pairs(own) do
+      value.tensor, weights[name].tensor = weights[name].tensor, value.tensor
+   end
+end
+
+-- answer(model, weights, x): what the model with these weights gives for x, in evaluation mode and outside the graph. The model's weights,
+-- mode, gradients and graph are left as they were.
+function teacher.answer(model, weights, x)
+   local own, training = model:state(), model.training
+   model:eval()
+   change_places(own, weights)
+   local ok, result = pcall(autograd.no_grad, model, x)
+   change_places(own, weights)
+   model:train(training)
+   if not ok then error(result, 0) end
+   return result
+end
+
+return teacher

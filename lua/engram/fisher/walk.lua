@@ -1,0 +1,105 @@
+-- fisher/walk.lua: one backward walk over a graph that gives, for each parameter, the sum over samples of the squared (or absolute)
+-- per-sample gradient, at full batch speed: an operation with parameters says how (`squares` or `squares_of_sum` in ops/).
+local core = require "engram.core"
+local tensor = require "engram.tensor"
+local autograd = require "engram.autograd"
+local raise = core.raise
+local internal = autograd.internal
+
+-- found[leaf] is false until squares come; they come from one node alone, once for each seed.
+local function add_square(found, node, leaf, s)
+   if not (leaf and s and found[leaf] ~= nil) then return end
+   if not found[leaf] then
+      found[leaf], found.from[leaf] = s, node
+   elseif found.from[leaf] == node then
+      found[leaf]:add_(s)
+   else
+      raise "fisher: a parameter is used more than once, so its per-sample gradients cannot be squared one use at a time"
+   end
+end
+
+local function add_squares(found, node, s1, s2, s3)
+   for i, s in pairs{ s1 or false, s2 or false, s3 or false } do
+      local leaf = node["p" .. i]
+      if leaf and found[leaf] ~= nil and not s then
+         raise("fisher: operation '%s' has no rule for per-sample squares of a parameter as its argument %d", node.op.name, i)
+      end
+      add_square(found, node, leaf, s)
+   end
+end
+
+-- What a layer's parameters get from one seed. A layer whose inputs are the same for all seeds only notes the squares at its
+-- output: one product at the end serves them all.
+local function square(node, grad, found)
+   local op = node.op
+   if grad:size(1) ~= found.samples then            -- a sample's gradient is then a sum over rows
+      raise("fisher: operation '%s' sees %d rows for %d samples", op.name, grad:size(1), found.samples)
+   end
+   if op.squares_of_sum then
+      local delta = op.delta and op.delta(node, grad) or grad
+      delta = found.absolute and delta:abs() or delta:square()
+      if found.total[node] then found.total[node]:add_(delta) else found.total[node] = delta end
+   elseif op.squares then
+      add_squares(found, node, op.squares(node, grad, found.absolute))
+   else
+      raise("fisher: operation '%s' takes a parameter but has no rule for per-sample squares", op.name)
+   end
+end
+
+-- The parameters' share of one node; the gradient goes on only to what lies below.
+local function visit(node, grad, found)
+   local p1, p2, p3 = node.p1, node.p2, node.p3
+   local at_leaf = p1 and found[p1] ~= nil or p2 and found[p2] ~= nil or p3 and found[p3] ~= nil
+   if at_leaf then square(node, grad, found) end
+   if (p1 and p1.op) or (p2 and p2.op) or (p3 and p3.op) then
+      local g1, g2, g3 = internal.gradients_of(node, grad, false)
+      internal.add_to(p1, g1)
+      internal.add_to(p2, g2)
+      internal.add_to(p3, g3)
+   end
+end
+
+local function walk(order, seed, found)
+   order[1].pending = seed
+   internal.mark_shared(seed)
+   for i = 1, #order do
+      local node = order[i]
+      local grad = node.pending
+      node.pending = nil
+      if grad and node.wanted then
+         visit(node, grad, found)
+         if grad.flags == 0 then tensor.release(grad) end
+      end
+   end
+end
+
+-- For output (n, ...) whose row i depends on sample i alone and seeds of its shape (a tensor or a list), the list of sums over seeds
+-- and i of (d <output_i, seed_i> / d parameter)^2, or with `absolute` of its absolute value. The graph is kept for further walks.
+-- `poll` is called before each seed's walk and may raise.
+return function(output, seeds, parameters, poll, absolute)
+   local found = { from = {}, total = {}, samples = output:size(1), absolute = absolute }
+   for _, p in ipairs(parameters) do found[internal.parent_of(p)] = false end
+   if tensor.is_tensor(seeds) then seeds = { seeds } end
+   if #seeds == 0 then raise "fisher: expected a seed of the output's shape, or a list of them, got an empty list" end
+   local root
+   for _, seed in ipairs(seeds) do root = internal.seed_for(output, seed, "fisher") end
+   local order = internal.order_from(root)
+   for i = #order, 1, -1 do                                    -- leaves get squares, not gradients
+      local node = order[i]
+      local p1, p2, p3 = node.p1, node.p2, node.p3
+      node.wanted = node.op and (p1 and (p1.wanted or found[p1] ~= nil) or p2 and (p2.wanted or found[p2] ~= nil)
+         or p3 and (p3.wanted or found[p3] ~= nil)) or false
+   end
+   autograd.no_grad(function()
+      for _, seed in ipairs(seeds) do
+         if poll then poll() end
+         walk(order, seed, found)
+      end
+      for node, total in pairs(found.total) do add_squares(found, node, node.op.squares_of_sum(node, total, absolute)) end
+   end)
+   local squares = {}
+   for i, p in ipairs(parameters) do
+      squares[i] = found[internal.parent_of(p)] or require "engram".zeros_like(p)
+   end
+   return squares
+end

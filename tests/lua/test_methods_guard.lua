@@ -1,0 +1,152 @@
+-- test_methods_guard.lua: what a training says of its methods, when importance is estimated, and what a method's description may hold.
+local t = require "tests.harness"
+local engram = require "engram"
+local nn, optim, cl = engram.nn, engram.optim, engram.cl
+
+local function items(name, count)
+   return engram.data.dataset{ name = name, images = engram.randn(count, 5, { stream = name }):keep(),
+      labels = engram.randint(1, 3, count, { stream = name }):keep(), classes = 3 }
+end
+local a, b = items("a", 40), items("b", 40)
+
+-- What a training has said, { key = true }.
+local function said(method, given)
+   local state
+   local options = { model = function() return nn.Sequential{ nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 6) } end, batch_size = 10, seed = 2,
+      optimizer = function(m) return optim.SGD(m, { lr = 0.05 }) end, stream = cl.stream{ cl.task(a), cl.task(b) }, evaluate = "never",
+      method = method, on_step = function(now) state = now end }
+   for key, value in pairs(given or {}) do options[key] = value end
+   cl.train(options)
+   return state.said or {}
+end
+
+t.test("a penalty that has no effect is said aloud", function()
+   t.expect(said(cl.methods.EWC{ lambda = 0 })["lambda 0"]):is_true()
+   t.expect(said(cl.methods.EWC{ lambda = 10 })["lambda 0"]):is_nil()
+   local long = cl.stream{ cl.task(a), cl.task(b, { epochs = 30 }) }                  -- 120 steps
+   t.expect(said(cl.methods.EWC{ lambda = 1e-12 }, { stream = long })["idle penalty"]):is_true()
+   t.expect(said(cl.methods.EWC{ lambda = 10 }, { stream = long })["idle penalty"]):is_nil()
+   local short = cl.stream{ cl.task(a), cl.task(b, { epochs = 20 }) }                 -- 80: not yet
+   t.expect(said(cl.methods.EWC{ lambda = 1e-12 }, { stream = short })["idle penalty"]):is_nil()
+   local function silent()                                  -- the outputs do not depend on the weights
+      local model = nn.Sequential{ nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3) }
+      for _, p in ipairs(model:parameters()) do p:detach():zero_() end
+      return model
+   end
+   local frozen = { model = silent, optimizer = function(m) return optim.SGD(m, { lr = 0 }) end }
+   t.expect(said(cl.methods.MAS{}, frozen)["importance 0"]):is_true()
+   t.expect(said(cl.methods.SI{}, frozen)["importance 0"]):is_true()
+   t.expect(said(cl.methods.MAS{})["importance 0"]):is_nil()
+end)
+
+t.test("methods without a memory, alone in the class-incremental scenario", function()
+   local class = { stream = cl.stream{ cl.task(a), cl.task(b), scenario = "class" } }
+   local task = { stream = cl.stream{ cl.task(a), cl.task(b), scenario = "task" } }
+   for _, name in ipairs{ "EWC", "SI", "MAS", "LwF", "L2" } do
+      t.expect(said(cl.methods[name]{}, class)["class-incremental"]):is_true()
+      t.expect(said(cl.methods[name]{}, task)["class-incremental"]):is_nil()
+      t.expect(said({ cl.methods[name]{}, cl.methods.ER{} }, class)["class-incremental"]):is_nil()
+   end
+   t.expect(said(nil, class)["class-incremental"]):is_nil()
+   t.expect(said(cl.methods.DERpp{}, class)["class-incremental"]):is_nil()
+end)
+
+t.test("what an optimizer keeps from task to task stands in the log", function()
+   local function adam(m) return optim.Adam(m) end
+   t.expect(said(nil, { optimizer = adam })["optimizer state"]):is_true()
+   t.expect(said(nil, { optimizer = adam, stream = cl.stream{ cl.task(a) } })["optimizer state"]):is_nil()
+end)
+
+-- Batch norm with the batch's own figures would make importances depend on who stands beside whom.
+t.test("importance is estimated in evaluation mode, batch norm's running figures stay", function()
+   engram.seed(6)
+   local model = nn.Sequential{ nn.Linear(5, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 3) }
+   for first = 1, 31, 10 do model((a:batch(engram.arange(first, first + 9)))) end
+   local hash = model:hash()
+   for _, estimate in ipairs{ function(size) return engram.fisher.diagonal(model, a, { batch_size = size }) end,
+      function(size) return engram.fisher.sensitivity(model, a, { batch_size = size }) end } do
+      local one, many = estimate(1), estimate(40)
+      for i = 1, #one do t.expect(one[i]:allclose(many[i], 1e-4, 1e-7)):is_true() end
+   end
+   t.expect({ model:hash(), model.training }):equals{ hash, true }
+   local function in_training_mode()
+      return engram.fisher.squared_gradients(model(a.images), engram.ones(40, 3), model:parameters())
+   end
+   t.expect(in_training_mode):raises "batch norm in training mode mixes the samples of a batch; call model:eval()"
+   local run = { model = function() return nn.Sequential{ nn.Linear(5, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 3) } end,
+      optimizer = function(m) return optim.SGD(m) end, stream = cl.stream{ cl.task(a), cl.task(b) }, seed = 1, evaluate = "never" }
+   for _, name in ipairs{ "EWC", "MAS", "SI", "LwF" } do
+      run.method = cl.methods[name]{}
+      t.expect(#cl.train(run).hash):equals(64)
+   end
+end)
+
+t.test("the sizes of gradients with convolutions, and where only the slow way is left", function()
+   engram.seed(9)
+   local images = engram.randn(7, 1, 6, 6)
+   local set = engram.data.dataset{ images = images, labels = engram.randint(1, 3, 7), classes = 3 }
+   local Rows = nn.Module:extend "Rows"                     -- has no rule for all at once: six rows an item
+   function Rows:init() self.layer = nn.Linear(6, 3) end
+   function Rows:forward(x) return self.layer(x:reshape(x:size(1), 6, 6)):mean(2) end
+   local conv = nn.Sequential{ nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 3) }
+   for _, model in ipairs{ conv, Rows() } do
+      local sum = {}
+      for i, p in ipairs(model:parameters()) do sum[i] = engram.zeros_like(p) end
+      for n = 1, 7 do
+         local x = set:batch{ n }
+         for i, g in ipairs(engram.grad(model(x):square():sum(), model:parameters())) do sum[i]:add_(g:abs() / 7) end
+      end
+      for i, found in ipairs(engram.fisher.sensitivity(model, set)) do t.expect(found:allclose(sum[i], 1e-4, 1e-6)):is_true() end
+   end
+   t.expect(function() engram.fisher.diagonal(conv, set, { label = "argmex" }) end):raises "label must be 'exact', 'sampled'"
+   t.expect(function() engram.fisher.diagonal(conv, set, { batched = true }) end):raises "batched takes 'sampled', 'empirical' or 'argmax'"
+   t.expect(function() engram.fisher.sensitivity(conv, set, { norm = "l1" }) end):raises "norm must be 'squared', 'plain' or 'mean square'"
+end)
+
+t.test("descriptions and options are checked", function()
+   local function refused(text, description)
+      t.expect(function() cl.methods.register(description) end):raises(text)
+   end
+   refused("M: state.owner: the name is taken", { name = "M", state = { owner = "scalar" } })
+   refused("convention 'x' sets 'lamda', which is no hyper-parameter", { name = "M", hyper = { lambda = { default = 1 } },
+      presets = { x = { lamda = 2 } } })
+   refused("did you mean 'after_step'?", { name = "M", after_steps = function() end })
+   for _, name in ipairs(cl.methods.list()) do
+      local description = cl.methods.description(name)
+      t.expect(type(description.doc)):equals "string"
+      for key, about in pairs(description.hyper) do
+         t.expect({ name, key, type(about.doc) }):equals{ name, key, "string" }
+         if about.choices then
+            local found = false
+            for _, choice in ipairs(about.choices) do found = found or choice == about.default end
+            t.expect({ name, key, found }):equals{ name, key, true }
+            t.expect(function() cl.methods[name]{ [key] = "nonsense" } end):raises "is not one of"
+         elseif about.min then
+            t.expect(function() cl.methods[name]{ [key] = about.min - 1 } end):raises "expected at least"
+         end
+      end
+      local again = cl.methods.again(cl.methods[name]{})
+      t.expect(tostring(again)):equals(tostring(cl.methods[name]{}))
+      for convention in pairs(description.presets or {}) do
+         local method = cl.methods[name]{ convention = convention }
+         t.expect(tostring(cl.methods.again(method))):equals(tostring(method))
+      end
+   end
+   t.expect(function() cl.methods.LwF{ temperature = 0 } end):raises "temperature must be more than 0"
+   t.expect(function() cl.methods.SI{ lambda = 0 / 0 } end):raises "is not a number"
+end)
+
+t.test("every option of every method stands under its heading in the reference, with every choice", function()
+   local text = t.read "docs/reference/methods.md"
+   for _, name in ipairs(cl.methods.list()) do
+      local section = text:match("### `cl%.methods%." .. name .. "%(options%)`\n(.-)\n##")
+      if not section then error("no heading for " .. name, 0) end
+      for key, about in pairs(cl.methods.description(name).hyper) do
+         t.expect(section):contains("`" .. key .. "`")
+         for _, choice in ipairs(name ~= "DERpp" and about.choices or {}) do t.expect(section):contains('`"' .. choice .. '"') end
+      end
+      for state in pairs(cl.methods.description(name).state) do t.expect(section .. "`memory`"):contains("`" .. state .. "`") end
+   end
+end)
+
+t.done()
