@@ -72,7 +72,11 @@ end
 t.test("every heading is a symbol that is there", function()
    local gone, twice, seen = {}, {}, {}
    for _, entry in ipairs(help.names()) do
-      if objects.resolve(entry.name) == nil then gone[#gone + 1] = entry.form end
+      if objects.resolve(entry.name) == nil then
+         local owner = entry.name:match "^(%u%w*)[.:]"
+         local unknown = owner and not objects.classes[owner]
+         gone[#gone + 1] = entry.form .. (unknown and (" (lua/engram/help/objects.lua knows no class %s)"):format(owner) or "")
+      end
       if seen[entry.name] then twice[#twice + 1] = entry.form end
       seen[entry.name] = true
    end
