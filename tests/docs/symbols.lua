@@ -139,7 +139,7 @@ end)
 
 -- `engram run --seed` on any page, in text and in blocks: the command has the option.
 t.test("every command and option that a page names is there", function()
-   local commands, options = require "engram.cli.commands", require "engram.cli.options"
+   local commands = require "engram.cli.commands"
    local known, gone, count = {}, {}, 0
    for _, name in ipairs(commands.names) do
       known[name] = { ["--help"] = true }
