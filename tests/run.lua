@@ -51,7 +51,7 @@ end
 local function collect()
    local lua = ("%s run --no-run --quiet "):format(quote(program))
    for _, path in ipairs(lines_of "ls tests/cli/test_*.lua tests/lua/test_*.lua 2>/dev/null") do add(path, lua .. path) end
-   add("tests/docs/run.lua", lua .. "tests/docs/run.lua")
+   for share = 1, 3 do add(("tests/docs/run.lua %d of 3"):format(share), ("%stests/docs/run.lua %d 3"):format(lua, share)) end
    add("tests/docs/symbols.lua", lua .. "tests/docs/symbols.lua")
    for _, path in ipairs(lines_of("ls " .. quote(build) .. "/test/test_*")) do
       if not path:find "%.d$" then

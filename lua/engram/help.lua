@@ -24,16 +24,19 @@ end
 
 -- Reads one page into `sections`; returns { rooms, text }: the names in its title, and what stands under the title.
 local function read_page(path, sections)
-   local page, section, fenced, part = { rooms = {}, lines = {} }, nil, false, nil
+   local page, section, fenced, part, title = { rooms = {}, lines = {} }, nil, false, nil, nil
    for line in io.lines(path) do
       if line:find "^```" then fenced = not fenced end
       local level, heading = line:match "^(#+) (.*)$"
       if level and not fenced then
          section = nil
-         if #level == 1 then for _, name in ipairs(names_of(heading)) do page.rooms[#page.rooms + 1] = name.name end end
+         if #level == 1 then
+            title = heading:gsub("`", "")
+            for _, name in ipairs(names_of(heading)) do page.rooms[#page.rooms + 1] = name.name end
+         end
          if #level == 2 then part = heading end
          if #level == 3 then
-            section = { names = names_of(heading), heading = line, part = part, lines = {} }
+            section = { names = names_of(heading), heading = line, part = part or title, lines = {} }
             sections[#sections + 1] = section
          end
       end
@@ -143,7 +146,7 @@ local function names_by_part(list)
    for _, member in ipairs(list) do
       if member[1].part ~= part then
          part = member[1].part
-         lines[#lines + 1] = ("\n%s:"):format(part or "others")
+         lines[#lines + 1] = ("\n%s:"):format(part)
       end
       lines[#lines] = lines[#lines] .. " `" .. member[2] .. "`"
    end
