@@ -5,7 +5,6 @@
 --   reservoir   every item ever offered is in it with the same probability (Vitter 1985, algorithm R)
 --   balanced    as many of each class as there is room for; one of the largest class makes place (GDumb, Prabhu et al. 2020)
 --   and by classes or tasks: take() draws so many of each class, or of the whole, of a data set and adds room for them
-local ffi = require "ffi"
 local core = require "engram.core"
 local random = require "engram.random"
 local raise = core.raise
@@ -73,9 +72,9 @@ end
 
 -- { class = { slots } } of what is in it.
 local function slots_by_class(self)
-   local slots, labels = {}, ffi.cast("int64_t *", self.labels.tensor.data)
+   local slots, labels = {}, self.labels:tolist()
    for i = 1, self.count do
-      local class = tonumber(labels[i - 1])
+      local class = labels[i]
       slots[class] = slots[class] or {}
       table.insert(slots[class], i)
    end
@@ -95,9 +94,8 @@ local function largest_class(slots)
 end
 
 -- An item comes in where its class has fewer than an equal share of the room.
-local function balanced(self, batch, i, slots)
+local function balanced(self, batch, i, slots, class)
    self.seen = self.seen + 1
-   local class = tonumber(ffi.cast("int64_t *", batch.labels.tensor.data)[i - 1])
    local own, classes = slots[class] or {}, 0
    slots[class] = own
    for _ in pairs(slots) do classes = classes + 1 end
@@ -122,9 +120,10 @@ function Buffer:add(filling, capacity, batch)
    local given = { images = batch.images:detach(), labels = batch.labels:contiguous(), logits = batch.logits and batch.logits:detach(),
       tasks = type(batch.tasks) == "number" and lib().full({ n }, batch.tasks, { dtype = "int64" }) or batch.tasks }
    make_room(self, capacity, given)
-   local slots = filling == "balanced" and slots_by_class(self)
+   local slots, labels = nil, nil
+   if filling == "balanced" then slots, labels = slots_by_class(self), given.labels:tolist() end
    for i = 1, n do
-      if slots then balanced(self, given, i, slots) else reservoir(self, given, i) end
+      if slots then balanced(self, given, i, slots, labels[i]) else reservoir(self, given, i) end
    end
 end
 
@@ -132,10 +131,10 @@ end
 -- tasks: the task of them all, or a function that gives it for their labels (int64).
 function Buffer:take(dataset, count, by_class, tasks)
    local order = lib().randperm(dataset:size(), { stream = "replay" }):tolist()
-   local labels = ffi.cast("int64_t *", dataset.labels:contiguous().tensor.data)
+   local labels = dataset.labels:tolist()
    local chosen, per_class = {}, {}
    for _, i in ipairs(order) do
-      local key = by_class and tonumber(labels[i - 1]) or 0
+      local key = by_class and labels[i] or 0
       per_class[key] = (per_class[key] or 0) + 1
       if per_class[key] <= count then chosen[#chosen + 1] = i end
    end

@@ -1,6 +1,7 @@
 -- cl/teacher.lua: a model as it was: its weights and buffers by name, and what it answers. The model itself lends its modules, so that a
 -- teacher costs one copy of the weights and no more code: for the time of a call its tensors change places with the teacher's.
 local autograd = require "engram.autograd"
+local tensor = require "engram.tensor"
 
 local teacher = {}
 
@@ -12,9 +13,7 @@ function teacher.take(model)
 end
 
 local function change_places(own, weights)
-   for name, value in pairs(own) do
-      value.tensor, weights[name].tensor = weights[name].tensor, value.tensor
-   end
+   for name, value in pairs(own) do tensor.change_places(value, weights[name]) end
 end
 
 -- answer(model, weights, x): what the model with these weights gives for x, in evaluation mode and outside the graph. The model's weights,
