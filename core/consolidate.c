@@ -343,7 +343,7 @@ eg_status eg_path_integral(eg_tensor *path, eg_tensor *previous, const eg_tensor
   const eg_tensor *all[] = {path, previous, grad, p};
   EG_TRY(check_beside("path_integral", 4, all, name, 0));
   path_work w = {.path = path, .previous = previous, .p = p, .grad = grad};
-  eg_parallel_over(p->count, eg_tiles(p->count, EG_TILE), EG_REAL(p->dtype, path_tile), &w);
+  eg_parallel_whole_over(p->count, eg_tiles(p->count, EG_TILE), EG_REAL(p->dtype, path_tile), &w);
   eg_storage_touch(path);
   eg_storage_touch(previous);
   return EG_OK;

@@ -84,7 +84,7 @@ static void one_tile(void *context, int64_t tile) {
 
 static void host_parallel(int64_t count, engram_tile tile, void *context) {
   spread s = {.tile = tile, .context = context, .count = count};
-  eg_parallel_over(2 * count, eg_tiles(count, EG_TILE), one_tile, &s);
+  eg_parallel_whole_over(2 * count, eg_tiles(count, EG_TILE), one_tile, &s);
 }
 
 static double host_parallel_sum(int64_t count, engram_sum_tile tile, void *context) {
@@ -92,7 +92,7 @@ static double host_parallel_sum(int64_t count, engram_sum_tile tile, void *conte
   size_t bytes = (size_t)tiles * sizeof(double);
   spread s = {.sum_tile = tile, .context = context, .count = count, .sums = eg_block_new(bytes)};
   double total = 0;
-  if (s.sums) eg_parallel_over(2 * count, tiles, one_tile, &s);
+  if (s.sums) eg_parallel_whole_over(2 * count, tiles, one_tile, &s);
   for (int64_t i = 0; i < tiles; i++) /* without memory for the sums: one after the other, in the same order */
     total += s.sums ? s.sums[i] : tile(context, i * EG_TILE, EG_MIN(EG_TILE, count - i * EG_TILE));
   eg_block_free(s.sums, bytes);
