@@ -92,8 +92,8 @@ end)
 t.test("engram help of what is not there tells what is near", function()
    local code, _, err = t.command "engram help nn.Linaer"
    t.expect(code):equals(2)
-   t.expect(err):contains "near it: nn.Linear"
-   t.expect(select(3, t.command "engram help swep")):contains "sweep"
+   t.expect(err):contains "did you mean 'nn.Linear'? Near it are Tensor:linear"
+   t.expect(select(3, t.command "engram help swep")):contains "did you mean 'sweep'?"
    t.expect(select(3, t.command "engram help qqqqqqqqqq")):contains "engram help lists the commands"
    t.expect((t.command "engram help one two")):equals(2)
 end)

@@ -31,8 +31,9 @@ local function unknown(name)
       local found = help.search(name)
       for i = 1, math.min(5, #found) do near[i] = found[i].name end
    end
-   usage_error("help: there is no command or symbol '%s'%s", name,
-      #near > 0 and "; near it: " .. table.concat(near, ", ") or "; engram help lists the commands")
+   local best = table.remove(near, 1)
+   usage_error("help: there is no command or symbol '%s'%s", name, not best and "; engram help lists the commands"
+      or (", did you mean '%s'?%s"):format(best, #near > 0 and " Near it are " .. table.concat(near, ", ") or ""))
 end
 
 -- What the options ask for, one at a time.
