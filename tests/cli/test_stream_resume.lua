@@ -15,7 +15,8 @@ local stream = cl.streams.split("glyphs/digits", { tasks = 5, train = 150, test 
 stream = cl.streams.iterations(cl.streams.label_noise(cl.streams.blur(stream, { width = 0.4 }), { rate = 0.1 }), { steps = 5 })
 local strike = tonumber(os.getenv "STRIKE")
 local function model() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 12), nn.ReLU(), nn.Dropout(0.1), nn.Linear(12, 10) } end
-print(cl.train{ model = model, optimizer = function(m) return optim.Adam(m) end, stream = stream, batch_size = 12, seed = 4, method = cl.methods.EWC{ samples = 20 },
+print(cl.train{ model = model, optimizer = function(m) return optim.Adam(m) end, stream = stream, batch_size = 12, seed = 4,
+   method = cl.methods.EWC{ samples = 20 },
    evaluate_every = 2, evaluate_items = 25, evaluate_tasks = 3, checkpoint_every = 1,
    on_step = function(s) if s.step == strike then ffi.C.raise(9) end end }.hash)]])
 
