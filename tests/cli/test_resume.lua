@@ -191,7 +191,7 @@ t.test("what cannot be resumed is refused, and nothing is lost", function()
       { "s/a test/another test/", "task 1, 'a', was trained on other items than 'a' of this stream holds" },
       { 's/items("b", 30)/items("b", 31)/', "tasks = a (45 items, 2 epochs), b (30 items, 1 epochs), the script now has" },
       { "s/batch_size = 10,/batch_size = 9,/", "batch_size = 10, the script now has 9" },
-      { 's/s.optimizer == "EWC" and/true and/', "method = none, the script now has EWC{ alpha = 0.5, batched = false, convention = sound" },
+      { 's/s.optimizer == "EWC" and/true and/', "method = none, the script now has EWC{" },
    } do
       sh(("cp experiment.lua kept.lua && sed -i '%s' experiment.lua"):format(case[1]))
       local code, out, err = sh "engram resume --quiet cut/experiment/*"

@@ -120,6 +120,20 @@ t.test("the laboratory: five methods in three scenarios in a screenful, the same
    end
 end)
 
+if os.getenv "ENGRAM_DATA" then
+   t.test("the laboratory on MNIST", function()
+      local words = "data=mnist steps=40 batch=64 width=50 train=2000 test=1000 memory=200"
+      local code, text = t.command(("cd %s && engram run --quiet --no-run laboratory %s"):format(t.quote(folder), words), 300)
+      t.expect(code):equals(0)
+      local function cells(name) return text:match("| " .. name .. " +| ([%d.]+) [^|]+| ([%d.]+) [^|]+| ([%d.]+) ") end
+      local task, domain, class = cells "Naive"
+      t.expect({ tonumber(task) > 70, tonumber(domain) > 40, tonumber(class) < 30 }):equals{ true, true, true }
+      t.expect(tonumber((select(3, cells "ER"))) > tonumber(class) + 15):is_true()      -- what a memory is for
+   end)
+else
+   t.skip("the laboratory on MNIST", "ENGRAM_DATA is not set")
+end
+
 t.test("many tasks: a table of time and memory a task", function()
    local code, text, err = t.command(("cd %s && engram run --quiet --no-run many_tasks data=glyphs/digits tasks=24 train=128 test=100 " ..
       "width=8 evaluate_every=1 check=false"):format(t.quote(folder)), 300)
