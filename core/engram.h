@@ -304,6 +304,45 @@ eg_status eg_batchnorm_backward(eg_tensor *grad_x, eg_tensor *grad_weight, eg_te
                                 const eg_tensor *grad_out, const eg_tensor *x, const eg_tensor *mean,
                                 const eg_tensor *rstd, const eg_tensor *weight, int batch);
 
+/* ---- layer normalisation (layernorm.c): each row of x (..., width) by its own mean and deviation ---------------------------- */
+/* out = (x - mean) * rstd * weight + bias, rstd = 1 / sqrt(biased variance + epsilon); weight and bias (width) may be NULL. stats
+ * (rows, 2) receives mean and rstd of each row. */
+eg_status eg_layernorm(eg_tensor *out, eg_tensor *stats, const eg_tensor *x, const eg_tensor *weight,
+                       const eg_tensor *bias, double epsilon);
+/* First order. Gradients that are not wanted may be NULL. */
+eg_status eg_layernorm_backward(eg_tensor *grad_x, eg_tensor *grad_weight, eg_tensor *grad_bias,
+                                const eg_tensor *grad_out, const eg_tensor *x, const eg_tensor *stats,
+                                const eg_tensor *weight);
+
+/* ---- embeddings (embedding.c): index int64 of any shape, 1-based; `blank` is a number that has no row (0: none) ---------------- */
+/* out (index's shape, width) = rows of table (rows, width) at index; zeros at the blank */
+eg_status eg_embedding(eg_tensor *out, const eg_tensor *table, const eg_tensor *index, int64_t blank);
+/* *used = how many different numbers but the blank the index holds */
+eg_status eg_embedding_used(int64_t *used, const eg_tensor *index, int64_t rows, int64_t blank);
+/* The gradient of a table of `rows` rows: used (u) int64 receives the numbers in rising order, sums (u, width) what grad (index's
+ * shape, width) holds for each, added up in the order of the positions. */
+eg_status eg_embedding_rows(eg_tensor *used, eg_tensor *sums, const eg_tensor *grad, const eg_tensor *index,
+                            int64_t rows, int64_t blank);
+/* out (rows, width) += the squares of each sample's gradient of the table; samples are the first dimension of index */
+eg_status eg_fisher_embedding(eg_tensor *out, const eg_tensor *grad, const eg_tensor *index, int64_t blank);
+
+/* ---- attention (attention.c): queries q (n, queries, d), keys k and values v (n, keys, d), heads beside each other in d ---------- */
+typedef struct eg_attention {
+  int64_t heads;
+  double scale, dropout; /* of the scores; the share of weights that the dropout mask drops */
+  int32_t causal;        /* 1: the last query sees all keys, the one before it all but the last, ... */
+} eg_attention;
+/* out (n, queries, d) = dropped weights v, weights (n, heads, queries, keys) = softmax(scale q k^T). mask (n, keys) uint8 or NULL: 1
+ * where a key is not looked at; a query without keys gets zeros. kept (weights' shape) uint8 or NULL: 1 where a weight is kept by
+ * dropout and divided by 1 - dropout. out may be a view whose rows lie in one piece each. */
+eg_status eg_attention_forward(eg_tensor *out, eg_tensor *weights, const eg_tensor *q, const eg_tensor *k,
+                               const eg_tensor *v, const eg_tensor *mask, const eg_tensor *kept,
+                               const eg_attention *how);
+/* First order. The gradients may be views whose rows lie in one piece each. */
+eg_status eg_attention_backward(eg_tensor *dq, eg_tensor *dk, eg_tensor *dv, const eg_tensor *grad,
+                                const eg_tensor *weights, const eg_tensor *q, const eg_tensor *k, const eg_tensor *v,
+                                const eg_tensor *kept, const eg_attention *how);
+
 /* ---- softmax and losses (softmax.c): along a dimension of a contiguous or strided tensor --------------------------- */
 eg_status eg_softmax(eg_tensor *out, const eg_tensor *in, int dim);
 eg_status eg_log_softmax(eg_tensor *out, const eg_tensor *in, int dim);
