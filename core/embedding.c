@@ -29,14 +29,14 @@ static void K(sum_groups)(const lookup *k, int64_t first, int64_t last) {
   ((real *)k->out + i * k->width, k, k->position + k->begin[i], k->begin[i + 1] - k->begin[i], 0, k->width);
 }
 
-/* Some columns of the table: out += the squares of each group's sum, one group after the other. */
+/* Some columns of the table: out += the square (or absolute value) of each group's sum, one group after the other. */
 static void K(square_groups)(const lookup *k, int64_t first, int64_t width) {
   real sum[COLUMNS];
   for (int64_t i = 0; i < k->groups; i++) {
     const int64_t *position = k->position + k->begin[i];
     K(sum_rows)(sum, k, position, k->begin[i + 1] - k->begin[i], first, width);
     real *out = (real *)k->out + (k->index[*position] - 1) * k->width + first;
-    for (int64_t j = 0; j < width; j++) out[j] += sum[j] * sum[j];
+    for (int64_t j = 0; j < width; j++) out[j] += k->absolute ? (sum[j] < 0 ? -sum[j] : sum[j]) : sum[j] * sum[j];
   }
 }
 
@@ -56,6 +56,7 @@ typedef struct lookup {
   void *out;
   int64_t *position, *begin, groups, block; /* block: rows in a tile */
   int dtype;
+  bool absolute;
   eg_tensor *copies[3];
 } lookup;
 
@@ -259,7 +260,8 @@ static void square_tile(void *context, int64_t tile) {
   EG_REAL(k->dtype, square_groups)(k, tile * COLUMNS, EG_MIN(COLUMNS, k->width - tile * COLUMNS));
 }
 
-eg_status eg_fisher_embedding(eg_tensor *out, const eg_tensor *grad, const eg_tensor *index, int64_t blank) {
+eg_status eg_fisher_embedding(eg_tensor *out, const eg_tensor *grad, const eg_tensor *index, int64_t blank,
+                              int absolute) {
   static const char *op = "fisher_embedding";
   lookup k;
   EG_TRY(check_table(op, out));
@@ -272,7 +274,7 @@ eg_status eg_fisher_embedding(eg_tensor *out, const eg_tensor *grad, const eg_te
   eg_status status = memory ? eg_elements(grad, &k.copies[1], &k.grad) : EG_ENOMEM;
   if (!status) {
     k.position = (int64_t *)((place *)memory + k.count), k.begin = k.position + k.count;
-    k.width = out->size[1], k.out = out->data, k.dtype = out->dtype, k.blank = blank;
+    k.width = out->size[1], k.out = out->data, k.dtype = out->dtype, k.blank = blank, k.absolute = absolute;
     group_by_sample(&k, EG_MAX(1, k.count / EG_MAX(index->size[0], 1)), memory);
     eg_parallel_over(k.count * k.width, eg_tiles(k.width, COLUMNS), square_tile, &k);
   }

@@ -323,8 +323,9 @@ eg_status eg_embedding_used(int64_t *used, const eg_tensor *index, int64_t rows,
  * shape, width) holds for each, added up in the order of the positions. */
 eg_status eg_embedding_rows(eg_tensor *used, eg_tensor *sums, const eg_tensor *grad, const eg_tensor *index,
                             int64_t rows, int64_t blank);
-/* out (rows, width) += the squares of each sample's gradient of the table; samples are the first dimension of index */
-eg_status eg_fisher_embedding(eg_tensor *out, const eg_tensor *grad, const eg_tensor *index, int64_t blank);
+/* out (rows, width) += the squares (absolute values) of each sample's gradient of the table; samples are index's first dimension */
+eg_status eg_fisher_embedding(eg_tensor *out, const eg_tensor *grad, const eg_tensor *index, int64_t blank,
+                              int absolute);
 
 /* ---- attention (attention.c): queries q (n, queries, d), keys k and values v (n, keys, d), heads beside each other in d ---------- */
 typedef struct eg_attention {
@@ -386,6 +387,14 @@ typedef struct eg_classp {
 } eg_classp;
 /* CLASSP (Ludwig 2024, arXiv 2405.09637). *moved = number of weights that passed the gate. */
 eg_status eg_classp_step(eg_tensor *p, const eg_tensor *g, eg_tensor *grad_sum, const eg_classp *h, int64_t *moved);
+/* The same for p (rows, width) whose gradient is g (u, width) in the rows `rows` (u) int64, 1-based and rising, and 0 in the others:
+ * same bits, but only those rows are touched. For hyper-parameters with which a gradient of 0 changes nothing: SGD without momentum
+ * and weight decay, AdaGrad without weight decay, CLASSP. */
+eg_status eg_sgd_rows(eg_tensor *p, const eg_tensor *rows, const eg_tensor *g, const eg_sgd *h);
+eg_status eg_adagrad_rows(eg_tensor *p, const eg_tensor *rows, const eg_tensor *g, eg_tensor *sum, double lr,
+                          double epsilon);
+eg_status eg_classp_rows(eg_tensor *p, const eg_tensor *rows, const eg_tensor *g, eg_tensor *grad_sum,
+                         const eg_classp *h, int64_t *moved);
 
 /* ---- consolidation (consolidate.c) --------------------------------------------------------------------------------------- */
 /* out += scale * sum over samples of the squared per-sample gradient, exact, by one product of squared matrices.

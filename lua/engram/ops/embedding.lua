@@ -1,24 +1,13 @@
 -- ops/embedding.lua: rows of a table by number, and the adjoint, which puts rows where they came from.
-local ffi = require "ffi"
 local core = require "engram.core"
 local tensor = require "engram.tensor"
 local autograd = require "engram.autograd"
+local rows_of = require "engram.autograd.rows".new
 local C, check, raise = core.C, core.check, core.raise
 local methods, live = tensor.methods, tensor.live
 local apply = autograd.apply
 
-local count = ffi.new "int64_t[1]"
-
 local function lib() return require "engram" end
-
--- What `grad` holds for each row that the index names, but not for the padding's: their numbers in rising order, and their sums.
-local function used_rows(grad, index, rows, padding)
-   check(C.eg_embedding_used(count, index.tensor, rows, padding or 0))
-   local used = tensor.new(2, { tonumber(count[0]) })
-   local sums = tensor.new(grad.tensor.dtype, { tonumber(count[0]), grad:size(-1) })
-   check(C.eg_embedding_rows(used.tensor, sums.tensor, grad.tensor, index.tensor, rows, padding or 0))
-   return used, sums
-end
 
 local function gathered(table_, index, blank)
    local shape = index.shape
@@ -35,10 +24,14 @@ ops.embedding = {
    keeps = { 2 },
    forward = function(weight, index) return gathered(weight, index, 0) end,
    backward = function(node, grad) return apply(ops.embedding_place, grad, node[2], node[3], node[4]) end,
-   squares = function(node, grad)
+   fused = function(node, grad)                      -- a leaf takes rows
+      local rows = rows_of(grad, node[2], node[3], node[4])
+      return node.p1.op and rows:dense() or rows
+   end,
+   squares = function(node, grad, absolute)
       local squares = tensor.new(grad.tensor.dtype, { node[3], grad:size(-1) })
       check(C.eg_fill(squares.tensor, 0))
-      check(C.eg_fisher_embedding(squares.tensor, grad.tensor, node[2].tensor, node[4] or 0))
+      check(C.eg_fisher_embedding(squares.tensor, grad.tensor, node[2].tensor, node[4] or 0, absolute and 1 or 0))
       return squares
    end,
    samples = function()
@@ -51,13 +44,7 @@ ops.embedding = {
 ops.embedding_place = {
    doc = "embedding_place(x, index, rows, padding): zeros (rows, width) with the rows of x added at index; the padding's are left out.",
    keeps = { 2 },
-   forward = function(x, index, rows, padding)
-      local used, sums = used_rows(x, index, rows, padding)
-      local out = tensor.new(x.tensor.dtype, { rows, x:size(-1) })
-      check(C.eg_fill(out.tensor, 0))
-      check(C.eg_index_add(out.tensor, 0, used.tensor, sums.tensor))
-      return out
-   end,
+   forward = function(x, index, rows, padding) return rows_of(x, index, rows, padding):dense() end,
    backward = function(node, grad) return apply(ops.embedding_take, grad, node[2], node[3], node[4]) end,
    samples = function()
       local e = lib()
@@ -85,8 +72,6 @@ function methods.embedding(weight, index, padding)
    if weight.tensor.dims ~= 2 then raise("embedding: weight must be (rows, width), got %s", tensor.shape_text(weight)) end
    return (apply(ops.embedding, weight, index, weight:size(1), padding))
 end
-
-tensor.used_rows = used_rows
 
 return function(define)
    for _, name in ipairs{ "embedding", "embedding_place", "embedding_take" } do define(name, ops[name]) end

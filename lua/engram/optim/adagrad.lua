@@ -11,6 +11,7 @@ return {
       weight_decay = { default = 0, min = 0, doc = "added to the gradient times the weight" },
    },
    slots = { sum = { like = "parameter", initial = 0 } },
+   rows = require "engram.optim.rows".adagrad,
    step = function(p, g, s, h)
       core.check(C.eg_adagrad_step(p.tensor, g.tensor, s.sum.tensor, h.lr, h.epsilon, h.weight_decay))
    end,

@@ -20,6 +20,7 @@ return {
       variant = { default = "paper", choices = { "paper", "published" }, doc = "per weight, or the published code's per tensor" },
    },
    slots = { grad_sum = { like = "parameter", initial = 0 } },
+   rows = require "engram.optim.rows".classp,
    step = function(p, g, s, h)
       h_c.lr, h_c.threshold, h_c.power, h_c.epsilon = h.lr, h.threshold, h.power, h.epsilon
       h_c.decay, h_c.published = h.decay and 1 or 0, h.variant == "published" and 1 or 0

@@ -6,7 +6,7 @@ local raise = core.raise
 local description = {}
 
 local FIELDS = { name = 1, doc = 1, source = 1, hyper = 1, slots = 1, step = 1, task_begin = 1, task_end = 1, statistics = 1,
-   check = 1, version = 1 }
+   check = 1, version = 1, rows = 1 }
 local HYPER_FIELDS = { default = 1, min = 1, max = 1, type = 1, choices = 1, doc = 1 }
 local SLOT_FIELDS = { like = 1, initial = 1, reset = 1, doc = 1, when = 1 }
 

@@ -21,6 +21,7 @@ return {
          core.raise("%s: nesterov needs momentum > 0 and dampening = 0", who)
       end
    end,
+   rows = require "engram.optim.rows".sgd,
    step = function(p, g, s, h)
       h_c.lr, h_c.momentum, h_c.dampening, h_c.weight_decay = h.lr, h.momentum, h.dampening, h.weight_decay
       h_c.nesterov, h_c.first = h.nesterov and 1 or 0, h.first and 1 or 0
