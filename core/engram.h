@@ -344,6 +344,20 @@ eg_status eg_attention_backward(eg_tensor *dq, eg_tensor *dk, eg_tensor *dv, con
                                 const eg_tensor *weights, const eg_tensor *q, const eg_tensor *k, const eg_tensor *v,
                                 const eg_tensor *kept, const eg_attention *how);
 
+/* Self-attention of the last position alone (attention_last.c), without keys and values: x (n, t, d), its last position's query q
+ * (n, d), and the weight (3 d, d) and bias (3 d, or NULL) of query, key and value. out (n, 2, d): what the last position reads, and the
+ * last position itself. weights (n, heads, t), mask (n, t) and kept (n, heads, t) as above. */
+eg_status eg_attention_last_forward(eg_tensor *out, eg_tensor *weights, const eg_tensor *q, const eg_tensor *x,
+                                    const eg_tensor *weight, const eg_tensor *bias, const eg_tensor *mask,
+                                    const eg_tensor *kept, const eg_attention *how);
+/* First order, but for what comes through q: dq (n, d) is that one's gradient. dw (3 d, d) gets the rows of key and value, db (3 d) those
+ * of the value (the key's bias has none); dx, db, or dw and db may be NULL. size: 0; or 1, 2: dw and db get the sums of the squares,
+ * absolute values, of each sample's gradient. */
+eg_status eg_attention_last_backward(eg_tensor *dx, eg_tensor *dq, eg_tensor *dw, eg_tensor *db, const eg_tensor *grad,
+                                     const eg_tensor *weights, const eg_tensor *q, const eg_tensor *x,
+                                     const eg_tensor *weight, const eg_tensor *bias, const eg_tensor *kept,
+                                     const eg_attention *how, int size);
+
 /* ---- softmax and losses (softmax.c): along a dimension of a contiguous or strided tensor --------------------------- */
 eg_status eg_softmax(eg_tensor *out, const eg_tensor *in, int dim);
 eg_status eg_log_softmax(eg_tensor *out, const eg_tensor *in, int dim);

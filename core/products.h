@@ -21,12 +21,13 @@ static void K(product_tail)(int64_t m, int64_t n, int64_t k, real *c, int64_t c_
 /* Fewer columns than a vector has. */
 static void K(product_narrow)(int64_t m, int64_t n, int64_t k, real *c, int64_t c_pitch, const real *a, int64_t a_row,
                               int64_t a_step, const real *b, int64_t b_pitch, bool add) {
-  for (int64_t r = 0; r < m; r++)
-    for (int64_t j = 0; j < n; j++) {
-      real sum = add ? c[r * c_pitch + j] : 0;
-      for (int64_t i = 0; i < k; i++) sum += a[r * a_row + i * a_step] * b[i * b_pitch + j];
-      c[r * c_pitch + j] = sum;
-    }
+  for (int64_t r = 0; r < m; r++) {
+    real sum[K(lanes)] = {0};
+    for (int64_t j = 0; add && j < n; j++) sum[j] = c[r * c_pitch + j];
+    for (int64_t i = 0; i < k; i++)
+      for (int64_t j = 0; j < n; j++) sum[j] += a[r * a_row + i * a_step] * b[i * b_pitch + j];
+    memcpy(c + r * c_pitch, sum, (size_t)n * sizeof(real));
+  }
 }
 
 /* c (m, n) = a (m, k) b (k, n), or c += the same with `add`: rows of c and b lie in one piece each, c_pitch and b_pitch apart; element

@@ -74,11 +74,22 @@ local function cross(self, query, key, value, mask)
    return tensor.attention(project(self, query, 1), project(self, key, 2), project(self, value, 3), plan, mask, kept)
 end
 
+-- For layers with a residual: (n, 2, width), what the last position reads (before out_proj) and that position itself.
+function MultiheadAttention:read_last(x, options)
+   options = core.options("nn.MultiheadAttention", options, { "padding_mask" })
+   check_sequence(self, "input", x)
+   local plan, kept = drop(self, x, 1, x:size(2))
+   return tensor.attention_last(x, self.in_proj_weight, rawget(self, "in_proj_bias"), plan, check_mask(options.padding_mask, x),
+      kept and kept:squeeze(3))
+end
+
 -- attention(x [, options]) or attention(query, key, value [, options]): (n, t, width) each, to (n, t, width), or with queries = "last"
 -- (n, width): what the last query reads. options.padding_mask (n, keys): 1 (or true) where a key is padding; a query all of whose keys
 -- are padding reads zeros.
 function MultiheadAttention:forward(query, key, value, options)
    if not tensor.is_tensor(key) then options, key, value = key, nil, nil end
+   local last = self.queries == "last"
+   if last and not key then return self.out_proj(self:read_last(query, options):narrow(2, 1, 1):squeeze(2)) end
    options = core.options("nn.MultiheadAttention", options, { "padding_mask" })
    check_sequence(self, key and "query" or "input", query)
    if key then
@@ -87,8 +98,7 @@ function MultiheadAttention:forward(query, key, value, options)
       check_sequence(self, "value", value)
    end
    local mask = check_mask(options.padding_mask, key or query)
-   local last = self.queries == "last"
-   if last and key then query = query:narrow(2, query:size(2), 1) end
+   if last then query = query:narrow(2, query:size(2), 1) end
    if not key then
       local plan, kept = drop(self, query, query:size(2), query:size(2))
       return self.out_proj(tensor.self_attention(query:linear(self.in_proj_weight, rawget(self, "in_proj_bias")), plan, mask, kept))

@@ -43,10 +43,19 @@ local function feed_forward(self, x)
    return self.dropout2(self.linear2(self.dropout(inner)))
 end
 
+-- What the attention of `input` gives, and what it is added to: x, or x's last position.
+local function attend(self, input, x, options)
+   local attention = self.self_attn
+   if attention.queries == "all" then return x, attention(input, options) end
+   local both = attention:read_last(input, options)
+   local read = attention.out_proj(both:narrow(2, 1, 1):squeeze(2))
+   if input == x then return both:narrow(2, 2, 1):squeeze(2), read end
+   return x:narrow(2, x:size(2), 1):squeeze(2), read
+end
+
 -- layer(x [, {padding_mask =}]): (n, t, width) to the same, or with queries = "last" to (n, width), the last position's.
 function TransformerEncoderLayer:forward(x, options)
-   local residual = x
-   local y = self.self_attn(self.norm == "pre" and self.norm1(x) or x, options)
+   local residual, y = attend(self, self.norm == "pre" and self.norm1(x) or x, x, options)
    y = residual + self.dropout1(y)
    if self.norm == "pre" then return y + feed_forward(self, self.norm2(y)) end
    y = self.norm1(y)

@@ -29,7 +29,7 @@ local function define(name, operation)
 end
 
 for _, family in ipairs{ "unary", "binary", "view", "reduce", "index", "matmul", "conv", "pool", "norm", "softmax", "dropout", "layernorm",
-   "embedding", "attention" } do
+   "embedding", "attention", "attention_last" } do
    require("engram.ops." .. family)(define)
 end
 
