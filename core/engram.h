@@ -358,6 +358,15 @@ eg_status eg_attention_last_backward(eg_tensor *dx, eg_tensor *dq, eg_tensor *dw
                                      const eg_tensor *weight, const eg_tensor *bias, const eg_tensor *kept,
                                      const eg_attention *how, int size);
 
+/* ---- recurrence (lstm.c): one layer over all steps, gates in the order i f g o -------------------------------------------------- */
+/* in (n, t, 4 hidden): what the input gives to the gates; weight (4 hidden, hidden) of the state; initial (n, 2 hidden): h, c. states
+ * (n, t, 2 hidden) receives h, c after each step, gates (in's shape) the gates, which the backward needs. */
+eg_status eg_lstm_forward(eg_tensor *states, eg_tensor *gates, const eg_tensor *in, const eg_tensor *weight,
+                          const eg_tensor *initial);
+/* First order; the weight's gradient is the product of d_in and the h before each step. */
+eg_status eg_lstm_backward(eg_tensor *d_in, eg_tensor *d_initial, const eg_tensor *grad, const eg_tensor *states,
+                           const eg_tensor *gates, const eg_tensor *weight, const eg_tensor *initial);
+
 /* ---- softmax and losses (softmax.c): along a dimension of a contiguous or strided tensor --------------------------- */
 eg_status eg_softmax(eg_tensor *out, const eg_tensor *in, int dim);
 eg_status eg_log_softmax(eg_tensor *out, const eg_tensor *in, int dim);
@@ -416,6 +425,10 @@ eg_status eg_classp_rows(eg_tensor *p, const eg_tensor *rows, const eg_tensor *g
  * With `squared`, delta holds squares already, summed over several losses of the same inputs: all in one product. */
 eg_status eg_fisher_linear(eg_tensor *out_weight, eg_tensor *out_bias, const eg_tensor *delta, const eg_tensor *input,
                            double scale, int squared);
+/* The same for a linear layer over sequences, delta (n group, o) and input (n group, i): a sample's gradient is the sum over its `group`
+ * rows. Adds the squares, or with `absolute` the absolute values. */
+eg_status eg_fisher_sequence(eg_tensor *out_weight, eg_tensor *out_bias, const eg_tensor *delta, const eg_tensor *input,
+                             int64_t group, int absolute);
 /* Convolution: per-sample gradients by one product a sample over unfolded columns, then squared. */
 eg_status eg_fisher_conv2d(eg_tensor *out_weight, eg_tensor *out_bias, const eg_tensor *delta, const eg_tensor *input,
                            const eg_conv *how, double scale);

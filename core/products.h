@@ -6,7 +6,7 @@
 
 /* The columns behind the last whole vector, when c is added to: the vector that ends with the last column is made beside c, and
  * what is new of it added. */
-static void K(product_tail)(int64_t m, int64_t n, int64_t k, real *c, int64_t c_pitch, const real *a, int64_t a_row,
+static inline void K(product_tail)(int64_t m, int64_t n, int64_t k, real *c, int64_t c_pitch, const real *a, int64_t a_row,
                             int64_t a_step, const real *b, int64_t b_pitch, int64_t done) {
   real whole[ROWS * K(lanes)] __attribute__((aligned(64)));
   for (int64_t r = 0; r < m; r += ROWS) {
@@ -51,7 +51,7 @@ static void K(product)(int64_t m, int64_t n, int64_t k, real *c, int64_t c_pitch
 }
 
 /* to (width, pitch) = the transpose of from (rows, width), zeros from column `rows` to the pitch. */
-static void K(turn)(real *to, int64_t pitch, const real *from, int64_t from_pitch, int64_t rows, int64_t width) {
+static inline void K(turn)(real *to, int64_t pitch, const real *from, int64_t from_pitch, int64_t rows, int64_t width) {
   K(transpose)(to, pitch, from, from_pitch, rows, width);
   for (int64_t x = 0; x < width && rows < pitch; x++)
     memset(to + x * pitch + rows, 0, (size_t)(pitch - rows) * sizeof(real));

@@ -4,7 +4,7 @@ local base = require "engram.nn.base"
 local nn = { Module = base.Module, parameter = base.parameter, is_module = base.is_module, initial = base.initial }
 
 for _, family in ipairs{ "linear", "conv", "simple", "sequential", "batchnorm", "losses", "layernorm", "embedding",
-   "attention", "transformer" } do
+   "attention", "transformer", "position", "lstm" } do
    for name, value in pairs(require("engram.nn." .. family)) do nn[name] = value end
 end
 
