@@ -78,6 +78,7 @@ end
 function MultiheadAttention:read_last(x, options)
    options = core.options("nn.MultiheadAttention", options, { "padding_mask" })
    check_sequence(self, "input", x)
+   if x:size(2) == 0 then raise("nn.MultiheadAttention: there is no last position: input %s", tensor.shape_text(x)) end
    local plan, kept = drop(self, x, 1, x:size(2))
    return tensor.attention_last(x, self.in_proj_weight, rawget(self, "in_proj_bias"), plan, check_mask(options.padding_mask, x),
       kept and kept:squeeze(3))
