@@ -168,10 +168,11 @@ static bool group_by_row(lookup *k, const uint64_t *bits, int64_t words, int64_t
   int64_t found = 0;
   for (int64_t w = 0; w < words; w++) {
     rank[w] = found;
-    for (uint64_t rest = bits[w]; rest; rest &= rest - 1, found++)
-      if (found < k->groups) used[found] = w * 64 + __builtin_ctzll(rest) + 1;
+    found += __builtin_popcountll(bits[w]);
   }
   if (found != k->groups) return false;
+  for (int64_t w = 0; w < words; w++)
+    for (uint64_t rest = bits[w]; rest; rest &= rest - 1) *used++ = w * 64 + __builtin_ctzll(rest) + 1;
   memset(k->begin, 0, (size_t)(k->groups + 2) * sizeof(int64_t));
   for (int pass = 0; pass < 2;
        pass++) { /* counts, two places ahead; then positions, which move begins to their places */
