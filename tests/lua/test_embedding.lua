@@ -176,7 +176,8 @@ end)
 
 t.test("numbers out of range, fractions and wrong settings are refused", function()
    local layer = nn.Embedding(5, 3)
-   t.expect(function() layer(tokens{ { 1, 0 }, { 2, 3 } }) end):raises "embedding: index 0 at position 2 is out of range 1..5 (indices count from 1)"
+   t.expect(function() layer(tokens{ { 1, 0 }, { 2, 3 } }) end)
+      :raises "embedding: index 0 at position 2 is out of range 1..5 (indices count from 1)"
    t.expect(function() layer(tokens{ 6 }) end):raises "index 6 at position 1 is out of range 1..5"
    t.expect(function() layer(tokens{ -1 }) end):raises "index -1"
    t.expect(function() layer(engram.randn(2)) end):raises 'the index is (2) float32, expected int64; convert it with :to("int64")'
@@ -185,7 +186,8 @@ t.test("numbers out of range, fractions and wrong settings are refused", functio
    t.expect(function() nn.Embedding(0, 3) end):raises "nn.Embedding: count: expected a whole number of at least 1, got 0"
    t.expect(function() nn.Embedding(5, 3, { padding_index = 6 }) end):raises "padding_index 6 is out of range 1..5"
    t.expect(function() nn.Embedding(5, 3, { padding_index = 0 }) end):raises "padding_index: expected a whole number of at least 1, got 0"
-   t.expect(function() nn.Embedding(5, 3, { paddding_index = 1 }) end):raises "unknown option 'paddding_index', did you mean 'padding_index'"
+   t.expect(function() nn.Embedding(5, 3, { paddding_index = 1 }) end)
+      :raises "unknown option 'paddding_index', did you mean 'padding_index'"
 end)
 
 t.done()

@@ -292,15 +292,19 @@ t.test("wrong shapes and settings are refused", function()
    t.expect(function() nn.MultiheadAttention(12, 3, { dropout = 1 }) end):raises "dropout must be at least 0 and less than 1, got 1"
    t.expect(function() layer(engram.randn(2, 12)) end):raises "input must be (samples, positions, 12), got (2, 12)"
    t.expect(function() layer(x, engram.randn(3, 4, 12)) end):raises "the queries (2, 4, 12): expected the same samples and width"
-   t.expect(function() layer(x, { padding_mask = bytes{ { 0, 1 } } }) end):raises "padding_mask must be (samples, keys) = (2, 4), got (1, 2)"
+   t.expect(function() layer(x, { padding_mask = bytes{ { 0, 1 } } }) end)
+      :raises "padding_mask must be (samples, keys) = (2, 4), got (1, 2)"
    t.expect(function() layer(x, { mask = 1 }) end):raises "unknown option 'mask'"
-   t.expect(function() nn.MultiheadAttention(12, 3, { queries = "last" })(engram.randn(2, 0, 12)) end):raises "there is no last position: input (2, 0, 12)"
+   t.expect(function() nn.MultiheadAttention(12, 3, { queries = "last" })(engram.randn(2, 0, 12)) end)
+      :raises "there is no last position: input (2, 0, 12)"
    t.expect(function() nn.TransformerEncoderLayer(12, 3, 20, { norm = "both" }) end):raises "norm must be 'post' or 'pre', got both"
-   t.expect(function() nn.TransformerEncoderLayer(12, 3, 20, { activation = "tanh" }) end):raises "activation must be 'relu' or 'gelu', got tanh"
+   t.expect(function() nn.TransformerEncoderLayer(12, 3, 20, { activation = "tanh" }) end)
+      :raises "activation must be 'relu' or 'gelu', got tanh"
    t.expect(function() nn.LayerNorm(3)(x) end):raises "nn.LayerNorm: expected (..., 3), got (2, 4, 12)"
    t.expect(function() x:layer_norm(engram.ones(3)) end):raises "layer_norm: weight has shape (3), expected (12)"
    t.expect(function() nn.LSTM(5, 4)(x) end):raises "input must be (samples, steps, 5), got (2, 4, 12)"
-   t.expect(function() nn.LSTM(12, 4)(x, { engram.zeros(1, 3, 4) }) end):raises "the initial h must be (layers, samples, hidden) = (1, 2, 4), got (1, 3, 4)"
+   t.expect(function() nn.LSTM(12, 4)(x, { engram.zeros(1, 3, 4) }) end)
+      :raises "the initial h must be (layers, samples, hidden) = (1, 2, 4), got (1, 3, 4)"
    t.expect(function() nn.LSTM(12, 4)(x, engram.zeros(1, 2, 4)) end):raises "expected the state as a table {h, c}, got tensor"
 end)
 

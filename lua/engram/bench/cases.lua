@@ -96,7 +96,8 @@ for _, variant in ipairs{ "published", "paper" } do
    local function make()
       local model = Sentiment(sentiment)
       local words, labels = words_of(sentiment), engram.randint(1, 3, sentiment.batch)
-      local opt = optim.CLASSP(model, { lr = 0.025, threshold = variant == "published" and 0.99 or 1e-7, epsilon = 1e-4, variant = variant })
+      local threshold = variant == "published" and 0.99 or 1e-7
+      local opt = optim.CLASSP(model, { lr = 0.025, threshold = threshold, epsilon = 1e-4, variant = variant })
       local function body()
          opt:zero_grad()
          nn.cross_entropy(model(words), labels):backward()

@@ -15,7 +15,9 @@ local function check_choice(who, value)
 end
 
 local function check_dropout(who, p)
-   if type(p) ~= "number" or not (p >= 0 and p < 1) then raise("%s: dropout must be at least 0 and less than 1, got %s", who, tostring(p)) end
+   if type(p) ~= "number" or not (p >= 0 and p < 1) then
+      raise("%s: dropout must be at least 0 and less than 1, got %s", who, tostring(p))
+   end
    return p
 end
 

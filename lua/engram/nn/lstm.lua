@@ -33,7 +33,8 @@ local function initial_state(self, given, name, x)
    if given == nil then return engram.zeros(shape, { dtype = x.dtype }) end
    tensor.live(given, "nn.LSTM: initial " .. name)
    if table.concat(given.shape, ",") ~= table.concat(shape, ",") then
-      raise("nn.LSTM: the initial %s must be (layers, samples, hidden) = (%s), got %s", name, table.concat(shape, ", "), tensor.shape_text(given))
+      raise("nn.LSTM: the initial %s must be (layers, samples, hidden) = (%s), got %s", name, table.concat(shape, ", "),
+         tensor.shape_text(given))
    end
    return given
 end

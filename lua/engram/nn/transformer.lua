@@ -27,7 +27,8 @@ function TransformerEncoderLayer:init(width, heads, feed_forward, options)
    self.activation = check_choice("activation", options.activation, { "relu", "gelu" })
    self.norm = check_choice("norm", options.norm, { "post", "pre" })
    local dropout, dtype = options.dropout or 0.1, options.dtype
-   self.self_attn = MultiheadAttention(width, heads, { dropout = dropout, causal = options.causal, queries = options.queries, dtype = dtype })
+   self.self_attn = MultiheadAttention(width, heads, { dropout = dropout, causal = options.causal, queries = options.queries,
+      dtype = dtype })
    self.linear1 = Linear(width, feed_forward, { dtype = dtype })
    self.dropout = Dropout(dropout)
    self.linear2 = Linear(feed_forward, width, { dtype = dtype })

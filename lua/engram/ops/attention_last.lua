@@ -58,8 +58,9 @@ local attention_last = {
       local to_last = grad_q:matmul(third(weight, 1)) + of_last
       local zeros = lib().zeros(n, keys - 1, width, { dtype = x.dtype })
       local grad_x = grad_k:matmul(third(weight, 2)) + grad_v:matmul(third(weight, 3)) + lib().cat({ zeros, to_last }, 2)
-      local grad_weight = lib().cat({ flat(grad_q):t():matmul(last), flat(grad_k):t():matmul(flat(x)), flat(grad_v):t():matmul(flat(x)) }, 1)
-      local grad_bias = node.p3 and lib().cat({ flat(grad_q):sum(1), flat(grad_k):sum(1), flat(grad_v):sum(1) }, 1)
+      grad_q, grad_k, grad_v = flat(grad_q), flat(grad_k), flat(grad_v)
+      local grad_weight = lib().cat({ grad_q:t():matmul(last), grad_k:t():matmul(flat(x)), grad_v:t():matmul(flat(x)) }, 1)
+      local grad_bias = node.p3 and lib().cat({ grad_q:sum(1), grad_k:sum(1), grad_v:sum(1) }, 1)
       return grad_x, grad_weight, grad_bias
    end,
    fused = function(node, grad)
