@@ -23,8 +23,11 @@ function rows.new(grad, index, size, padding)
    return setmetatable({ index = used, values = values, size = size }, Rows)
 end
 
--- Adds the rows to a dense tensor.
-function Rows:add_to(t) check(C.eg_index_add(t.tensor, 0, self.index.tensor, self.values.tensor)) end
+-- Adds the rows to a dense tensor, in place.
+function Rows:add_to(t)
+   check(C.eg_index_add(t.tensor, 0, self.index.tensor, self.values.tensor))
+   C.eg_storage_touch(t.tensor)
+end
 
 -- The gradient as a tensor of the table's shape.
 function Rows:dense()
