@@ -33,10 +33,9 @@ static void K(forward_group)(const work *w, int64_t first, int64_t samples) {
       memcpy(gates + i * w->steps * 4 * n, (const real *)w->in + ((first + i) * w->steps + t) * 4 * n,
              (size_t)(4 * n) * sizeof(real));
     K(product)(samples, 4 * n, n, gates, w->steps * 4 * n, h, t ? w->steps * 2 * n : 2 * n, 1, w->turned, 4 * n, true);
-    for (int64_t i = 0; i < samples; i++)
-      K(step)
-      (n, gates + i * w->steps * 4 * n, (real *)w->states + ((first + i) * w->steps + t) * 2 * n,
-       K(before)(w, first + i, t) + n);
+    for (int64_t i = 0; i < samples; i++) K(step)
+    (n, gates + i * w->steps * 4 * n, (real *)w->states + ((first + i) * w->steps + t) * 2 * n,
+     K(before)(w, first + i, t) + n);
   }
 }
 

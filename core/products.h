@@ -6,8 +6,8 @@
 
 /* The columns behind the last whole vector, when c is added to: the vector that ends with the last column is made beside c, and
  * what is new of it added. */
-static inline void K(product_tail)(int64_t m, int64_t n, int64_t k, real *c, int64_t c_pitch, const real *a, int64_t a_row,
-                            int64_t a_step, const real *b, int64_t b_pitch, int64_t done) {
+static inline void K(product_tail)(int64_t m, int64_t n, int64_t k, real *c, int64_t c_pitch, const real *a,
+                                   int64_t a_row, int64_t a_step, const real *b, int64_t b_pitch, int64_t done) {
   real whole[ROWS * K(lanes)] __attribute__((aligned(64)));
   for (int64_t r = 0; r < m; r += ROWS) {
     int64_t rows = EG_MIN(ROWS, m - r);
