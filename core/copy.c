@@ -104,6 +104,15 @@ eg_status eg_copy(eg_tensor *out, const eg_tensor *in) {
   return eg_nest("copy", EG_ELEMENT(in->dtype, copy), &out->dtype, out, in, NULL, NULL);
 }
 
+eg_status eg_elements(const eg_tensor *t, eg_tensor **copy, const void **data) {
+  *data = t->data;
+  if (t->contiguous) return EG_OK;
+  *copy = eg_new_like(t, -1);
+  if (!*copy) return EG_ENOMEM;
+  *data = (*copy)->data;
+  return eg_copy(*copy, t);
+}
+
 eg_status eg_clamp(eg_tensor *out, const eg_tensor *in, double low, double high) {
   EG_TRY(eg_check_same_shape("clamp", "output", out, "input", in));
   EG_TRY(eg_check_same_dtype("clamp", "output", out, "input", in));

@@ -304,6 +304,69 @@ eg_status eg_batchnorm_backward(eg_tensor *grad_x, eg_tensor *grad_weight, eg_te
                                 const eg_tensor *grad_out, const eg_tensor *x, const eg_tensor *mean,
                                 const eg_tensor *rstd, const eg_tensor *weight, int batch);
 
+/* ---- layer normalisation (layernorm.c): each row of x (..., width) by its own mean and deviation ---------------------------- */
+/* out = (x - mean) * rstd * weight + bias, rstd = 1 / sqrt(biased variance + epsilon); weight and bias (width) may be NULL. stats
+ * (rows, 2) receives mean and rstd of each row. */
+eg_status eg_layernorm(eg_tensor *out, eg_tensor *stats, const eg_tensor *x, const eg_tensor *weight,
+                       const eg_tensor *bias, double epsilon);
+/* First order. Gradients that are not wanted may be NULL. */
+eg_status eg_layernorm_backward(eg_tensor *grad_x, eg_tensor *grad_weight, eg_tensor *grad_bias,
+                                const eg_tensor *grad_out, const eg_tensor *x, const eg_tensor *stats,
+                                const eg_tensor *weight);
+
+/* ---- embeddings (embedding.c): index int64 of any shape, 1-based; `blank` is a number that has no row (0: none) ---------------- */
+/* out (index's shape, width) = rows of table (rows, width) at index; zeros at the blank */
+eg_status eg_embedding(eg_tensor *out, const eg_tensor *table, const eg_tensor *index, int64_t blank);
+/* *used = how many different numbers but the blank the index holds */
+eg_status eg_embedding_used(int64_t *used, const eg_tensor *index, int64_t rows, int64_t blank);
+/* The gradient of a table of `rows` rows: used (u) int64 receives the numbers in rising order, sums (u, width) what grad (index's
+ * shape, width) holds for each, added up in the order of the positions. */
+eg_status eg_embedding_rows(eg_tensor *used, eg_tensor *sums, const eg_tensor *grad, const eg_tensor *index,
+                            int64_t rows, int64_t blank);
+/* out (rows, width) += the squares (absolute values) of each sample's gradient of the table; samples are index's first dimension */
+eg_status eg_fisher_embedding(eg_tensor *out, const eg_tensor *grad, const eg_tensor *index, int64_t blank,
+                              int absolute);
+
+/* ---- attention (attention.c): queries q (n, queries, d), keys k and values v (n, keys, d), heads beside each other in d ---------- */
+typedef struct eg_attention {
+  int64_t heads;
+  double scale, dropout; /* of the scores; the share of weights that the dropout mask drops */
+  int32_t causal;        /* 1: the last query sees all keys, the one before it all but the last, ... */
+} eg_attention;
+/* out (n, queries, d) = dropped weights v, weights (n, heads, queries, keys) = softmax(scale q k^T). mask (n, keys) uint8 or NULL: 1
+ * where a key is not looked at; a query without keys gets zeros. kept (weights' shape) uint8 or NULL: 1 where a weight is kept by
+ * dropout and divided by 1 - dropout. out may be a view whose rows lie in one piece each. */
+eg_status eg_attention_forward(eg_tensor *out, eg_tensor *weights, const eg_tensor *q, const eg_tensor *k,
+                               const eg_tensor *v, const eg_tensor *mask, const eg_tensor *kept,
+                               const eg_attention *how);
+/* First order. The gradients may be views whose rows lie in one piece each. */
+eg_status eg_attention_backward(eg_tensor *dq, eg_tensor *dk, eg_tensor *dv, const eg_tensor *grad,
+                                const eg_tensor *weights, const eg_tensor *q, const eg_tensor *k, const eg_tensor *v,
+                                const eg_tensor *kept, const eg_attention *how);
+
+/* Self-attention of the last position alone (attention_last.c), without keys and values: x (n, t, d), its last position's query q
+ * (n, d), and the weight (3 d, d) and bias (3 d, or NULL) of query, key and value. out (n, 2, d): what the last position reads, and the
+ * last position itself. weights (n, heads, t), mask (n, t) and kept (n, heads, t) as above. */
+eg_status eg_attention_last_forward(eg_tensor *out, eg_tensor *weights, const eg_tensor *q, const eg_tensor *x,
+                                    const eg_tensor *weight, const eg_tensor *bias, const eg_tensor *mask,
+                                    const eg_tensor *kept, const eg_attention *how);
+/* First order, but for what comes through q: dq (n, d) is that one's gradient. dw (3 d, d) gets the rows of key and value, db (3 d) those
+ * of the value (the key's bias has none); dx, db, or dw and db may be NULL. size: 0; or 1, 2: dw and db get the sums of the squares,
+ * absolute values, of each sample's gradient. */
+eg_status eg_attention_last_backward(eg_tensor *dx, eg_tensor *dq, eg_tensor *dw, eg_tensor *db, const eg_tensor *grad,
+                                     const eg_tensor *weights, const eg_tensor *q, const eg_tensor *x,
+                                     const eg_tensor *weight, const eg_tensor *bias, const eg_tensor *kept,
+                                     const eg_attention *how, int size);
+
+/* ---- recurrence (lstm.c): one layer over all steps, gates in the order i f g o -------------------------------------------------- */
+/* in (n, t, 4 hidden): what the input gives to the gates; weight (4 hidden, hidden) of the state; initial (n, 2 hidden): h, c. states
+ * (n, t, 2 hidden) receives h, c after each step, gates (in's shape) the gates, which the backward needs. */
+eg_status eg_lstm_forward(eg_tensor *states, eg_tensor *gates, const eg_tensor *in, const eg_tensor *weight,
+                          const eg_tensor *initial);
+/* First order; the weight's gradient is the product of d_in and the h before each step. */
+eg_status eg_lstm_backward(eg_tensor *d_in, eg_tensor *d_initial, const eg_tensor *grad, const eg_tensor *states,
+                           const eg_tensor *gates, const eg_tensor *weight, const eg_tensor *initial);
+
 /* ---- softmax and losses (softmax.c): along a dimension of a contiguous or strided tensor --------------------------- */
 eg_status eg_softmax(eg_tensor *out, const eg_tensor *in, int dim);
 eg_status eg_log_softmax(eg_tensor *out, const eg_tensor *in, int dim);
@@ -347,6 +410,14 @@ typedef struct eg_classp {
 } eg_classp;
 /* CLASSP (Ludwig 2024, arXiv 2405.09637). *moved = number of weights that passed the gate. */
 eg_status eg_classp_step(eg_tensor *p, const eg_tensor *g, eg_tensor *grad_sum, const eg_classp *h, int64_t *moved);
+/* The same for p (rows, width) whose gradient is g (u, width) in the rows `rows` (u) int64, 1-based and rising, and 0 in the others:
+ * same bits, but only those rows are touched. For hyper-parameters with which a gradient of 0 changes nothing: SGD without momentum
+ * and weight decay, AdaGrad without weight decay, CLASSP. */
+eg_status eg_sgd_rows(eg_tensor *p, const eg_tensor *rows, const eg_tensor *g, const eg_sgd *h);
+eg_status eg_adagrad_rows(eg_tensor *p, const eg_tensor *rows, const eg_tensor *g, eg_tensor *sum, double lr,
+                          double epsilon);
+eg_status eg_classp_rows(eg_tensor *p, const eg_tensor *rows, const eg_tensor *g, eg_tensor *grad_sum,
+                         const eg_classp *h, int64_t *moved);
 
 /* ---- plugins (plugin.c, plugin_host.c): optimizers in C that are loaded from a file; engram_plugin.h is what they see ---------- */
 typedef struct eg_plugin_hyper {
@@ -401,6 +472,10 @@ enum { EG_SQUARES, EG_SQUARED, EG_ABSOLUTE };
  * With EG_SQUARED, delta holds squares already, summed over several losses of the same inputs: all in one product. */
 eg_status eg_fisher_linear(eg_tensor *out_weight, eg_tensor *out_bias, const eg_tensor *delta, const eg_tensor *input,
                            double scale, int size);
+/* The same for a linear layer over sequences, delta (n group, o) and input (n group, i): a sample's gradient is the sum over its `group`
+ * rows. Adds the squares, or with `absolute` the absolute values. */
+eg_status eg_fisher_sequence(eg_tensor *out_weight, eg_tensor *out_bias, const eg_tensor *delta, const eg_tensor *input,
+                             int64_t group, int absolute);
 /* Convolution: per-sample gradients by one product a sample over unfolded columns, then squared, or their absolute values. */
 eg_status eg_fisher_conv2d(eg_tensor *out_weight, eg_tensor *out_bias, const eg_tensor *delta, const eg_tensor *input,
                            const eg_conv *how, double scale, int size);

@@ -63,6 +63,8 @@ eg_status eg_conv2d_check(const char *op, const eg_tensor *in, const eg_tensor *
 bool eg_overlap(const eg_tensor *a, const eg_tensor *b);
 /* Fails when elements of t share memory (an expanded view), so that it cannot be written. */
 eg_status eg_check_distinct(const char *op, const char *name, const eg_tensor *t);
+/* The elements of t in row-major order, in a copy (to be freed, NULL at first) where they do not lie so (copy.c). */
+eg_status eg_elements(const eg_tensor *t, eg_tensor **copy, const void **data);
 /* a * b and a + b without overflow; false when they do not fit into int64. */
 static inline bool eg_multiply(int64_t a, int64_t b, int64_t *out) { return !__builtin_mul_overflow(a, b, out); }
 

@@ -5,6 +5,7 @@ local core = require "engram.core"
 local tensor = require "engram.tensor"
 local recording = require "engram.autograd.record"
 local walking = require "engram.autograd.walk"
+local rows = require "engram.autograd.rows"
 local C, raise = core.C, core.raise
 local records, attach, alias = tensor.records, tensor.attach, tensor.alias
 local KEPT, SEEN = tensor.KEPT, tensor.SEEN
@@ -44,9 +45,28 @@ local function own(g, create_graph)
    return g:clone()
 end
 
+-- The gradient that a record has, dense.
+local function dense_gradient(node)
+   if node.rows then
+      node.grad = node.rows:dense():keep()
+      node.rows:release()
+      node.rows = nil
+   end
+   return node.grad
+end
+
+local function accumulate_rows(node, g)
+   local before = node.grad
+   if before and before.tensor ~= nil then return g:add_to(before) end
+   local earlier = node.rows
+   node.rows = (earlier and rows.sum(earlier, g) or g):keep()
+   if earlier then earlier:release() end
+end
+
 local function accumulate(create_graph, node, g)
    if node.op and not node.retains then return end
-   local before = node.grad
+   if rows.is(g) then return accumulate_rows(node, g) end
+   local before = dense_gradient(node)
    if not before or before.tensor == nil then
       node.grad = own(g, create_graph)
    elseif create_graph then
@@ -69,6 +89,7 @@ end
 
 local function collect_target(found, node, g)
    if found[node] ~= nil then
+      if rows.is(g) then g = g:dense() end
       found[node] = g
       mark_shared(g)
    end
@@ -119,7 +140,13 @@ autograd.record_of = record_of
 -- The gradient of x, or nil: for those that do not keep it.
 function autograd.gradient_of(x)
    local record_ = x.record ~= 0 and records[x.record]
-   return record_ and record_.grad or nil
+   return record_ and dense_gradient(record_) or nil
+end
+
+-- The gradient of x as the rows that it has (autograd/rows.lua); nil where it is dense, or there is none.
+function autograd.rows_of(x)
+   local record_ = x.record ~= 0 and records[x.record]
+   return record_ and record_.rows or nil
 end
 
 local function seen(g)
@@ -134,9 +161,12 @@ end
 
 -- Drops the gradient of x; frees it at once unless somebody may hold it.
 function autograd.drop_gradient(x)
-   local g = autograd.gradient_of(x)
+   local record_ = x.record ~= 0 and records[x.record]
+   if not record_ then return end
+   local g, sparse = record_.grad, record_.rows
+   record_.grad, record_.rows = nil, nil
+   if sparse then sparse:release() end
    if not g then return end
-   records[x.record].grad = nil
    if bit.band(g.flags, SEEN) == 0 then tensor.release(g) end
 end
 
@@ -151,6 +181,7 @@ function setters.grad(x, value)
    elseif x.record == 0 then
       return
    end
+   autograd.drop_gradient(x)
    record_of(x).grad = value
 end
 

@@ -33,10 +33,12 @@ t.test("the cases, and the work of a step worked out by hand", function()
    for name, case in pairs(cases) do work[name] = case.work end
    local mlp100 = 2 * 10 * (2 * 78400 + 3 * 10000 + 3 * 1000)
    local mlp400 = 2 * 128 * (2 * 313600 + 3 * 160000 + 3 * 4000)
+   local sentiment = 2 * 3 * 750 * (4 * 600 * 600 + 2 * 30 * 30 * 600 + 2 * 600 * 2048 + 3 * 600)
    local cnn = 2 * 32 * (2 * 194688 + 3 * 10616832 + 3 * 1179648 + 3 * 1280)
    t.expect(work):equals{
       cnn_b32_sgd = cnn, cnn_b32_classp = cnn, mlp100_b10_sgd = mlp100, mlp100_b10_adam = mlp100, mlp100_b10_classp = mlp100,
       mlp400_b128_sgd = mlp400, mlp400_b128_adam = mlp400, mlp400_b128_classp = mlp400,
+      sentiment_b750_published = sentiment, sentiment_b750_paper = sentiment,
       optim_sgd_10m = 120e6, optim_adam_10m = 280e6, optim_adagrad_10m = 200e6, optim_classp_10m = 200e6,
       optim_classp_1m = 20e6, optim_classp_quantile_lua_1m = 20e6,
       fisher_exact_mlp400_n64 = 2 * 64 * (477600 + 10 * (477600 + 164000)),
@@ -46,7 +48,7 @@ t.test("the cases, and the work of a step worked out by hand", function()
 end)
 
 t.test("a step of each kind runs", function()
-   for _, name in ipairs{ "cnn_b32_classp", "mlp100_b10_adam", "optim_sgd_10m", "fisher_exact_mlp400_n64" } do
+   for _, name in ipairs{ "cnn_b32_classp", "mlp100_b10_adam", "optim_sgd_10m", "fisher_exact_mlp400_n64", "sentiment_b750_paper" } do
       cases[name].make()()
       engram.collect()
    end

@@ -378,6 +378,69 @@ static void messages_about_numbers(void **state) {
   eg_free(p), eg_free(g), eg_free(a), eg_free(b);
 }
 
+/* ---- gradients of a few rows ---- */
+
+/* The step of `kind` over rows, or with `rows` NULL over the dense gradient. */
+static eg_status take_rows(int kind, eg_tensor *p, const eg_tensor *rows, const eg_tensor *g, eg_tensor *a,
+                           const eg_classp *h, int64_t *moved) {
+  const eg_sgd sgd = {.lr = 0.1};
+  *moved = -1;
+  if (kind == SGD) return rows ? eg_sgd_rows(p, rows, g, &sgd) : eg_sgd_step(p, g, NULL, &sgd);
+  if (kind == ADAGRAD)
+    return rows ? eg_adagrad_rows(p, rows, g, a, 0.1, 1e-10) : eg_adagrad_step(p, g, a, 0.1, 1e-10, 0);
+  return rows ? eg_classp_rows(p, rows, g, a, h, moved) : eg_classp_step(p, g, a, h, moved);
+}
+
+static void rows_give_the_bits_of_the_dense_gradient(void **state) {
+  enum { ROWS = 90, WIDTH = 77, USED = 31 };
+  static const eg_classp rules[] = {{0.1, 1e-2, 1, 1e-5, 1, 0}, {0.1, 0, 2, 1e-5, 1, 0},   {0.1, 1e-2, 3, 1e-5, 0, 0},
+                                    {0.1, 0.99, 1, 1e-5, 1, 1}, {0.1, 0.5, 3, 1e-5, 0, 1}, {0.1, 1, 1, 1e-5, 1, 1}};
+  for (size_t which = 0; which < 2 + COUNT(rules); which++)
+    for (int dtype = EG_FLOAT32; dtype <= EG_FLOAT64; dtype++) {
+      int kind = which == 0 ? SGD : which == 1 ? ADAGRAD : CLASSP;
+      const eg_classp *h = &rules[kind == CLASSP ? which - 2 : 0];
+      eg_tensor *p = random_tensor(dtype, 2, SIZES(ROWS, WIDTH)), *q = eg_new_like(p, -1), *a = eg_new_like(p, -1);
+      eg_tensor *b = eg_new_like(p, -1), *dense = eg_new_like(p, -1), *g = random_tensor(dtype, 2, SIZES(USED, WIDTH));
+      eg_tensor *rows = fresh(EG_INT64, 1, SIZES(USED));
+      eg_copy(q, p), eg_fill(a, 0.25), eg_fill(b, 0.25), eg_fill(dense, 0);
+      for (int64_t i = 0; i < USED; i++) put(rows, i, (double)(i * 3 - i % 2 + (i == 0 ? 1 : 0)));
+      put(g, 5, 0);
+      for (int64_t i = 0; i < g->count; i++)
+        put(dense, ((int64_t)get(rows, i / WIDTH) - 1) * WIDTH + i % WIDTH, get(g, i));
+      for (int threads = 1; threads <= 4; threads *= 2) {
+        int64_t moved, moved_dense;
+        eg_threads_set(threads);
+        assert_int_equal(take_rows(kind, p, rows, g, a, h, &moved), EG_OK);
+        assert_int_equal(take_rows(kind, q, NULL, dense, b, h, &moved_dense), EG_OK);
+        assert_true(same_bits(p, q) && same_bits(a, b) && moved == moved_dense);
+      }
+      eg_tensor *all[] = {p, q, a, b, dense, g, rows};
+      for (size_t i = 0; i < COUNT(all); i++) eg_free(all[i]);
+    }
+}
+
+static void messages_about_rows(void **state) {
+  eg_tensor *p = random_tensor(EG_FLOAT32, 2, SIZES(4, 3)), *g = random_tensor(EG_FLOAT32, 2, SIZES(2, 3));
+  eg_tensor *rows = fresh(EG_INT64, 1, SIZES(2)), *before = eg_new_like(p, -1), *flat = fresh(EG_FLOAT32, 1, SIZES(12));
+  static const int64_t hostile[][2] = {{0, 1}, {1, 5}, {2, 2}, {3, 2}, {INT64_MIN, 1}, {1, INT64_MAX}};
+  eg_sgd h = {.lr = 0.1}, decay = {.lr = 0.1, .weight_decay = 0.1};
+  eg_copy(before, p);
+  for (size_t i = 0; i < COUNT(hostile); i++) {
+    memcpy(rows->data, hostile[i], sizeof hostile[i]);
+    assert_fails(eg_sgd_rows(p, rows, g, &h), EG_EINDEX, "expected rising numbers of 1..4");
+  }
+  memcpy(rows->data, SIZES(1, 4), 2 * sizeof(int64_t));
+  assert_fails(eg_sgd_rows(p, rows, g, &decay), EG_EINVAL, "sgd: weight_decay = 0.1 moves all rows");
+  assert_fails(eg_sgd_rows(p, rows, p, &h), EG_ESHAPE, "sgd: gradient has shape (4, 3), expected (2, 3)");
+  assert_fails(eg_sgd_rows(p, NULL, g, &h), EG_ERELEASED, "sgd: rows was released");
+  assert_fails(eg_sgd_rows(flat, rows, g, &h), EG_ESHAPE, "sgd: parameter");
+  assert_fails(eg_adagrad_rows(p, rows, g, g, 0.1, 1e-5), EG_ESHAPE, "adagrad: shapes differ: sum");
+  assert_fails(eg_adagrad_rows(p, rows, g, p, 0.1, 1e-5), EG_EINVAL, "share memory");
+  assert_true(same_bits(p, before));
+  eg_tensor *all[] = {p, g, rows, before, flat};
+  for (size_t i = 0; i < COUNT(all); i++) eg_free(all[i]);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(sgd_steps),
@@ -388,6 +451,8 @@ int main(void) {
       cmocka_unit_test(weights_that_stay_keep_their_bits),
       cmocka_unit_test(the_published_gate_is_one_for_the_tensor),
       cmocka_unit_test(zero_gradients_change_nothing),
+      cmocka_unit_test(rows_give_the_bits_of_the_dense_gradient),
+      cmocka_unit_test(messages_about_rows),
       cmocka_unit_test(bits_do_not_depend_on_threads),
       cmocka_unit_test(failed_allocations_leave_all_alone),
       cmocka_unit_test(messages_about_tensors),

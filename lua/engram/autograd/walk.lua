@@ -4,6 +4,7 @@ local bit = require "bit"
 local core = require "engram.core"
 local tensor = require "engram.tensor"
 local recording = require "engram.autograd.record"
+local rows = require "engram.autograd.rows"
 local C, raise = core.C, core.raise
 local attach, alias, release = tensor.attach, tensor.alias, tensor.release
 local Handle, istype = tensor.Handle, ffi.istype
@@ -139,6 +140,8 @@ local function add_to(parent, g)
    local before = parent.pending
    if not before then
       parent.pending = g
+   elseif rows.is(before) or rows.is(g) then
+      parent.pending = rows.sum(before, g)
    else
       parent.pending = before + g
       if not recording.is_enabled() and before.flags == 0 then release(before) end

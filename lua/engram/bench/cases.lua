@@ -63,6 +63,52 @@ for _, size in ipairs{ { 100, 10, 200 }, { 400, 128, 30 } } do
    end
 end
 
+-- ---- the sentiment model of CLASSP's author: 30 words of 82,000 a sample, one encoder layer, the last position is read ----------------
+
+local sentiment = { batch = 750, words = 30, vocabulary = 82000, width = 600, heads = 30, feed_forward = 2048 }
+
+local Sentiment = nn.Module:extend "Sentiment"
+function Sentiment:init(size)
+   self.embedding = nn.Embedding(size.vocabulary, size.width, { padding_index = 1 })
+   self.dropout, self.norm = nn.Dropout(0.1), nn.LayerNorm(size.width)
+   self.encoder = nn.TransformerEncoderLayer(size.width, size.heads, size.feed_forward, { dropout = 0.1, queries = "last" })
+   self.linear = nn.Linear(size.width, 3)
+end
+function Sentiment:forward(words)
+   local x = self.norm(self.dropout(self.embedding(words)))
+   return self.linear(self.norm(self.encoder(x)))
+end
+
+-- Multiplications of a sample, forwards. Counted is what one query needs: itself and its way through the weight of the keys, scores
+-- and weighted sums over the width for each head, the weight of the values, the output and the feed-forward at one position.
+local function sentiment_work(size)
+   local square, attention = size.width * size.width, size.heads * size.words * size.width
+   return 4 * square + 2 * attention + 2 * size.width * size.feed_forward + 3 * size.width
+end
+
+-- Words as a text has them: the r-th most frequent about 1 / r as often as the first.
+local function words_of(size)
+   return engram.rand(size.batch, size.words, { dtype = "float64" }):mul(math.log(size.vocabulary)):exp():floor():to "int64"
+      :clamp(1, size.vocabulary)
+end
+
+for _, variant in ipairs{ "published", "paper" } do
+   local function make()
+      local model = Sentiment(sentiment)
+      local words, labels = words_of(sentiment), engram.randint(1, 3, sentiment.batch)
+      local threshold = variant == "published" and 0.99 or 1e-7
+      local opt = optim.CLASSP(model, { lr = 0.025, threshold = threshold, epsilon = 1e-4, variant = variant })
+      local function body()
+         opt:zero_grad()
+         nn.cross_entropy(model(words), labels):backward()
+         opt:step()
+      end
+      return function() engram.scope(body) end
+   end
+   cases[#cases + 1] = { name = "sentiment_b750_" .. variant, batch = sentiment.batch, steps = 2, limit = "sgemm",
+      work = 2 * 3 * sentiment.batch * sentiment_work(sentiment), make = make }
+end
+
 -- ---- optimizer steps alone: ten million weights in one tensor, their gradient set --------------------------------------------
 
 local WEIGHTS = 10000000

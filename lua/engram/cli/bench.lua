@@ -13,7 +13,7 @@ local command = {
       .. "  peer=FILE|none   a program that times the same cases elsewhere (default: $ENGRAM_BENCH_PEER, else none);\n"
       .. "                   a .py file is run by $PYTHON, else by python3 or /usr/bin/python3, whichever has its torch\n"
       .. "  out=FOLDER       bench.json and bench.md go here (default: bench/ in the build folder, else a temporary one)\n\n"
-      .. "All cases take half a minute, with PyTorch as a peer five minutes. What the columns mean: docs/performance.md.",
+      .. "All cases take a minute, with PyTorch as a peer five minutes. What the columns mean: docs/performance.md.",
    words = true,
 }
 

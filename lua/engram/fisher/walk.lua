@@ -28,14 +28,34 @@ local function add_squares(found, node, s1, s2, s3)
    end
 end
 
+-- Gradients of each sample, which may come from several nodes; they are squared when the seed's walk is over.
+local function add_each(found, node, g1, g2, g3)
+   for i, g in pairs{ g1 or false, g2 or false, g3 or false } do
+      local leaf = node["p" .. i]
+      if leaf and g and found[leaf] ~= nil then
+         found.each[leaf] = found.each[leaf] and found.each[leaf] + g or g
+      end
+   end
+end
+
+local function square_each(found)
+   for leaf, g in pairs(found.each) do
+      add_square(found, found.each, leaf, (found.absolute and g:abs() or g:square()):sum(1))
+      found.each[leaf] = nil
+   end
+end
+
 -- What a layer's parameters get from one seed. A layer whose inputs are the same for all seeds only notes the squares at its
 -- output: one product at the end serves them all.
 local function square(node, grad, found)
    local op = node.op
-   if grad:size(1) ~= found.samples then            -- a sample's gradient is then a sum over rows
+   local rows = op.rows_per_sample and op.rows_per_sample(node) or 1
+   if grad:size(1) ~= found.samples * rows then
       raise("fisher: operation '%s' sees %d rows for %d samples", op.name, grad:size(1), found.samples)
    end
-   if op.squares_of_sum then
+   if op.per_sample then
+      add_each(found, node, op.per_sample(node, grad))
+   elseif op.squares_of_sum and rows == 1 then
       local delta = op.delta and op.delta(node, grad) or grad
       delta = found.absolute and delta:abs() or delta:square()
       if found.total[node] then found.total[node]:add_(delta) else found.total[node] = delta end
@@ -71,13 +91,14 @@ local function walk(order, seed, found)
          if grad.flags == 0 then tensor.release(grad) end
       end
    end
+   square_each(found)
 end
 
 -- For output (n, ...) whose row i depends on sample i alone and seeds of its shape (a tensor or a list), the list of sums over seeds
 -- and i of (d <output_i, seed_i> / d parameter)^2, or with `absolute` of its absolute value. The graph is kept for further walks.
 -- `poll` is called before each seed's walk and may raise.
 return function(output, seeds, parameters, poll, absolute)
-   local found = { from = {}, total = {}, samples = output:size(1), absolute = absolute }
+   local found = { from = {}, total = {}, each = {}, samples = output:size(1), absolute = absolute }
    for _, p in ipairs(parameters) do found[internal.parent_of(p)] = false end
    if tensor.is_tensor(seeds) then seeds = { seeds } end
    if #seeds == 0 then raise "fisher: expected a seed of the output's shape, or a list of them, got an empty list" end

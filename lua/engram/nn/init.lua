@@ -3,7 +3,8 @@ local base = require "engram.nn.base"
 
 local nn = { Module = base.Module, parameter = base.parameter, is_module = base.is_module, initial = base.initial }
 
-for _, family in ipairs{ "linear", "conv", "simple", "sequential", "batchnorm", "losses" } do
+for _, family in ipairs{ "linear", "conv", "simple", "sequential", "batchnorm", "losses", "layernorm", "embedding",
+   "attention", "transformer", "position", "lstm" } do
    for name, value in pairs(require("engram.nn." .. family)) do nn[name] = value end
 end
 

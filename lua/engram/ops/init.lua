@@ -8,6 +8,9 @@
 --   squares    optional: function(node, grad) -> per argument, the sum over samples of the squared per-sample gradient
 --   squares_of_sum  optional, instead: function(node, total) -> the same for several gradients at once, given the sum of their
 --              squares; `delta` = function(node, grad) -> what is squared, where it is not the gradient itself
+--   per_sample  optional, instead: function(node, grad) -> per argument, the gradient of each sample (n, ...); for small parameters,
+--              which may then be used several times
+--   rows_per_sample  optional: function(node) -> how many rows of the gradient belong to a sample, where it is not one
 --   keeps      which arguments (by number) and whether the "out"put the backward needs
 --   broadcasts true when arguments are stretched to the output's shape; the engine undoes it
 --   samples    function() -> list of argument lists, from which the tests are generated (tests/lua/test_ops.lua)
@@ -26,7 +29,8 @@ local function define(name, operation)
    return operation
 end
 
-for _, family in ipairs{ "unary", "binary", "view", "reduce", "index", "matmul", "conv", "pool", "norm", "softmax", "dropout" } do
+for _, family in ipairs{ "unary", "binary", "view", "reduce", "index", "matmul", "conv", "pool", "norm", "softmax", "dropout", "layernorm",
+   "embedding", "attention", "attention_last", "lstm" } do
    require("engram.ops." .. family)(define)
 end
 

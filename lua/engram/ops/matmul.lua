@@ -31,7 +31,7 @@ local matmul = {
 
 local linear
 linear = {
-   doc = "linear(x, weight, bias): x (n, in) times weight (out, in) transposed, plus bias (out).",
+   doc = "linear(x, weight, bias, group): x (n, in) times weight (out, in) transposed, plus bias (out); `group` rows are a sample.",
    keeps = { 1, 2 },
    forward = function(x, weight, bias)
       local out = tensor.wrap(C.eg_linear_new(x.tensor, weight.tensor))
@@ -47,6 +47,14 @@ linear = {
       if bias then check(C.eg_fill(bias.tensor, 0)) end
       check(C.eg_fisher_linear(weight.tensor, bias and bias.tensor or nil, total.tensor, node[1].tensor, 1,
          absolute and C.EG_ABSOLUTE or C.EG_SQUARED))
+      return nil, weight, bias
+   end,
+   rows_per_sample = function(node) return node[4] or 1 end,
+   squares = function(node, grad, absolute)          -- of samples of several rows
+      local weight, bias = tensor.like(node[2]), node.p3 and tensor.new(grad.tensor.dtype, { grad:size(2) })
+      check(C.eg_fill(weight.tensor, 0))
+      if bias then check(C.eg_fill(bias.tensor, 0)) end
+      check(C.eg_fisher_sequence(weight.tensor, bias and bias.tensor or nil, grad.tensor, node[1].tensor, node[4], absolute and 1 or 0))
       return nil, weight, bias
    end,
    samples = function()
@@ -98,7 +106,9 @@ local function apply_linear(op, x, weight, bias)
    end
    if x.tensor.dims == 2 then return (apply(op, x, weight, bias)) end
    local shape = x.shape
-   local out = apply(op, x:reshape(-1, shape[#shape]), weight, bias)
+   local rows = 1                                    -- of each sample: everything between the first and the last dimension
+   for d = 2, #shape - 1 do rows = rows * shape[d] end
+   local out = apply(op, x:reshape(-1, shape[#shape]), weight, bias, rows)
    shape[#shape] = weight:size(1)
    return out:reshape(shape)
 end

@@ -25,5 +25,6 @@ return function(op, doc, forward)
       end
    end
    return { doc = doc, keeps = { 1, 2, "out" }, forward = forward, backward = with(op.backward), delta = slope,
-      squares = op.squares and with(op.squares), squares_of_sum = op.squares_of_sum, samples = op.samples }
+      squares = op.squares and with(op.squares), squares_of_sum = op.squares_of_sum,
+      rows_per_sample = op.rows_per_sample, samples = op.samples }
 end

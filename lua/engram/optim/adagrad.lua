@@ -10,5 +10,6 @@ return {
       weight_decay = { default = 0, min = 0, doc = "added to the gradient times the weight" },
    },
    slots = { sum = { like = "parameter", initial = 0 } },
+   rows = require "engram.optim.rows".adagrad,
    step = function(p, g, s, h) kernels.adagrad_(p, g, s.sum, h) end,
 }

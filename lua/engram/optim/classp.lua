@@ -17,5 +17,6 @@ return {
       variant = { default = "paper", choices = { "paper", "published" }, doc = "per weight, or the published code's per tensor" },
    },
    slots = { grad_sum = { like = "parameter", initial = 0 } },
+   rows = require "engram.optim.rows".classp,
    step = function(p, g, s, h) return kernels.classp_(p, g, s.grad_sum, h) end,
 }

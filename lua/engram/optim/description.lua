@@ -7,7 +7,7 @@ local description = {}
 
 local FIELDS = { name = "string", doc = "string", source = "string", version = "string", licence = "string", hyper = "table",
    slots = "table", step = "function", chain = "table", create = "function", task_begin = "function", task_end = "function",
-   statistics = "function", check = "function", path = "string", sha256 = "string" }
+   statistics = "function", check = "function", rows = "table", path = "string", sha256 = "string" }
 local HYPER_FIELDS = { default = 1, min = 1, max = 1, type = 1, choices = 1, doc = 1 }
 local SLOT_FIELDS = { like = 1, initial = 1, reset = 1, doc = 1, when = 1 }
 local TYPES = { number = 1, whole = 1, boolean = 1, string = 1 }

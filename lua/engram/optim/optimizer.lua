@@ -137,11 +137,18 @@ local function moved_of(self, p, n)
    return n
 end
 
+-- The gradient of p, and the step for it: rows alone where the optimizer leaves the others as they are.
+local function gradient_and_step(self, p, h)
+   local of_rows = self.description.rows
+   local rows = of_rows and of_rows.when(h) and autograd.rows_of(p)
+   if rows then return rows, of_rows.step end
+   return autograd.gradient_of(p), self.description.step
+end
+
 local function update(self, h)
-   local step = self.description.step
    local moved, weights = 0, 0
    for i, p in ipairs(self.parameters) do
-      local g = autograd.gradient_of(p)
+      local g, step = gradient_and_step(self, p, h)
       if g then
          local slots = prepare(self, i, h)
          local count = self.counts[i] + 1

@@ -19,5 +19,6 @@ return {
          core.raise("%s: nesterov needs momentum > 0 and dampening = 0", who)
       end
    end,
+   rows = require "engram.optim.rows".sgd,
    step = function(p, g, s, h) kernels.sgd_(p, g, h.momentum ~= 0 and s.momentum or nil, h) end,
 }
