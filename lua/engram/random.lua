@@ -23,9 +23,10 @@ function random.seed(seed)
    end
 end
 
--- The stream `name` (default "default"), made on first use from the root seed and its name.
+-- The stream `name` (default "default"), made on first use from the root seed and its name; a private stream is itself.
 function random.stream(name)
    name = name or "default"
+   if ffi.istype("eg_rng", name) then return name end
    local stream = streams[name]
    if not stream then
       if type(name) ~= "string" then core.raise("random.stream: expected a name, got %s", core.typename(name)) end

@@ -56,7 +56,7 @@ for i = 1, 2 do
    part, now = i, nil
    print(cl.train{ name = "part" .. i, model = function() return Net() end, optimizer = optimizers[s.optimizer], batch_size = 10,
       method = s.optimizer == "EWC" and cl.methods.EWC{ lambda = 10, samples = 40 } or nil, evaluate = "epoch", evaluate_batch_size = 10,
-      protocol = "both", checkpoint_every = s.every, checkpoints = s.checkpoints,
+      protocol = "both", checkpoint_every = s.every, checkpoints = s.checkpoints, evaluate_every = 3, evaluate_items = 20,
       on_step = function(state)
          now = state
          if part == wanted.part and state.step == wanted.step then strike() end
@@ -73,7 +73,7 @@ local function read(pattern) return select(2, sh("cat " .. pattern)) end
 
 -- What tells the time: of the summary, and of the lines of progress in the log.
 local function timeless(text)
-   return (text:gsub('"seconds": [%d.e+-]+', ""):gsub('"peak_resident": %d+', "")
+   return (text:gsub('"time": %b{}', ""):gsub('"seconds": [%d.e+-]+', ""):gsub('"peak_resident": %d+', "")
       :gsub("  [%d.e+-]+ steps/s", ""):gsub("  left [%d:?]+", ""))
 end
 

@@ -212,7 +212,7 @@ t.test("unknown and missing options", function()
    t.expect(function() cl.train{ model = make_model() } end):raises "cl.train: stream is missing"
    t.expect(function() train{ protocol = "publishd" } end):raises "did you mean 'published'?"
    t.expect(function() train{ batch_size = 0 } end):raises "batch_size must be a whole number"
-   t.expect(function() cl.stream{ scenario = "class", cl.task(tiny(1)) } end):raises "scenario 'class' is not known"
+   t.expect(function() cl.stream{ scenario = "clas", cl.task(tiny(1)) } end):raises "did you mean 'class'?"
    t.expect(function() cl.stream{} end):raises "at least one task"
    t.expect(function() cl.task("mnits") end):raises "there is no data set 'mnits'"
    t.expect(function() cl.task(tiny(1), { epoch = 1 }) end):raises "did you mean 'epochs'?"

@@ -14,12 +14,14 @@ local raise = core.raise
 
 local checkpoint = {}
 
-local VERSION = 2
-local COUNTERS = { "task", "epoch", "step", "step_in_task", "moved", "weights", "loss", "loss_sum", "loss_count", "penalty" }
+local VERSION = 3
+local COUNTERS = { "task", "epoch", "step", "step_in_task", "moved", "weights", "loss", "loss_sum", "loss_count",
+   "penalty", "arithmetic" }
 
 -- What the place in an epoch depends on, and all that must be as it was when a run is gone on with.
 checkpoint.batches = { "batch_size", "shuffle", "drop_last" }
-local SETTINGS = { "batch_size", "shuffle", "drop_last", "evaluate", "protocol", "seed" }
+local SETTINGS = { "batch_size", "shuffle", "drop_last", "evaluate", "protocol", "seed", "evaluate_every", "evaluate_items",
+   "evaluate_tasks" }
 
 -- ---- tensors in lists, by name ----------------------------------------------------------------------------
 
@@ -90,16 +92,56 @@ end
 
 -- ---- a whole training -------------------------------------------------------------------------------------
 
+-- Values by task, which may have holes, as { the first task, its value, the next, ... } with null for a hole.
+local function plain_row(row)
+   local first, last
+   for j in pairs(row) do first, last = math.min(first or j, j), math.max(last or j, j) end
+   local list = json.array{ first }
+   for j = first or 1, last or 0 do list[#list + 1] = row[j] or json.null end
+   return list
+end
+
+local function row_of(list)
+   local row = {}
+   for i = 2, #list do
+      if list[i] ~= json.null then row[list[1] + i - 2] = list[i] end
+   end
+   return row
+end
+
 local function plain_rows(list)
    local rows = json.array{}
-   for i, row in ipairs(list) do rows[i] = json.array{ unpack(row) } end
+   for i, row in ipairs(list) do rows[i] = plain_row(row) end
    return rows
+end
+
+local function rows_of(list)
+   local rows = {}
+   for i, plain in ipairs(list) do rows[i] = row_of(plain) end
+   return rows
+end
+
+-- Points of continual evaluation as lists: step, task, step in the task, and then a row.
+local function plain_points(list)
+   local points = json.array{}
+   for n, point in ipairs(list or {}) do
+      points[n] = json.array{ point.step, point.task, point.step_in_task, plain_row(point.accuracy) }
+   end
+   return points
+end
+
+local function points_of(list)
+   local points = {}
+   for n, plain in ipairs(list) do
+      points[n] = { step = plain[1], task = plain[2], step_in_task = plain[3], accuracy = row_of(plain[4]) }
+   end
+   return points
 end
 
 local function described_tasks(t)
    local list = json.array{}
    for k, experience in ipairs(t.stream) do
-      list[k] = { name = experience.name, epochs = experience.epochs, items = experience.train:size(),
+      list[k] = { name = experience.name, epochs = experience:duration(), items = experience:items "train",
          hash = k <= t.task and t.stream:task_hash(k) or nil }
    end
    return list
@@ -111,11 +153,13 @@ function checkpoint.capture(t, phase)
    local tensors = {}
    for name, value in pairs((t.model:state())) do tensors["model." .. name] = value:detach() end
    local state = { version = VERSION, engram = require "engram.version", phase = phase, counters = {}, losses = json.array(t.losses),
-      accuracy = plain_rows(t.accuracy), published = t.published, step_density = json.array(t.step_density),
-      density = json.array(t.tracker.density), optimizer = capture_optimizer(tensors, t.optimizer),
+      accuracy = plain_rows(t.accuracy), initial = t.accuracy.initial, published = t.published and plain_row(t.published),
+      continual = plain_points(t.continual), time = t.time, operations = t.operations, step_density = json.array(t.step_density),
+      density = json.array(t.tracker.density), overlaps = plain_rows(t.tracker.overlap_rows), drift = json.array(t.tracker.drift),
+      optimizer = capture_optimizer(tensors, t.optimizer),
       methods = capture_methods(tensors, t.methods), before = t.tracker.before and pack(tensors, "tracker.before", t.tracker.before),
       masks = pack(tensors, "tracker.masks", t.tracker.masks), random = random.state(), seconds = core.C.eg_clock() - t.started,
-      settings = {}, tasks = described_tasks(t), forked_from = t.forked_from }
+      settings = {}, tasks = described_tasks(t), forked_from = t.forked_from, said = t.said or {} }
    for _, key in ipairs(COUNTERS) do state.counters[key] = t[key] end
    for _, key in ipairs(SETTINGS) do state.settings[key] = t[key] end
    if phase == "step" then
@@ -128,14 +172,18 @@ end
 -- What resuming and forking have in common: everything but the optimizer's and the methods' state.
 local function restore_rest(t, tensors, state)
    for _, key in ipairs(COUNTERS) do t[key] = state.counters[key] end
-   for k, row in ipairs(state.accuracy) do t.accuracy[k] = row end
-   t.losses, t.published, t.step_density, t.tracker.density = state.losses, state.published, state.step_density, state.density
+   for k, row in ipairs(rows_of(state.accuracy)) do t.accuracy[k] = row end
+   t.accuracy.initial, t.time, t.operations = state.initial, state.time, state.operations
+   t.losses, t.published, t.step_density = state.losses, state.published and row_of(state.published), state.step_density
+   if t.evaluate_every then t.continual = points_of(state.continual) end
+   t.tracker.density, t.tracker.drift, t.tracker.overlap_rows = state.density, state.drift, rows_of(state.overlaps)
    t.tracker.before = state.before and unpack_(tensors, "tracker.before", state.before)
    t.tracker.masks = unpack_(tensors, "tracker.masks", state.masks)
    t.place = state.phase == "step" and
       { position = state.position, order = state.order and unpack_(tensors, "loader.order", state.order) } or nil
    t.optimizer.context.loss = state.optimizer.context.loss
    for _, key in ipairs{ "task", "epoch", "step", "step_in_task" } do t.optimizer.context[key] = state.optimizer.context[key] end
+   t.said = state.said
    random.load_state(state.random)
 end
 
@@ -197,7 +245,7 @@ end
 -- One text for a list of tasks.
 local function tasks_text(list)
    local words = {}
-   for i, task in ipairs(list) do words[i] = ("%s (%d items, %d epochs)"):format(task.name, task.items, task.epochs) end
+   for i, task in ipairs(list) do words[i] = ("%s (%d items, %s)"):format(task.name, task.items, task.epochs) end
    return table.concat(words, ", ")
 end
 

@@ -71,8 +71,9 @@ local function check_place(self, t)
             tostring(state.settings[key]), tostring(t[key]))
       end
    end
-   if t.stream[k].epochs < t.epoch then
-      raise("cl.fork: %s lies in epoch %d of task %d, but the stream now gives it %d", self.from, t.epoch, k, t.stream[k].epochs)
+   local _, _, epochs = t.stream[k]:steps_of(t.batch_size, t.drop_last)
+   if epochs < t.epoch then
+      raise("cl.fork: %s lies in epoch %d of task %d, but the stream now gives it %d", self.from, t.epoch, k, epochs)
    end
 end
 
@@ -91,7 +92,7 @@ end
 local function keep_known_accuracies(t)
    for k, row in ipairs(t.accuracy) do
       local known = {}
-      for j = 1, math.min(#row, t.task) do known[j] = row[j] end
+      for j = 1, t.task do known[j] = row[j] end
       t.accuracy[k] = known
    end
 end
@@ -104,7 +105,7 @@ function Point:start(t)
    local new_optimizer, new_methods = checkpoint.adopt(t, self.tensors, state, self.from)
    check_place(self, t)
    keep_known_accuracies(t)
-   t.published = nil
+   t.published, t.accuracy.initial = nil, nil
    t.forked_from = { from = self.from, task = t.task, epoch = t.epoch, step = t.step }
    if self.seed then random.seed(self.seed) end
    local within = state.phase == "step"

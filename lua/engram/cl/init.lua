@@ -9,4 +9,6 @@ return {
    fork = require "engram.cl.fork",
    methods = require "engram.cl.methods",
    metrics = require "engram.cl.metrics",
+   scenario = require "engram.cl.scenario",
+   streams = require "engram.cl.streams",
 }

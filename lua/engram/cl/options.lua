@@ -5,7 +5,8 @@ local stream = require "engram.cl.stream"
 local raise = core.raise
 
 local NAMES = { "model", "stream", "optimizer", "method", "batch_size", "seed", "evaluate", "protocol", "shuffle", "loss", "name",
-   "on_step", "evaluate_batch_size", "drop_last", "checkpoint_every", "checkpoints" }
+   "on_step", "evaluate_batch_size", "evaluate_every", "evaluate_items", "evaluate_tasks", "drop_last", "checkpoint_every",
+   "checkpoints" }
 
 local function is_module(value) return require "engram.nn".is_module(value) end
 
@@ -42,6 +43,24 @@ local function loss_function(given)
    return given
 end
 
+-- Which tasks an evaluation looks at: "all", "seen", "current" (1), or a number: the last so many.
+local function evaluated_tasks(given)
+   if type(given) == "number" then return core.whole("cl.train: evaluate_tasks", given) end
+   given = choice("evaluate_tasks", given or "all", { "all", "seen", "current" })
+   return given == "current" and 1 or given
+end
+
+-- Items that a continual evaluation may look at: one of every task at least.
+local function evaluated_items(given, tasks, length)
+   local items = core.whole("cl.train: evaluate_items", given or math.max(256, length))
+   local shared = type(tasks) == "number" and math.min(tasks, length) or length
+   if items < shared then
+      raise("cl.train: evaluate_items = %d is less than an item for each of %d tasks; give more, or evaluate_tasks = a number", items,
+         shared)
+   end
+   return items
+end
+
 -- The optimizer must move the model: one of another model would train nothing, silently.
 local function check_target(model, optimizer)
    local own = {}
@@ -65,6 +84,9 @@ function options.check(given)
    return {
       stream = given.stream, methods = method_list(given.method), seed = given.seed,
       batch_size = core.whole("cl.train: batch_size", given.batch_size or 32),
+      evaluate_every = given.evaluate_every and core.whole("cl.train: evaluate_every", given.evaluate_every),
+      evaluate_tasks = evaluated_tasks(given.evaluate_tasks),
+      evaluate_items = evaluated_items(given.evaluate_items, evaluated_tasks(given.evaluate_tasks), #given.stream),
       evaluate_batch_size = core.whole("cl.train: evaluate_batch_size", given.evaluate_batch_size or 100),
       checkpoint_every = given.checkpoint_every and core.whole("cl.train: checkpoint_every", given.checkpoint_every),
       shuffle = of_type("shuffle", given.shuffle, "boolean") ~= false,
@@ -74,6 +96,27 @@ function options.check(given)
       checkpoints = choice("checkpoints", given.checkpoints or "last", { "last", "task" }),
       evaluate = choice("evaluate", given.evaluate or "task", { "task", "epoch", "never" }), name = of_type("name", given.name, "string"),
    }
+end
+
+-- unused(given, t): what was given and has no effect, as { key, why } lists.
+function options.unused(given, t)
+   local list = {}
+   local function note(key, unused, why)
+      if unused and given[key] ~= nil then list[#list + 1] = { key, why } end
+   end
+   local never = given.evaluate == "never" and given.protocol ~= "both"
+   note("evaluate_items", not given.evaluate_every, "without evaluate_every there is no continual evaluation")
+   note("evaluate_tasks", never and not given.evaluate_every, "evaluate is 'never'")
+   note("evaluate_batch_size", never, "evaluate is 'never'")
+   note("protocol", given.evaluate == "never" and given.protocol == "published", "evaluate is 'never'")
+   for _, key in ipairs{ "checkpoint_every", "checkpoints" } do
+      note(key, not t.out.folder, "checkpoints are written by `engram run` only")
+   end
+   for _, experience in ipairs(t.stream) do
+      note("shuffle", experience.ordered and given.shuffle == true, ("the items of '%s' keep their order in time"):format(experience.name))
+      if experience.ordered then break end
+   end
+   return list
 end
 
 -- make(given): the model and its optimizer, each given as it is or as a function that makes it, and the model's function if any.

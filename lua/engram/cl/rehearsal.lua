@@ -37,8 +37,8 @@ local function print_plan(t)
    for _, method in ipairs(t.methods) do print("method\n  " .. tostring(method.description.name)) end
    print(("data (batches of %d)"):format(t.batch_size))
    for k, e in ipairs(t.stream) do
-      print(("  task %d: %s, %s to train, %s to test, %d epochs"):format(k, e.name, grouped(e.train:size()), grouped(e.test:size()),
-         e.epochs))
+      print(("  task %d: %s, %s to train, %s to test, %s"):format(k, e.name, grouped(e:items "train"), grouped(e:items "test"),
+         e:duration()))
    end
    print(("steps\n  %s"):format(grouped(t.total_steps)))
 end
@@ -59,8 +59,8 @@ local function time_of_evaluations(t)
    if t.evaluate == "never" then return 0 end
    local items, rounds, sample = 0, #t.stream, t.stream[1].test
    for _, e in ipairs(t.stream) do
-      items = items + e.test:size()
-      if t.evaluate == "epoch" then rounds = rounds + e.epochs end
+      items = items + e:items "test"
+      if t.evaluate == "epoch" then rounds = rounds + select(3, e:steps_of(t.batch_size, t.drop_last)) end
    end
    local few = sample:take(math.min(sample:size(), 5 * t.evaluate_batch_size))
    local begun = C.eg_clock()

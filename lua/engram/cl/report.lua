@@ -43,6 +43,32 @@ function Report:step(t)
    self:alive(t)
 end
 
+-- A line of its own, in the log; `aloud`: on standard error whatever is quiet.
+function Report:remark(text, aloud)
+   self.line:remark(text, aloud)
+end
+
+-- Which stream this is: two people with one hash train on the same bits.
+function Report:stream(t)
+   self.line:message(("stream: %d tasks, %s scenario, SHA-256 %s"):format(#t.stream, t.stream.scenario, t.stream:hash()))
+end
+
+-- Values of tasks, which may have holes, as a list for JSON that ends with the last one.
+local function list_of(row)
+   local list, last = json.array{}, 0
+   for j in pairs(row) do last = math.max(last, j) end
+   for j = 1, last do list[j] = row[j] or json.null end
+   return list
+end
+
+-- A point of continual evaluation.
+function Report:continual(point)
+   if self.folder then
+      self.folder:log_metric{ event = "continual", task = point.task, step = point.step, step_in_task = point.step_in_task,
+         accuracy = list_of(point.accuracy) }
+   end
+end
+
 -- A training that goes on from a point of another begins by saying so.
 function Report:forked(from)
    if self.folder then
@@ -59,12 +85,14 @@ end
 
 function Report:accuracies(t, row, event)
    if self.folder then
-      self.folder:log_metric{ event = event, task = t.task, epoch = t.epoch, step = t.step, accuracy = row }
+      self.folder:log_metric{ event = event, task = t.task, epoch = t.epoch, step = t.step, accuracy = list_of(row) }
       if event == "task" then self.folder:write("accuracy.csv", t.accuracy:csv()) end
    end
    if event == "task" then
       local seen = {}
-      for j = 1, t.task do seen[j] = ("%s %.2f"):format(t.accuracy.names[j], row[j]) end
+      for j = 1, t.task do
+         if row[j] then seen[#seen + 1] = ("%s %.2f"):format(t.accuracy.names[j], row[j]) end
+      end
       self.line:message(("after task %d: %s"):format(t.task, table.concat(seen, ", ")))
       self.line:task_end()
    end
@@ -95,10 +123,13 @@ local function plain(t, result)
    local found, methods = {}, json.array{}
    for key, value in pairs(result.metrics) do found[key] = value end
    found.update_overlap = grid(found.update_overlap)
+   local accuracy = json.array{}
+   for k, row in ipairs(result.accuracy) do accuracy[k] = list_of(row) end
    for i, method in ipairs(t.methods) do methods[i] = described(method) end
-   return { name = result.name, accuracy = json.array{ unpack(result.accuracy) }, tasks = result.accuracy.names,
-      published = result.published, forked_from = result.forked_from,
-      metrics = found, bytes = result.bytes, steps = result.steps, seconds = result.seconds,
+   return { name = result.name, accuracy = accuracy, tasks = result.accuracy.names,
+      initial = result.accuracy.initial, published = result.published and list_of(result.published), forked_from = result.forked_from,
+      metrics = found, bytes = result.bytes, steps = result.steps, seconds = result.seconds, time = result.time,
+      arithmetic = result.arithmetic, scenario = t.stream.scenario,
       weights_sha256 = result.hash, stream_sha256 = result.stream_hash, optimizer = described(result.optimizer), methods = methods,
       batch_size = t.batch_size, seed = random.seed(), shuffle = t.shuffle, protocol = t.protocol }
 end

@@ -4,7 +4,7 @@ local metrics = require "engram.cl.metrics"
 
 -- Bytes of every part; slots and method_state tell the optimizer's and the methods' by name.
 local function bytes_of(t)
-   local bytes = { weights = 0, method = 0, method_state = {}, data = 0, tracking = t.tracker:bytes() }
+   local bytes = { weights = 0, method = 0, method_state = {}, data = t.stream:bytes(), tracking = t.tracker:bytes() }
    bytes.optimizer, bytes.slots = t.optimizer:bytes()
    for _, p in ipairs(t.parameters) do bytes.weights = bytes.weights + p:bytes() end
    for _, method in ipairs(t.methods) do
@@ -12,19 +12,31 @@ local function bytes_of(t)
       bytes.method = bytes.method + total
       for name, n in pairs(by_name) do bytes.method_state[method.description.name .. "." .. name] = n end
    end
-   for _, experience in ipairs(t.stream) do
-      for _, set in ipairs{ experience.train, experience.test } do bytes.data = bytes.data + set.images:bytes() + set.labels:bytes() end
-   end
    bytes.state = bytes.optimizer + bytes.method
    bytes.peak_resident = require "engram".memory().peak_resident
    return bytes
 end
 
+-- Seconds of every part; training is what the others leave.
+local function time_of(t, seconds)
+   local time = { evaluation = t.time.evaluation, continual = t.time.continual, consolidation = t.time.consolidation, total = seconds }
+   time.training = seconds - time.evaluation - time.continual - time.consolidation
+   return time
+end
+
+-- Floating point operations of training: in all, and of an item of the last task.
+local function arithmetic_of(t)
+   local item = t.operations or {}
+   return { total = t.arithmetic, forward_per_item = item.forward, backward_per_item = item.backward }
+end
+
 -- The result of the training t as it stands.
 return function(t)
-   local found = metrics.of(t.accuracy)
+   local found, seconds = metrics.of(t.accuracy, t.continual), core.C.eg_clock() - t.started
    found.update_density, found.update_overlap, found.step_density = t.tracker.density, t.tracker:overlaps(), t.step_density
-   return { name = t.name, accuracy = t.accuracy, published = t.published, metrics = found, bytes = bytes_of(t), steps = t.step,
-      losses = t.losses, seconds = core.C.eg_clock() - t.started, hash = t.model:hash(), stream_hash = t.stream:hash(), model = t.model,
-      optimizer = t.optimizer, folder = t.out.folder and t.out.folder.path, forked_from = t.forked_from }
+   found.drift = t.tracker.drift
+   return { name = t.name, accuracy = t.accuracy, published = t.published, continual = t.continual, metrics = found, bytes = bytes_of(t),
+      steps = t.step, losses = t.losses, seconds = seconds, time = time_of(t, seconds), arithmetic = arithmetic_of(t),
+      hash = t.model:hash(), stream_hash = t.stream:hash(), model = t.model, optimizer = t.optimizer,
+      folder = t.out.folder and t.out.folder.path, forked_from = t.forked_from }
 end

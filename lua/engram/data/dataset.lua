@@ -132,9 +132,16 @@ local function map_labels(self, f)
    return map, most
 end
 
--- The same items with labels f(label), a whole number from 1; classes: how many there are now (default: the largest).
--- The classes lose their names.
+-- The same items with labels f(label), a whole number from 1, or with those of a tensor (items) int64; classes: how many there are now
+-- (default: the largest). The classes lose their names.
 function Dataset:with_labels(f, classes)
+   if tensor.is_tensor(f) then
+      local copy = derive(self, { labels = f, classes = classes })
+      copy.class_names = nil
+      if not classes then copy.classes = nil end
+      check_labels(copy)
+      return copy
+   end
    local map, most = map_labels(self, f)
    if classes and most > classes then raise("with_labels: label %d is more than the %d classes", most, classes) end
    local copy = derive(self, { classes = classes or most })

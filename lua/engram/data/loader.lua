@@ -31,6 +31,12 @@ function Loader:begin()
    self.position = 0
 end
 
+-- Frees the order of an epoch that is not gone on with.
+function Loader:release()
+   if self.order then self.order:release() end
+   self.order = nil
+end
+
 -- The next batch: x, y, index; nil at the end of the epoch, after which the next call begins another.
 function Loader:next()
    if not self.order then self:begin() end

@@ -126,6 +126,16 @@ function Progress:remember(memory) self.state, self.loss, self.dirty = memory.st
 -- A line of its own.
 function Progress:message(text) plain(self, text) end
 
+-- A line for the log; `aloud`: for standard error too, also when that is quiet.
+function Progress:remark(text, aloud)
+   clear(self)
+   if aloud then
+      io.stdout:flush()
+      io.stderr:write(text, "\n")
+   end
+   if self.about.log then self.about.log(text) end
+end
+
 function Progress:finish()
    self:task_end()
    clear(self)

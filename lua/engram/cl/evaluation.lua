@@ -1,0 +1,120 @@
+-- cl/evaluation.lua: how good a training's model is: on whole test sets between tasks, and every so many steps on a fixed part of them.
+-- Neither changes the training: modes, random streams and batch norm's running figures are left as they were.
+local core = require "engram.core"
+local tensor = require "engram.tensor"
+local accuracy = require "engram.cl.metrics.evaluate"
+local random = require "engram.random"
+local scenario = require "engram.cl.scenario"
+local C = core.C
+
+local evaluation = {}
+
+-- The protocol of the matrix: "test" in evaluation mode on the test sets, "published" on the training sets with dropout on.
+function evaluation.protocol(t) return t.protocol == "published" and "published" or "test" end
+
+-- The first task that is evaluated beside the last one, and the last.
+local function first_and_last(t)
+   if t.evaluate_tasks == "all" then return 1, #t.stream end
+   if t.evaluate_tasks == "seen" then return 1, t.task end
+   return math.max(1, t.task - t.evaluate_tasks + 1), t.task
+end
+
+local function evaluate_task(t, j, published)
+   local experience = t.stream[j]
+   local percent = accuracy(t.model, published and experience.train or experience.test,
+      { training = published, batch_size = t.evaluate_batch_size, poll = t.poll,
+         answers = function(logits) return scenario.answers(t.stream, logits, j, t.task) end })
+   if j ~= t.task then experience:release_but(t.present) end
+   return percent
+end
+
+-- Accuracy on the tasks that are evaluated, by task; nil for the others.
+function evaluation.row(t, protocol)
+   local row, before, began = {}, t.doing, C.eg_clock()
+   t.doing = "evaluating"
+   C.eg_pool_trim()                                   -- evaluation and training have no use for each other's sizes of blocks
+   local first, last = first_and_last(t)
+   for j = first, last do row[j] = evaluate_task(t, j, protocol == "published") end
+   C.eg_pool_trim()
+   t.doing = before
+   t.time.evaluation = t.time.evaluation + C.eg_clock() - began
+   return row
+end
+
+-- ---- every so many steps ----------------------------------------------------------------------------------
+
+-- The items of task j that are looked at: as many as its share allows, the same in every run.
+local function part_of_task(t, j)
+   local experience = t.stream[j]
+   local shared = type(t.evaluate_tasks) == "number" and math.min(t.evaluate_tasks, #t.stream) or #t.stream
+   local part = tensor.scope(function()
+      local test = experience.test
+      local order = require "engram".randperm(test:size(), { stream = random.private(0, "continual " .. j) })
+      local x, y = test:batch(order:narrow(1, 1, math.min(test:size(), math.floor(t.evaluate_items / shared))))
+      return { task = j, x = x:keep(), y = y:keep() }
+   end)
+   if j ~= t.task then experience:release_but(t.present) end
+   return part
+end
+
+-- Puts the parts side by side in one batch.
+local function join(parts)
+   local engram, x, y, tasks = require "engram", {}, {}, {}
+   for i, part in ipairs(parts) do
+      x[i], y[i] = part.x, part.y
+      tasks[i] = engram.full({ #part.y }, part.task, { dtype = "int64" })
+   end
+   local function joined(list) return (#list > 1 and engram.cat(list, 1) or list[1]:clone()):keep() end
+   return { parts = parts, x = joined(x), y = joined(y), tasks = joined(tasks) }
+end
+
+-- Tasks up to t.task are looked at from now on: the last so many, where evaluate_tasks is a number.
+function evaluation.meet(t)
+   if not t.evaluate_every then return end
+   local first = type(t.evaluate_tasks) == "number" and math.max(1, t.task - t.evaluate_tasks + 1) or 1
+   local known, parts = {}, {}
+   for _, part in ipairs(t.watched and t.watched.parts or {}) do known[part.task] = part end
+   for j = first, t.task do parts[#parts + 1] = known[j] or part_of_task(t, j) end
+   for _, name in ipairs(t.watched and { "x", "y", "tasks" } or {}) do t.watched[name]:release() end
+   t.watched = tensor.scope(join, parts)
+   for _, part in pairs(known) do
+      if part.task < first then
+         part.x:release()
+         part.y:release()
+      end
+   end
+end
+
+-- The model's answers to all that is watched, in one forward pass: a list of 0 and 1.
+local function right_answers(t)
+   local watched = t.watched
+   local logits = t.model(watched.x)
+   return scenario.masked_answers(t.stream, logits, watched.tasks, t.task):eq(watched.y):tolist()
+end
+
+-- A point of the record: accuracy on the watched part of each task.
+function evaluation.point(t)
+   local began = C.eg_clock()
+   local dropout = random.stream "dropout"
+   local counter = dropout.counter
+   t.model:eval()
+   local right = require "engram".no_grad(tensor.scope, right_answers, t)
+   t.model:train()
+   dropout.counter = counter
+   local point, at = { step = t.step, task = t.task, step_in_task = t.step_in_task, accuracy = {} }, 0
+   for _, part in ipairs(t.watched.parts) do
+      local items, sum = #part.y, 0
+      for i = at + 1, at + items do sum = sum + right[i] end
+      point.accuracy[part.task], at = 100 * sum / items, at + items
+   end
+   t.continual[#t.continual + 1] = point
+   t.out:continual(point)
+   t.time.continual = t.time.continual + C.eg_clock() - began
+end
+
+-- Between two steps: a point when one is due; the last step of a task always is.
+function evaluation.between_steps(t)
+   if t.evaluate_every and (t.step_in_task % t.evaluate_every == 0 or t.step_in_task == t.steps_in_task) then evaluation.point(t) end
+end
+
+return evaluation

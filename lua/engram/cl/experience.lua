@@ -1,0 +1,178 @@
+-- cl/experience.lua: one task of a stream: what is known of it, and its data sets `train` and `test`, which may be made only when they
+-- are asked for and released after use: so a stream of 500 tasks needs the memory of one.
+--
+-- A part is { set = data set } that is there from the start, or { make = function() -> data set, items =, shape =, recipe = function() ->
+-- text, base = data sets } whose data are drawn up by `make` each time, with the same bits. The recipe says in words and hashes all that
+-- they are made of; the base is what stays in memory for it.
+local ffi = require "ffi"
+local core = require "engram.core"
+local tensor = require "engram.tensor"
+local C, raise = core.C, core.raise
+
+local Experience = {}
+local experience = {}
+
+-- SHA-256 of a text.
+local function digest_of(text)
+   local digest, hex = ffi.new "eg_sha256", ffi.new "char[65]"
+   C.eg_sha256_begin(digest)
+   C.eg_sha256_bytes(digest, text, #text)
+   C.eg_sha256_end(digest, hex)
+   return ffi.string(hex)
+end
+experience.digest = digest_of
+
+-- ---- data -------------------------------------------------------------------------------------------------
+
+-- The set, with handles of its own on its tensors, which outlive the scope they were made in.
+local function owned(set)
+   local own = setmetatable({}, getmetatable(set))
+   for key, value in pairs(set) do own[key] = value end
+   own.images, own.labels = set.images:detach():keep(), set.labels:detach():keep()
+   return own
+end
+
+local function is_there(part)
+   return part.set ~= nil or (part.made ~= nil and part.made.images.tensor ~= nil)
+end
+
+local function data_of(part)
+   if part.set then return part.set end
+   if not is_there(part) then
+      tensor.scope(function() part.made = owned(part.make()) end)
+      if part.made:size() ~= part.items then
+         raise("stream: %s has %d items, %d were expected", part.made.name, part.made:size(), part.items)
+      end
+   end
+   return part.made
+end
+
+function Experience.__index(self, key)
+   local part = rawget(self, "parts")[key]
+   if part then return data_of(part) end
+   return Experience[key]
+end
+
+-- The data of a part ("train" or "test"), drawn up anew where they are made: for makers of other data, inside a scope.
+function Experience:draw(part)
+   part = self.parts[part]
+   return part.set or part.make()
+end
+
+-- The labels of a part, without the images where those need not be made for it: for counting, inside a scope.
+function Experience:labels(part)
+   part = self.parts[part]
+   if part.set or part.made then return (part.set or part.made).labels end
+   return part.labels and part.labels() or part.make().labels
+end
+
+-- How many items a part has, whether it is there or not.
+function Experience:items(part)
+   part = self.parts[part]
+   return part.set and part.set:size() or part.items
+end
+
+-- How long it is trained on, in words.
+function Experience:duration()
+   return self.steps and ("%d steps"):format(self.steps) or ("%d epochs"):format(self.epochs)
+end
+
+-- Steps of an epoch and in all, and how many epochs those take (the last may be cut short), in batches of a size.
+function Experience:steps_of(batch_size, drop_last)
+   local an_epoch = self:items "train" / batch_size
+   an_epoch = drop_last and math.floor(an_epoch) or math.ceil(an_epoch)
+   local total = self.steps or self.epochs * an_epoch
+   return an_epoch, total, math.ceil(total / an_epoch)
+end
+
+-- The shape of one item, as a list.
+function Experience:shape()
+   local part = self.parts.train
+   if part.shape then return part.shape end
+   local shape = part.set.images.shape
+   table.remove(shape, 1)
+   return shape
+end
+
+-- True when the data of a part are in memory.
+function Experience:has(part) return is_there(self.parts[part]) end
+
+-- Frees what was made for a part, or for both; it is made again when it is asked for.
+function Experience:release(which)
+   for _, name in ipairs(which and { which } or { "train", "test" }) do
+      local made = self.parts[name].made
+      if made then
+         made.images:release()
+         made.labels:release()
+         self.parts[name].made = nil
+      end
+   end
+end
+
+-- Frees what was made, except for the parts in `present` (a set).
+function Experience:release_but(present)
+   for name, part in pairs(self.parts) do
+      if part.made and not present[part] then self:release(name) end
+   end
+end
+
+-- Adds to `sets` (a set of data sets) what is in memory for this experience.
+function Experience:held(sets)
+   for _, part in pairs(self.parts) do
+      for _, set in ipairs(part.base or { part.set }) do sets[set] = true end
+      if is_there(part) then sets[part.set or part.made] = true end
+   end
+end
+
+-- SHA-256 that stands for the bits of a part: of its content, or of its recipe.
+function Experience:identity(part)
+   part = self.parts[part]
+   if part.set then return part.set:content_hash() end
+   part.identity = part.identity or digest_of(part.recipe())
+   return part.identity
+end
+
+-- ---- making -----------------------------------------------------------------------------------------------
+
+-- new{ name =, epochs =, classes =, source =, train = data set or part, test = the same, ... }
+function experience.new(fields)
+   local self = { parts = {} }
+   for key, value in pairs(fields) do
+      if key == "train" or key == "test" then self.parts[key] = value.images and { set = value } or value
+      else self[key] = value end
+   end
+   return setmetatable(self, Experience)
+end
+
+function experience.is_experience(value) return getmetatable(value) == Experience end
+
+-- A part with the same content, whose data are its own to release.
+local function twin(part)
+   if part.set then return { set = part.set } end
+   return { make = part.make, labels = part.labels, items = part.items, shape = part.shape, recipe = part.recipe, base = part.base }
+end
+
+local function derived(self, name, change)
+   local part = self.parts[name]
+   if not change then return twin(part) end
+   if change.at_once and part.set then return { set = change.make(part.set) } end
+   return { base = part.base or { part.set }, items = change.items or self:items(name), shape = change.shape or self:shape(),
+      labels = change.labels and function() return change.labels(self:labels(name)) end,
+      make = function() return change.make(self:draw(name)) end,
+      recipe = function() return change.recipe .. "\n" .. (change.of and change.of() or self:identity(name)) end }
+end
+
+-- derive{ train = change, test = change, fields... }: another experience made from this one. A change is { make = function(data set) ->
+-- data set, recipe = text, items =, shape =, labels = function(labels) -> labels, for which no image is made }; at_once: of data that are
+-- there it is made now; `of` (a function) is the identity of what it is made of, where that is more than this experience's own data.
+-- Parts without a change stay as they are.
+function Experience:derive(changes)
+   local copy = {}
+   for key, value in pairs(self) do copy[key] = value end
+   for key, value in pairs(changes) do copy[key] = value end
+   copy.parts = { train = derived(self, "train", changes.train), test = derived(self, "test", changes.test) }
+   copy.train, copy.test = nil, nil
+   return setmetatable(copy, Experience)
+end
+
+return experience

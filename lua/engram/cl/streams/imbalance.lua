@@ -1,0 +1,67 @@
+-- Imbalance: some classes, or some tasks, have fewer training items than others: the share that is kept falls exponentially from 1 to
+-- `ratio` (the long tail of Cui et al. 2019). Test sets stay as they are.
+local common = require "engram.cl.streams.common"
+local core = require "engram.core"
+local raise = core.raise
+
+local WHO = "cl.streams.imbalance"
+
+-- share(i) of n: 1 for the first, ratio for the last; with a seed the ranks are dealt at random.
+local function shares(n, ratio, seed)
+   local rank, list = nil, {}
+   if seed then rank = common.permutation(n, seed, "imbalance"):tolist() end
+   for i = 1, n do list[i] = n == 1 and 1 or ratio ^ (((rank and rank[i] or i) - 1) / (n - 1)) end
+   return list
+end
+
+local function count(share, items) return math.max(1, math.floor(share * items + 0.5)) end
+
+-- Of each class the first so many items, as indices.
+local function kept_by_class(labels, share)
+   local left, index, list = {}, {}, labels:tolist()
+   for _, label in ipairs(list) do left[label] = (left[label] or 0) + 1 end
+   for label, items in pairs(left) do left[label] = count(share[label], items) end
+   for i, label in ipairs(list) do
+      if left[label] > 0 then
+         left[label] = left[label] - 1
+         index[#index + 1] = i
+      end
+   end
+   return index
+end
+
+local function over_classes(stream, ratio, seed)
+   local share = shares(stream.classes, ratio, seed)
+   local recipe = ("imbalance classes %.17g %s"):format(ratio, tostring(seed))
+   return function(task)
+      local items = require "engram".scope(function() return #kept_by_class(task:labels "train", share) end)
+      return task:derive{ train = { at_once = true, items = items, recipe = recipe,
+         make = function(set) return set:subset(kept_by_class(set.labels, share)) end } }
+   end
+end
+
+local function over_tasks(stream, ratio, seed)
+   local share = shares(#stream, ratio, seed)
+   return function(task, k)
+      local items = count(share[k], task:items "train")
+      return task:derive{ train = { at_once = true, items = items, recipe = "imbalance tasks " .. items,
+         make = function(set) return set:take(items) end, labels = function(labels) return labels:narrow(1, 1, items) end } }
+   end
+end
+
+return {
+   name = "imbalance",
+   doc = "fewer and fewer training items of classes or tasks: imbalance(stream, { ratio = 0.1, over = \"classes\" })",
+   -- imbalance(stream, { ratio = 0.1, over = "classes" or "tasks", seed = none: in their order })
+   make = function(stream, options)
+      common.check_stream(WHO, stream)
+      options = core.options(WHO, options, { "ratio", "over", "seed" })
+      local ratio, over = common.number(WHO .. ": ratio", options.ratio or 0.1, 0, 1), options.over or "classes"
+      if over ~= "classes" and over ~= "tasks" then
+         raise("%s: over = '%s' is not one of classes, tasks%s", WHO, tostring(over),
+            require "engram.suggest".hint(over, { "classes", "tasks" }))
+      end
+      local seed = options.seed and common.seed(WHO .. ": seed", options.seed)
+      return stream:map((over == "classes" and over_classes or over_tasks)(stream, ratio, seed))
+   end,
+}

@@ -1,0 +1,105 @@
+-- Rotated (Lopez-Paz and Ranzato 2017): every task is the same data set turned by an angle, counter-clockwise about the middle of the
+-- picture, with bilinear interpolation and zeros outside.
+local common = require "engram.cl.streams.common"
+local core = require "engram.core"
+local experience = require "engram.cl.experience"
+local random = require "engram.random"
+local stream = require "engram.cl.stream"
+local raise = core.raise
+
+local WHO = "cl.streams.rotated"
+local CHUNK = 2000                                    -- items turned at a time
+local GRID = 2 ^ 20                                   -- sines are rounded to it, so that no bit depends on a mathematics library
+
+local function rounded(x) return math.floor(x * GRID + 0.5) / GRID end
+
+-- For each pixel of the turned picture the four it is mixed of: lists of indices and of weights. Outside there is nothing.
+local function mixture(height, width, degrees)
+   local cos, sin = rounded(math.cos(math.rad(degrees))), rounded(math.sin(math.rad(degrees)))
+   local cx, cy = (width - 1) / 2, (height - 1) / 2
+   local index, weight = { {}, {}, {}, {} }, { {}, {}, {}, {} }
+   for row = 0, height - 1 do
+      for column = 0, width - 1 do
+         local x, y = column - cx, row - cy
+         local sx, sy = cos * x - sin * y + cx, sin * x + cos * y + cy
+         local left, top = math.floor(sx), math.floor(sy)
+         for corner = 1, 4 do
+            local c, r = left + (corner - 1) % 2, top + math.floor((corner - 1) / 2)
+            local inside = c >= 0 and c < width and r >= 0 and r < height
+            local at = row * width + column + 1
+            index[corner][at] = inside and r * width + c + 1 or 1
+            weight[corner][at] = inside and (1 - math.abs(sx - c)) * (1 - math.abs(sy - r)) or 0
+         end
+      end
+   end
+   return index, weight
+end
+
+local function turn_chunk(images, index, weight)
+   local sum
+   for corner = 1, 4 do
+      local term = images:index_select(3, index[corner]):mul(weight[corner])
+      sum = sum and sum:add_(term) or term
+   end
+   return sum
+end
+
+-- A data set turned; bytes stay bytes, rounded to the nearest.
+local function turned(set, degrees)
+   local engram, images = require "engram", set.images
+   local n, channels, height, width = unpack(images.shape)
+   local indices, weights = mixture(height, width, degrees)
+   local real = images.dtype == "float64" and "float64" or "float32"
+   for corner = 1, 4 do
+      indices[corner] = engram.tensor(indices[corner], { dtype = "int64" })
+      weights[corner] = engram.tensor(weights[corner], { dtype = real })
+   end
+   local out = engram.empty(n, channels, height * width, { dtype = images.dtype })
+   for first = 1, n, CHUNK do
+      local count = math.min(CHUNK, n - first + 1)
+      engram.scope(function()
+         local chunk = turn_chunk(images:narrow(1, first, count):reshape(count, channels, height * width):to(real), indices, weights)
+         if images.dtype == "uint8" then chunk = chunk:add_(0.5) end
+         out:narrow(1, first, count):copy_(chunk)
+      end)
+   end
+   return set:with_images(out:reshape(n, channels, height, width))
+end
+
+local function part_of(set, degrees)
+   return common.part(set, { recipe = ("rotated %.17g"):format(degrees), labels = common.unchanged,
+      make = function() return turned(set, degrees) end })
+end
+
+-- The angles: those given, or uniform in [0, 180), drawn by the seed.
+local function angles_of(options)
+   if options.angles == nil then
+      local source, list = random.private(common.seed(WHO .. ": seed", options.seed), "rotated"), {}
+      for k = 1, core.whole(WHO .. ": tasks", options.tasks or 10) do list[k] = 180 * random.number(source) end
+      return list
+   end
+   if options.tasks or options.seed then raise("%s: angles say how many tasks there are and need no seed", WHO) end
+   if type(options.angles) ~= "table" or #options.angles == 0 then raise("%s: angles must be a list of degrees", WHO) end
+   for k, angle in ipairs(options.angles) do common.number(("%s: angle %d"):format(WHO, k), angle, -360, 360) end
+   return options.angles
+end
+
+return {
+   name = "rotated",
+   doc = "one data set, turned by another angle in each task: rotated(\"mnist\", { tasks = 20 })",
+   -- rotated(source, { tasks = 10, seed = 0, angles = { degrees, ... }, scenario =, ... })
+   make = function(source, options)
+      options = common.options(WHO, options, { "angles" })
+      local base, list = common.base(WHO, source, options), {}
+      local shape = base.train.images.shape
+      table.remove(shape, 1)
+      common.picture(WHO, shape)
+      if base.train.images.dtype == "int64" then raise("%s: pictures of int64 cannot be mixed; give bytes or real numbers", WHO) end
+      for k, angle in ipairs(angles_of(options)) do
+         list[k] = experience.new{ name = ("%s at %.1f"):format(base.name, angle), epochs = base.epochs, classes = base.classes,
+            source = base.source, angle = angle, train = part_of(base.train, angle), test = part_of(base.test, angle) }
+      end
+      list.scenario, list.outputs = options.scenario, options.outputs
+      return stream.new(list)
+   end,
+}

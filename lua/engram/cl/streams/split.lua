@@ -1,0 +1,61 @@
+-- Split (Zenke et al. 2017; van de Ven et al. 2022): the classes of one data set are dealt to the tasks, so many each.
+local common = require "engram.cl.streams.common"
+local core = require "engram.core"
+local experience = require "engram.cl.experience"
+local stream = require "engram.cl.stream"
+local raise = core.raise
+
+local WHO = "cl.streams.split"
+
+-- The classes in the order in which they are dealt: as they are, or drawn by a seed.
+local function class_order(classes, order)
+   local list = {}
+   for c = 1, classes do list[c] = c end
+   if order == nil or order == "fixed" then return list end
+   if type(order) == "string" then raise("%s: order must be 'fixed' or a seed, got '%s'", WHO, order) end
+   return common.permutation(classes, common.seed(WHO .. ": order", order), "split"):tolist()
+end
+
+-- The items of some classes, whose labels become 1, 2, ... in the order of the list.
+local function part_of(set, classes)
+   local place, items = {}, 0
+   for i, class in ipairs(classes) do
+      place[class] = i
+      items = items + set.labels:eq(class):sum():item()
+   end
+   return common.part(set, { items = items, recipe = "split: classes " .. table.concat(classes, " "),
+      make = function() return set:only(classes):with_labels(function(label) return place[label] end, #classes) end })
+end
+
+local function name_of(set, classes, k)
+   local words = {}
+   for i, class in ipairs(classes) do words[i] = set.class_names and set.class_names[class] or tostring(class) end
+   if #words > 4 then return "part " .. k end
+   return (table.concat(words, "+"):gsub(",", ";"))
+end
+
+return {
+   name = "split",
+   doc = "the classes of one data set, so many a task: split(\"mnist\", { tasks = 5, scenario = \"class\" })",
+   -- split(source, { tasks = 5, scenario =, order = "fixed" or a seed, ... })
+   make = function(source, options)
+      options = common.options(WHO, options, { "order" })
+      if options.seed then raise("%s: the order of the classes is drawn by order = %s, not by seed", WHO, tostring(options.seed)) end
+      local tasks = core.whole(WHO .. ": tasks", options.tasks or 5)
+      local base = common.base(WHO, source, options)
+      if base.classes % tasks ~= 0 then
+         raise("%s: %d classes cannot be dealt evenly to %d tasks", WHO, base.classes, tasks)
+      end
+      local order, each, list = class_order(base.classes, options.order), base.classes / tasks, {}
+      for k = 1, tasks do
+         local classes = { unpack(order, (k - 1) * each + 1, k * each) }
+         list[k] = experience.new{ name = name_of(base.train, classes, k), epochs = base.epochs, classes = each, source = base.source,
+            of_classes = classes, train = part_of(base.train, classes), test = part_of(base.test, classes) }
+         for _, part in ipairs{ "train", "test" } do
+            if list[k]:items(part) == 0 then raise("%s: task %d (%s) has no items to %s on", WHO, k, list[k].name, part) end
+         end
+      end
+      list.scenario, list.outputs = options.scenario, options.outputs
+      return stream.new(list)
+   end,
+}

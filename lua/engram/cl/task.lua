@@ -1,0 +1,142 @@
+-- cl/task.lua: one task of a training: its epochs, what is noted and saved between steps, and what happens at its ends.
+local checkpoint = require "engram.cl.checkpoint"
+local core = require "engram.core"
+local evaluation = require "engram.cl.evaluation"
+local scenario = require "engram.cl.scenario"
+local step = require "engram.cl.step"
+local tensor = require "engram.tensor"
+local warnings = require "engram.cl.warnings"
+local C, raise = core.C, core.raise
+
+local task = {}
+
+-- ---- between two steps ------------------------------------------------------------------------------------
+
+local REPORT_EVERY = 100                              -- steps between two lines of metrics.jsonl
+
+-- Notes the mean loss since the last note.
+local function note_loss(t)
+   if t.loss_count == 0 then return end
+   local loss = t.loss_sum / t.loss_count
+   t.losses[#t.losses + 1] = { step = t.step, loss = loss }
+   t.out:losses(t, loss)
+   t.loss_sum, t.loss_count = 0, 0
+end
+
+local CHECKPOINT_SECONDS = 30                         -- between two checkpoints, unless checkpoint_every counts steps
+
+-- A checkpoint is due every so many steps or seconds (more where the disk is so slow that saving takes a twentieth of the time), and
+-- after the last step before anything is consolidated or judged.
+local function checkpoint_is_due(t)
+   if t.step_in_task == t.steps_in_task then return true end
+   if t.evaluate == "epoch" and t.step_in_task % t.steps_per_epoch == 0 then return true end
+   if t.checkpoint_every then return t.step % t.checkpoint_every == 0 end
+   return C.eg_clock() - t.saved_at > math.max(CHECKPOINT_SECONDS, 20 * t.save_seconds)
+end
+
+-- Between two steps all is whole: here an interrupt saves and ends the training.
+local function between_steps(t)
+   evaluation.between_steps(t)
+   local interrupted = core.interrupted()
+   if interrupted or checkpoint_is_due(t) then checkpoint.save(t, "step") end
+   if interrupted then error("interrupted", 0) end
+end
+
+local function epoch(t)
+   local last = t.experience.steps or math.huge      -- in the task; an epoch ends by itself
+   while t.step_in_task < last and step.advance(t) do
+      t.loss_sum, t.loss_count = t.loss_sum + t.loss, t.loss_count + 1
+      t.out:step(t)
+      if t.step % REPORT_EVERY == 0 then note_loss(t) end
+      between_steps(t)
+   end
+   if t.evaluate == "epoch" then t.out:accuracies(t, evaluation.row(t, evaluation.protocol(t)), "epoch") end
+end
+
+-- ---- the ends of a task -----------------------------------------------------------------------------------
+
+-- The labels of task k must be among its active units: others would train units that no answer comes from.
+local function check_labels(t, k)
+   local set = t.stream[k].train
+   local low, high = set.labels:min():item(), set.labels:max():item()
+   local first, last = scenario.range(t.stream, k, k)
+   if t.stream[k].mixed and t.stream.scenario == "task" then first, last = 1, t.stream.classes end
+   if low < first or high > last then
+      raise("cl.train: task %d, '%s': labels run from %d to %d, but its active units are %d to %d", k, t.stream[k].name, low, high,
+         first, last)
+   end
+end
+
+-- Makes the data of task k ready.
+function task.open(t, k)
+   t.task, t.experience = k, t.stream[k]
+   tensor.scope(check_labels, t, k)
+   t.loader = require "engram.data".loader(t.experience.train,
+      { batch_size = t.batch_size, shuffle = t.shuffle and not t.experience.ordered, drop_last = t.drop_last })
+   t.steps_per_epoch, t.steps_in_task, t.epochs_in_task = t.experience:steps_of(t.batch_size, t.drop_last)
+   t.model:train()
+   evaluation.meet(t)
+end
+
+-- What an optimizer remembers from the task before is worth a line in the log.
+local function note_kept_state(t)
+   if t.task < 2 then return end
+   local kept, reset = {}, {}
+   for name, slot in pairs(t.optimizer.description.slots) do table.insert(slot.reset and reset or kept, name) end
+   table.sort(kept)
+   table.sort(reset)
+   if #kept + #reset == 0 then return end
+   warnings.note(t, "optimizer state", "optimizer %s: at a new task it keeps %s and resets %s", t.optimizer.name,
+      #kept > 0 and table.concat(kept, ", ") or "nothing", #reset > 0 and table.concat(reset, ", ") or "nothing")
+end
+
+-- Begins the task that is open.
+function task.begin(t)
+   t.epoch, t.step_in_task, t.moved, t.weights, t.operations = 0, 0, 0, 0, nil
+   note_kept_state(t)
+   t.optimizer:task_begin(t.task)
+   t.tracker:task_begin()
+   step.hook(t, "task_begin")
+end
+
+local function consolidate(t)
+   local began = C.eg_clock()
+   t.doing = "consolidating"
+   step.hook(t, "task_end")
+   t.optimizer:task_end(t.task)
+   t.doing = "training"
+   t.time.consolidation = t.time.consolidation + C.eg_clock() - began
+end
+
+local function finish(t)
+   note_loss(t)
+   step.check_weights(t)
+   t.tracker:task_end()
+   t.step_density[t.task] = t.weights > 0 and t.moved / t.weights or 0
+   consolidate(t)
+   if t.evaluate ~= "never" then
+      t.accuracy[t.task] = evaluation.row(t, evaluation.protocol(t))
+      t.out:accuracies(t, t.accuracy[t.task], "task")
+   end
+   checkpoint.save(t, "task")
+   for _, experience in ipairs(t.stream) do experience:release_but(t.present) end
+end
+
+-- Task k; with `place`, from there within its present epoch.
+function task.run(t, k, place)
+   task.open(t, k)
+   if place then
+      t.loader:load_state(place)
+   else
+      task.begin(t)
+      if t.evaluate_every then evaluation.point(t) end
+   end
+   for e = place and t.epoch or 1, t.epochs_in_task do
+      t.epoch = e
+      epoch(t)
+   end
+   t.loader:release()
+   finish(t)
+end
+
+return task
