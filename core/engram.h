@@ -392,6 +392,10 @@ eg_status eg_sha256_file(const char *path, char hex[65]);
 eg_status eg_sha256_unpacked(const char *path,
                              char hex[65]); /* of what a gzip file unpacks to; plain files as they are */
 
+/* CRC-32C of what has the sum so far (0: nothing) and more behind it. */
+uint32_t eg_crc32c_more(uint32_t sum, const void *bytes, size_t length);
+eg_status eg_crc32c_tensor(uint32_t *sum, const eg_tensor *t); /* its elements in row-major order */
+
 /* safetensors. A reader maps nothing: it checks the header, then reads tensors one by one. */
 typedef struct eg_safetensors eg_safetensors;
 eg_safetensors *eg_safetensors_open(const char *path); /* NULL on failure */

@@ -192,4 +192,24 @@ else
    end)
 end
 
+-- ---- the checksum -----------------------------------------------------------------------------------------
+
+t.test("with a checksum, a bit that has changed anywhere is told; without one, a file is taken as it is", function()
+   local path = folder .. "/summed.safetensors"
+   local tensors = { a = engram.arange(1, 6):view(2, 3), ["b.c"] = engram.tensor{ 1.5, -2 } }
+   safetensors.save(path, tensors, { metadata = { step = "12" }, checksum = true })
+   local read, metadata = safetensors.load(path)
+   t.expect({ read, metadata.step, #metadata.crc32c }):equals{ tensors, "12", 8 }
+   local text = t.read(path)
+   local at = text:find("12", 1, true)
+   for _, place in ipairs{ #text, #text - 30, at, at + 1, text:find("b.c", 1, true) } do
+      t.write(path, text:sub(1, place - 1) .. string.char(bit.bxor(text:byte(place), 1)) .. text:sub(place + 1))
+      t.expect(function() safetensors.load(path) end):raises("summed.safetensors: is damaged: its CRC-32C is ")
+   end
+   t.write(path, (text:gsub("crc32c", "CRC32C")))
+   t.expect((safetensors.load(path))):equals(tensors)
+   safetensors.save(path, tensors, { checksum = true })                  -- and the metadata that was given is as it was
+   t.expect(select(2, safetensors.load(path)).step):is_nil()
+end)
+
 t.done()
