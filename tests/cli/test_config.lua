@@ -124,7 +124,10 @@ local refused = {
    { "", "Variant", "command line: 'Variant' sets nothing: a setting is written variant=VALUE" },
    { "", "momentun 0.9", "command line: 'momentun' sets nothing: a setting is written optimizer.momentum=VALUE" },
    { "", "optimizer.lr", "command line: 'optimizer.lr' sets nothing: a setting is written optimizer.lr=VALUE" },
-   { "", "--sed", "'--sed' is no option of the script: settings are written key=value, options of engram run before the file" },
+   { "", "--sed", "'--sed' is no option of the script: settings are written key=value, options of engram run before the file, "
+      .. "the script's own words after --" },
+   { "", "optimizer.momentum = 0.9", "command line: 'optimizer.momentum' sets nothing: a setting is written optimizer.momentum=VALUE" },
+   { "", "+lr=0.9", "command line: '+lr=0.9' sets nothing: a setting is written lr=0.9" },
 }
 
 put("bad_base.yaml", "lr: 0.2\nlrr: 3\n")
@@ -278,7 +281,8 @@ t.test("what is not used, or names no script, is said", function()
    put("plain.yaml", "lr: 1")
    local code, out, err = engram "run --no-run plain.yaml"
    t.expect({ code, out, err }):equals({ 1, "done\n",
-      "engram: plain.yaml: the script declares no settings, so none of these were used\n" })
+      "engram: plain.yaml: the script declares no settings "
+      .. "(with engram.settings{ ... }), so none of these are used\n" })
    code, out, err = engram "config plain.lua"
    t.expect({ code, out, err }):equals({ 1, "done\n", "engram: the script declares no settings\n" })
    put("alone.yaml", "lr: 1")

@@ -6,6 +6,7 @@ local run = require "engram.run"
 local scripts = require "engram.cli.script"
 local settings = require "engram.settings"
 local usage_error = require "engram.usage"
+local words_of = require "engram.settings.words"
 local C = core.C
 
 local command = {
@@ -65,18 +66,12 @@ end
 
 -- ---- the run ----------------------------------------------------------------------------------------------
 
-local function overrides(words)
-   local list = {}
-   for _, word in ipairs(words) do if word:find "^[%a_][%w_.%-]*=" then list[#list + 1] = word end end
-   return list
-end
-
 local function open_run(values, script, words, given)
    if values["no-run"] or values.show or values["dry-run"] then return end
    local folder = values.runs or os.getenv "ENGRAM_RUNS"
    run.begin{
       experiment = (given and given.path or script):match "([^/]*)$":gsub("%.%a+$", ""),
-      name = values.name, words = overrides(words), script = script,
+      name = values.name, words = words_of.overrides(words), script = script,
       runs = folder ~= "" and folder or nil, path = values.into, seed = values.seed, threads = values.threads, arguments = words,
       report = values.report, tensorboard = values.tensorboard, source = given and given.text,
       command = "engram run " .. table.concat({ values.file or script, unpack(words) }, " "),
@@ -96,9 +91,11 @@ local function tee_print()
    end
 end
 
+-- Returns the script's words.
 local function prepare(values, script, words, given)
-   words[-1], words[0] = arg[0], script
-   _G.arg = words
+   local own = words_of.of_script(words)
+   own[-1], own[0] = arg[0], script
+   _G.arg = own
    package.path = package.path .. ";" .. (script:match "^(.*/)" or "./") .. "?.lua"
    progress.quiet = values.quiet or false
    if values.threads then core.threads(values.threads) end
@@ -122,6 +119,7 @@ local function prepare(values, script, words, given)
       current:write("config.yaml", settings.yaml())
       if C.eg_file_kind(current.path .. "/origins.json") == 0 then current:write_json("origins.json", settings.origins()) end
    end
+   return own
 end
 
 -- LuaJIT's own failures (out of stack, out of memory, bytecode) name no place.
@@ -177,7 +175,7 @@ end
 
 -- What is left to say when the script came to its end; nil when all is well.
 local function left_over(values)
-   if settings.unused() then return settings.unused() .. ": the script declares no settings, so none of these were used" end
+   if settings.unused() then return settings.unused() end
    if values.show then return "the script declares no settings" end
    if values["dry-run"] then return "the script came to its end without a cl.train" end
 end
@@ -189,11 +187,11 @@ function command.execute(values, script, words, open, given)
       io.stderr:write("engram: ", with_name(script, problem), "\n")
       return 1
    end
-   prepare(values, script, words, given)
+   local own = prepare(values, script, words, given)
    open()
    tee_print()
    catch_exit()
-   local ok, result = xpcall(chunk, describe_error, unpack(words))
+   local ok, result = xpcall(chunk, describe_error, unpack(own))
    if type(result) == "string" then result = { message = result, text = with_name(script, result) } end
    local left = ok and left_over(values)
    if left then ok, result = false, { message = left, text = left } end
