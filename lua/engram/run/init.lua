@@ -100,7 +100,7 @@ end
 
 local function new_run(path, fields)
    local self = setmetatable({ path = path, made = {}, opened = {}, journals = {}, place = {}, started = describe.time(),
-      clock = C.eg_clock(), lock = C.eg_folder_lock(path) }, Run)
+      clock = C.eg_clock(), lock = left.lock(path) }, Run)
    for key, value in pairs(fields) do self[key] = value end
    self.run = self
    return self
@@ -152,8 +152,8 @@ end
 function run.begin(about)
    local path, made = make_folder(about)
    local self = new_run(path, { made = made, wants_report = about.report, tensorboard = about.tensorboard })
-   if self.lock == -1 then core.raise("run: %s: another process is at it", path) end
-   if C.eg_file_kind(path .. "/status.json") ~= 0 then core.raise("run: %s is a run already", path) end
+   if self.lock == -1 then left.taken("run: %s: another process is at it", path) end
+   if C.eg_file_kind(path .. "/status.json") ~= 0 then left.taken("run: %s is a run already", path) end
    local ok, problem = pcall(write_first_files, self, about)
    if not ok then
       remove(self)

@@ -25,6 +25,25 @@ local function is_taken(status, lock)
    return lock == -2 and C.eg_process_alive(status.process or 0) == 1
 end
 
+-- What eg_folder_lock says, with patience: one who only looks whether a process is at the run holds the lock for a moment too.
+function left.lock(path)
+   local lock
+   for _ = 1, 20 do
+      lock = C.eg_folder_lock(path)
+      if lock ~= -1 then break end
+      C.eg_sleep(0.01)
+   end
+   return lock
+end
+
+left.TAKEN = 3                          -- the exit code of a process that found another at its run
+
+local Taken = { __tostring = function(self) return self.message end }
+
+-- Raises: another process is, or just was, at the run.
+function left.taken(message, ...)
+   error(setmetatable({ message = message:format(...), code = left.TAKEN }, Taken), 0)
+end
 
 -- True when a process is at the run at a path, given its status.json.
 function left.is_running(path, status)
@@ -45,7 +64,7 @@ end
 function left.check_free(path, status, lock)
    if not is_taken(status, lock) then return end
    C.eg_folder_unlock(lock)
-   core.raise("run: %s is still running, as process %s on %s", path, tostring(status.process), tostring(status.host))
+   left.taken("run: %s is still running, as process %s on %s", path, tostring(status.process), tostring(status.host))
 end
 
 -- The folders of a run in which trainings are.
