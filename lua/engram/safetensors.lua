@@ -51,7 +51,7 @@ local function check_sum(path, tensors, metadata)
    if not said then return end
    local is = checksum_of(tensors, metadata)
    if is ~= said then
-      raise("%s: is damaged: its CRC-32C is %s, it was saved with %.20s; take another copy of the file", path, is, said)
+      raise("%s: is damaged: its CRC-32C is %s, it was saved with %.20s", path, is, said)
    end
 end
 

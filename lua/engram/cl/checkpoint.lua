@@ -248,7 +248,8 @@ function checkpoint.resume(t)
    local folder = t.out.folder
    local path = folder:checkpoint "last"
    if core.C.eg_file_kind(path) ~= 1 then return nil end
-   local tensors, state = checkpoint.read(path)
+   local ok, tensors, state = pcall(checkpoint.read, path)
+   if not ok then raise("%s; put a copy in its place, or remove it: then this training begins anew", tensors) end
    same.check(t, state, path)
    folder.run:stood_at(state.journals)
    checkpoint.restore(t, tensors, state, path)

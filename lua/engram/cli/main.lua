@@ -57,7 +57,7 @@ end
 require "jit.opt".start("loopunroll=60", "instunroll=16", "maxtrace=8000", "maxmcode=8192")
 
 local ok, result = xpcall(dispatch, failure, { unpack(arg) })
-if ok then return result or 0 end
+if ok then return require "engram.cli.output"(result or 0) end
 io.stdout:flush()
 io.stderr:write("engram: ", result.usage or result.message, "\n")
 if result.usage then return 2 end

@@ -1,5 +1,6 @@
 -- engram run: executes a script with its settings overridden and a run directory open.
 local core = require "engram.core"
+local left = require "engram.run.left"
 local progress = require "engram.run.progress"
 local rehearsal = require "engram.cl.rehearsal"
 local run = require "engram.run"
@@ -116,6 +117,7 @@ local function prepare(values, script, words, given)
       end
       if not current then return end
       current:write_json("settings.json", resolved)
+      if type(rawget(resolved, "seed")) == "number" then current:note_seed(resolved.seed) end
       current:write("config.yaml", settings.yaml())
       if C.eg_file_kind(current.path .. "/origins.json") == 0 then current:write_json("origins.json", settings.origins()) end
    end
@@ -127,11 +129,30 @@ local function with_name(script, message)
    return message:find(script, 1, true) and message or script .. ": " .. message
 end
 
+local function say(...) io.stderr:write("engram: ", table.concat{ ... }, "\n") end
+
+-- How to go on with a run that failed, by what it said; nothing where it has no checkpoint to go on from.
+local function say_how_to_go_on(folder, message)
+   local line = "go on with: engram resume " .. require "engram.sweep".quote(folder)
+   if message:find("No space left on device", 1, true) or message:find("Disk quota exceeded", 1, true) then
+      say("make room, then ", line)
+   elseif message:find("Read-only file system", 1, true) then
+      say("when it can be written again, ", line)
+   elseif left.has_checkpoint(folder) then
+      say("when that is mended, ", line)
+   end
+end
+
 -- Ends a run that went well, with the report that the script or --report asked for; the exit code. What the run did stands without it.
 local function finish_well()
    local current = run.current()
    run.finish "finished"
-   if not current or not current.wants_report then return 0 end
+   if not current then return 0 end
+   if not progress.quiet then
+      say("finished in ", progress.duration(C.eg_clock() - current.clock), ": ", current.path)
+      say("look at it with: engram show ", require "engram.sweep".quote(current.path))
+   end
+   if not current.wants_report then return 0 end
    local ok, result = pcall(function() return require "engram.report"(current.path) end)
    if not ok then
       io.stderr:write("engram: ", tostring(result), "\n")
@@ -147,7 +168,7 @@ local function catch_exit()
    rawset(os, "exit", function(code)
       if code == nil or code == true then code = 0 elseif code == false then code = 1 end
       if code == 0 then code = finish_well() else run.finish "failed" end
-      exit(code, true)
+      exit(require "engram.cli.output"(code), true)
    end)
 end
 
@@ -162,14 +183,15 @@ local function conclude(ok, problem)
       usage_error("%s", problem.usage)
    elseif signal then
       run.finish("interrupted")
-      io.stderr:write("engram: interrupted", folder and "; what was done is in " .. folder or "", "\n")
-      if folder then io.stderr:write("engram: go on with: engram resume ", require "engram.sweep".quote(folder), "\n") end
+      say("interrupted", folder and "; what was done is in " .. folder or "")
+      if folder then say("go on with: engram resume ", require "engram.sweep".quote(folder)) end
       return 128 + signal
    elseif ok then
       return finish_well()
    end
    run.finish("failed", problem.message)
-   io.stderr:write("engram: ", problem.text, "\n")
+   say(problem.text)
+   if folder then say_how_to_go_on(folder, problem.message) end
    return 1
 end
 
@@ -193,8 +215,8 @@ function command.execute(values, script, words, open, given)
    catch_exit()
    local ok, result = xpcall(chunk, describe_error, unpack(own))
    if type(result) == "string" then result = { message = result, text = with_name(script, result) } end
-   local left = ok and left_over(values)
-   if left then ok, result = false, { message = left, text = left } end
+   local unsaid = ok and left_over(values)
+   if unsaid then ok, result = false, { message = unsaid, text = unsaid } end
    return conclude(ok, not ok and result or nil)
 end
 

@@ -75,7 +75,8 @@ end
 -- meta.json of a run about to begin, and the text of changes.diff where there are any.
 function describe.meta(about)
    local meta = describe.library()
-   meta.command, meta.script, meta.seed = about.command, about.script, about.seed
+   meta.command, meta.script = about.command, about.script
+   meta.seed, meta.seed_asked = about.seed, about.seed or false           -- the first is that of the training, once it is known
    meta.arguments = require "engram.json".array{ unpack(about.arguments or {}) }
    meta.threads_asked, meta.report, meta.tensorboard = about.threads, about.report, about.tensorboard
    meta.folder = os.getenv "PWD"

@@ -76,11 +76,29 @@ function left.folders(path)
    return list
 end
 
--- Removes what a kill left half written. Returns whether there is a checkpoint to go on from, and the paths of the journals.
-function left.clear_away(path)
-   local found, journals = false, {}
+-- Whether a training of the run has a checkpoint.
+function left.has_checkpoint(path)
    for _, folder in ipairs(left.folders(path)) do
-      found = found or C.eg_file_kind(folder .. "/ckpt/last.safetensors") == 1
+      if C.eg_file_kind(folder .. "/ckpt/last.safetensors") == 1 then return true end
+   end
+   return false
+end
+
+-- The folders of trainings that have written metrics and have no checkpoint, given status.json: they will begin anew.
+function left.without_checkpoint(path, status)
+   local list = {}
+   for _, folder in ipairs(left.folders(path)) do
+      local has = C.eg_file_kind(folder .. "/ckpt/last.safetensors") == 1
+      if folder ~= path and not has and C.eg_file_size(folder .. "/metrics.jsonl") > 0 then list[#list + 1] = folder end
+   end
+   if #list == 0 and not left.has_checkpoint(path) and (tonumber(status.step) or 0) > 0 then return { path } end
+   return list
+end
+
+-- Removes what a kill left half written. Returns the paths of the journals.
+function left.clear_away(path)
+   local journals = {}
+   for _, folder in ipairs(left.folders(path)) do
       for _, inner in ipairs{ folder, folder .. "/ckpt" } do
          for _, name in ipairs(core.names_in(inner)) do
             if name:find "^%.engram%-.*%.part$" then os.remove(inner .. "/" .. name) end
@@ -90,7 +108,7 @@ function left.clear_away(path)
          if C.eg_file_kind(folder .. "/" .. name) == 1 then journals[#journals + 1] = folder .. "/" .. name end
       end
    end
-   return found, journals
+   return journals
 end
 
 return left

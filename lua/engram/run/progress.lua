@@ -33,7 +33,7 @@ local function short(value)
 end
 
 -- 75 -> "1:15", 4000 -> "1:06:40"
-local function duration(seconds)
+function progress.duration(seconds)
    if seconds ~= seconds or seconds > 360000 then return "?" end
    local s = math.floor(seconds + 0.5)
    if s < 3600 then return ("%d:%02d"):format(math.floor(s / 60), s % 60) end
@@ -52,7 +52,7 @@ function Progress:line()
    if s.accuracy then add(("accuracy %.2f %%"):format(s.accuracy)) end
    local left = about.total_steps and s.step and about.total_steps - s.step
    local done = self.first and s.step - self.first.step
-   if left and left > 0 and done and done > 0 then add("left " .. duration(left * (C.eg_clock() - self.first.clock) / done)) end
+   if left and left > 0 and done and done > 0 then add("left " .. progress.duration(left * (C.eg_clock() - self.first.clock) / done)) end
    return table.concat(parts, "  ")
 end
 
@@ -145,6 +145,14 @@ function Progress:remark(text, aloud)
       io.stderr:write(text, "\n")
    end
    if self.about.log then self.about.log(text) end
+end
+
+-- A line for standard error alone: what differs from one run to its repetition has no place in the log.
+function Progress:say(text)
+   clear(self)
+   if progress.quiet then return end
+   io.stdout:flush()
+   io.stderr:write(text, "\n")
 end
 
 function Progress:finish()
