@@ -1,5 +1,6 @@
 -- engram run: executes a script with its settings overridden and a run directory open.
 local core = require "engram.core"
+local describe = require "engram.run.describe"
 local left = require "engram.run.left"
 local progress = require "engram.run.progress"
 local rehearsal = require "engram.cl.rehearsal"
@@ -107,6 +108,7 @@ local function prepare(values, script, words, given)
    settings.file(given)
    function settings.on_declare(resolved)
       if values.show then
+         if values.show_script then io.stdout:write("script: ", require "engram.yaml".encode(describe.absolute(script))) end
          io.stdout:write(settings.yaml(values.show == "explained"))
          os.exit(0)
       end

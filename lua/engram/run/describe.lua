@@ -57,6 +57,12 @@ function describe.changes(folder)
    return text
 end
 
+-- A path that holds in every folder.
+function describe.absolute(path)
+   if path:sub(1, 1) == "/" then return path end
+   return os.getenv "PWD" .. "/" .. path:gsub("^%./", "")
+end
+
 -- SHA-256 of a file; nil when it cannot be read.
 function describe.file_hash(path)
    local hex = ffi.new "char[65]"
