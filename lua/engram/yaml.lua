@@ -67,7 +67,6 @@ end
 
 -- read(path): the text of a file that is no longer than settings may be; nil and the reason when it cannot be read.
 function yaml.read(path)
-   if C.eg_file_kind(path) == 3 then return nil, path .. ": a device or pipe, expected a YAML file" end
    local file, problem = io.open(path, "rb")
    if not file then return nil, problem end
    local text = file:read(MAX_BYTES + 1)

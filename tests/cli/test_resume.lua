@@ -126,6 +126,7 @@ for _, optimizer in ipairs{ "SGD", "Adam", "AdaGrad", "CLASSP", "EWC" } do
          local killed = run_to("cut", "optimizer=" .. optimizer, point)
          t.expect({ point, killed }):equals{ point, point:find "KILL" and 137 or 143 }
          local resumed, hashes, complaint = sh "engram resume --quiet --threads 2 cut/experiment/*"
+         hashes = hashes:gsub("^note: [^\n]* has no checkpoint[^\n]*\n", "")
          t.expect({ point, resumed, complaint, hashes }):equals{ point, 0, "", whole }
          expect_same_files("whole", "cut", point)
          if kills > 3 then print(("%s: seed %d: %s: equal"):format(optimizer, seed, point)) end
@@ -225,7 +226,7 @@ t.test("a run that is still running is refused", function()
    script("waits.lua", [[io.open("ready", "w"):close() while not io.open "go" do os.execute "sleep 0.05" end]])
    local code, _, err = sh [[engram run --runs waiting waits.lua & until test -e ready; do sleep 0.05; done
       engram resume waiting/waits/*; code=$?; touch go; wait; exit $code]]
-   t.expect(code):equals(1)
+   t.expect(code):equals(3)
    t.expect(err):contains "is still running, as process "
 end)
 
@@ -247,6 +248,14 @@ print(engram.cl.train{ seed = 1, stream = engram.cl.stream{ engram.cl.task(set) 
    t.expect((select(2, sh "engram resume --quiet 'cut here'/*/*"))):equals("note: plugin.lua has changed since the run began\n" .. whole)
    local _, _, err = sh "ENGRAM_FAULT=any@last.safetensors:20:TERM engram run --quiet --runs 'cut here' 'with plugin.lua'"
    t.expect(err):contains "engram resume 'cut here/with_plugin/"
+end)
+
+t.test("a checkpoint that is gone is told, and so is a script", function()
+   run_to("gone", "", "SIGNAL=TERM PART=2 STEP=4")
+   sh "rm -r gone/experiment/*/part2/ckpt && mv experiment.lua away"
+   expect_refused("engram resume --quiet gone/experiment/*", 2, "/experiment.lua, which the run began with, cannot be read any more: ")
+   local _, out = sh "mv away experiment.lua && engram resume --quiet gone/experiment/*"
+   t.expect(out):contains "part2 has no checkpoint: what it had done is done again, from its beginning\n"
 end)
 
 t.test("a run that was killed before its script began never began; --into begins it anew", function()

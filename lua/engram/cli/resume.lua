@@ -21,7 +21,9 @@ local command = {
 local function note_changed(path, hash)
    if not hash then return end
    local is = describe.file_hash(path)
-   if not is then usage_error("resume: %s, which the run began with, cannot be read any more: %s", describe.absolute(path), core.message()) end
+   if not is then
+      usage_error("resume: %s, which the run began with, cannot be read any more: %s", describe.absolute(path), core.message())
+   end
    if is ~= hash then print(("note: %s has changed since the run began"):format(path)) end
 end
 

@@ -76,7 +76,8 @@ local function check_fields(key, about)
    end
    local choices = about.choices
    if choices ~= nil and (type(choices) ~= "table" or #choices == 0) then
-      core.raise("settings: %s: choices must be a list, got %s", key, type(choices) == "table" and "an empty table" or core.typename(choices))
+      core.raise("settings: %s: choices must be a list, got %s", key,
+         type(choices) == "table" and "an empty table" or core.typename(choices))
    end
    if about.doc ~= nil and type(about.doc) ~= "string" then
       core.raise("settings: %s: doc must be a text, got %s", key, core.typename(about.doc))
