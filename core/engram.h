@@ -479,7 +479,7 @@ int64_t eg_resident_bytes(void); /* resident memory of this process; 0 where unk
 int64_t eg_peak_resident_bytes(void);
 int eg_is_terminal(int descriptor);
 eg_status eg_output_flush(void); /* fails when anything that was written to standard output is lost */
-int eg_terminal_width(void); /* columns of standard error; 0 when not a terminal */
+int eg_terminal_width(void);     /* columns of standard error; 0 when not a terminal */
 int eg_process_id(void);
 eg_status eg_make_folders(const char *path); /* mkdir -p */
 /* As mkdir -p, but the last folder must be new: 1 made, 0 it is there already, -1 on failure. */

@@ -192,7 +192,7 @@ t.test("what cannot be resumed is refused, and nothing is lost", function()
    local _, before = sh(sums)
    for _, case in ipairs{
       { "s/momentum = 0.9/momentum = 0.8/", "momentum = 0.9, nesterov = false, weight_decay = 0 }, the script now has SGD{" },
-      { "s/Linear(64, 12)/Linear(64, 13)/; s/Linear(12, 4)/Linear(13, 4)/", 
+      { "s/Linear(64, 12)/Linear(64, 13)/; s/Linear(12, 4)/Linear(13, 4)/",
          "was made with a model that has 2: Linear(64, 12), the script's has 2: Linear(64, 13); a run can only go on as what it was" },
       { "s/nn.ReLU()/nn.Tanh()/", "was made with a model that has 3: ReLU(), the script's has 3: Tanh(); a run" },
       { "s/nn.Linear(12, 4) }/nn.Linear(12, 4), nn.Tanh() }/", "was made with a model that has }, the script's has 6: Tanh();" },

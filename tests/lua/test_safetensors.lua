@@ -69,7 +69,7 @@ local malformed = {
    { one(u8("[4]", 0, 3), 3), "tensor 'a' of shape (4) and dtype U8 has 3 bytes, expected 4" },
    { one('{"dtype":"F32","shape":[3],"data_offsets":[0,3]}', 3), "tensor 'a' of shape (3) and dtype F32 has 3 bytes, expected 12" },
    { one(u8("[0]", 0, 3), 3), "tensor 'a' of shape (0) and dtype U8 has 3 bytes, expected 0" },
-   { one(u8("[4294967296,4294967296]", 0, 0)), 
+   { one(u8("[4294967296,4294967296]", 0, 0)),
       "tensor 'a' of shape (4294967296, 4294967296) and dtype U8 has 0 bytes, expected more than fit into a file" },
    { one(u8("[9223372036854775807]", 0, "9223372036854775807"), 3),
       "tensor 'a' ends at byte 9,223,372,036,854,775,807 of the data, of which there are 3: the file is truncated" },

@@ -15,9 +15,9 @@ local command = {
    summary = "run a script, with its settings overridden",
    usage = "run [options] FILE [key=value ...]",
    text = "FILE is a Lua script, the name of one in experiments/, or a settings file (YAML) that says `script: NAME.lua` or stands\n"
-      .. "beside the script of its name. Words after FILE of the form key=value override what the\n"
-      .. "file says and the script declares with engram.settings{...}; words after -- are the script's alone (all are in `arg`). The run's settings, metrics, weights and status go to a new\n"
-      .. "directory below ./runs (or $ENGRAM_RUNS, or --runs).",
+      .. "beside the script of its name. Words after FILE of the form key=value override what the file says and the script\n"
+      .. "declares with engram.settings{...}; words after -- are the script's alone (all are in `arg`). The run's settings,\n"
+      .. "metrics, weights and status go to a new directory below ./runs (or $ENGRAM_RUNS, or --runs).",
    pass = true,
    options = {
       { "name", value = "NAME", doc = "name the run's directory after NAME instead of the overrides" },

@@ -180,7 +180,8 @@ end
 -- What status.json or meta.json of a run directory says.
 function run.read(path, name)
    local ok, value = pcall(json.load, path .. "/" .. name)
-   if not ok or type(value) ~= "table" then core.raise("run: %s/%s cannot be read: %s", path, name, tostring(value)) end
+   if not ok then core.raise("%s", (tostring(value):gsub("^run: ", ""))) end                 -- it names the file
+   if type(value) ~= "table" then core.raise("%s/%s: expected an object, got %s", path, name, tostring(value)) end
    return value
 end
 
