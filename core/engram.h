@@ -517,6 +517,10 @@ eg_status eg_sha256_file(const char *path, char hex[65]);
 eg_status eg_sha256_unpacked(const char *path,
                              char hex[65]); /* of what a gzip file unpacks to; plain files as they are */
 
+/* CRC-32C of what has the sum so far (0: nothing) and more behind it. */
+uint32_t eg_crc32c_more(uint32_t sum, const void *bytes, size_t length);
+eg_status eg_crc32c_tensor(uint32_t *sum, const eg_tensor *t); /* its elements in row-major order */
+
 /* safetensors. A reader maps nothing: it checks the header, then reads tensors one by one. */
 typedef struct eg_safetensors eg_safetensors;
 eg_safetensors *eg_safetensors_open(const char *path); /* NULL on failure */
@@ -599,7 +603,8 @@ double eg_clock(void);           /* seconds, monotonic */
 int64_t eg_resident_bytes(void); /* resident memory of this process; 0 where unknown */
 int64_t eg_peak_resident_bytes(void);
 int eg_is_terminal(int descriptor);
-int eg_terminal_width(void); /* columns of standard error; 0 when not a terminal */
+eg_status eg_output_flush(void); /* fails when anything that was written to standard output is lost */
+int eg_terminal_width(void);     /* columns of standard error; 0 when not a terminal */
 int eg_process_id(void);
 eg_status eg_make_folders(const char *path); /* mkdir -p */
 /* As mkdir -p, but the last folder must be new: 1 made, 0 it is there already, -1 on failure. */

@@ -45,8 +45,22 @@ static eg_status parse_dtype(const char *path, const char *name, const json_t *v
   for (int i = 0; text && i < DTYPES; i++)
     if (!strcmp(text, dtypes[i].name)) return *encoding = dtypes[i].encoding, EG_OK;
   return eg_fail(EG_EFORMAT,
-                 "%s: tensor '%.80s' has dtype %.20s, expected F64 F32 F16 BF16 I64 I32 I16 I8 U32 U16 U8 or BOOL",
-                 path, name, text ? text : "missing");
+                 "%s: tensor '%.80s' has %s%.20s, expected F64 F32 F16 BF16 I64 I32 I16 I8 U32 U16 U8 or BOOL", path,
+                 name,
+                 text    ? "dtype "
+                 : value ? "a dtype that is no text"
+                         : "no dtype",
+                 text ? text : "");
+}
+
+/* A value as JSON, as far as it fits, for messages; in one thread-local buffer. */
+static const char *shown(const json_t *value) {
+  static _Thread_local char text[64];
+  if (!value) return "nothing";
+  size_t length = json_dumpb(value, text, sizeof text - 1, JSON_COMPACT | JSON_ENCODE_ANY);
+  text[EG_MIN(length, sizeof text - 1)] = '\0';
+  if (length >= sizeof text) memcpy(text + sizeof text - 4, "...", 4);
+  return text;
 }
 
 /* A list of whole numbers from 0; returns how many, -1 when it is anything else or longer than most. */
@@ -61,6 +75,17 @@ static int parse_numbers(const json_t *list, int most, int64_t *out) {
   return (int)count;
 }
 
+static eg_status check_fields(const char *path, const char *name, const json_t *value) {
+  const char *key;
+  json_t *field;
+  json_object_foreach((json_t *)value, key, field) {
+    if (!strcmp(key, "dtype") || !strcmp(key, "shape") || !strcmp(key, "data_offsets")) continue;
+    return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' has an unknown field '%.40s', expected dtype, shape, data_offsets",
+                   path, name, key);
+  }
+  return EG_OK;
+}
+
 static eg_status parse_entry(const char *path, const char *name, const json_t *value, entry *e) {
   int64_t range[2], bytes;
   if (!json_is_object(value))
@@ -69,13 +94,12 @@ static eg_status parse_entry(const char *path, const char *name, const json_t *v
   EG_TRY(parse_dtype(path, name, json_object_get(value, "dtype"), &e->encoding));
   e->dims = parse_numbers(json_object_get(value, "shape"), EG_MAX_DIMS, e->size);
   if (e->dims < 0)
-    return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' has a shape that is not a list of at most %d whole numbers", path,
-                   name, EG_MAX_DIMS);
+    return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' has a shape that is not a list of at most %d whole numbers: %s",
+                   path, name, EG_MAX_DIMS, shown(json_object_get(value, "shape")));
   if (parse_numbers(json_object_get(value, "data_offsets"), 2, range) != 2 || range[0] > range[1])
-    return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' has data_offsets that are not [begin, end]", path, name);
-  if (json_object_size(value) != 3)
-    return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' has unknown fields, expected dtype, shape, data_offsets", path,
-                   name);
+    return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' has data_offsets that are not [begin, end]: %s", path, name,
+                   shown(json_object_get(value, "data_offsets")));
+  EG_TRY(check_fields(path, name, value));
   e->begin = range[0];
   e->end = range[1];
   bool fits = true, empty = false;
@@ -84,9 +108,11 @@ static eg_status parse_entry(const char *path, const char *name, const json_t *v
     empty = empty || e->size[d] == 0;
     fits = fits && eg_multiply(bytes, e->size[d], &bytes);
   }
-  if (empty ? e->end != e->begin : !fits || bytes != e->end - e->begin)
-    return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' of shape %s has %s bytes, which is not its size", path, name,
-                   eg_describe_sizes(e->dims, e->size), eg_commas(e->end - e->begin));
+  if (empty) fits = true, bytes = 0;
+  if (!fits || bytes != e->end - e->begin)
+    return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' of shape %s and dtype %s has %s bytes, expected %s", path, name,
+                   eg_describe_sizes(e->dims, e->size), json_string_value(json_object_get(value, "dtype")),
+                   eg_commas(e->end - e->begin), fits ? eg_commas(bytes) : "more than fit into a file");
   return EG_OK;
 }
 
@@ -125,8 +151,9 @@ static eg_status check_tiling(const eg_safetensors *file) {
                      eg_commas(e->begin), eg_commas(expected),
                      e->begin < expected ? "it overlaps another" : "there is a hole before it");
     if (e->end > data)
-      return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' ends after byte %s of %s: the file is truncated", path, e->name,
-                     eg_commas(e->end), eg_commas(data));
+      return eg_fail(EG_EFORMAT,
+                     "%s: tensor '%.80s' ends at byte %s of the data, of which there are %s: the file is truncated",
+                     path, e->name, eg_commas(e->end), eg_commas(data));
   }
   if (expected != data)
     return eg_fail(EG_EFORMAT, "%s: goes on for %s bytes after its last tensor", path, eg_commas(data - expected));
@@ -209,6 +236,15 @@ const char *eg_safetensors_metadata_value(const eg_safetensors *file, int64_t i)
   return i >= 0 && i < file->pairs ? file->values[i] : NULL;
 }
 
+static eg_status check_bools(const char *path, const char *name, const eg_tensor *t) {
+  const uint8_t *at = t->data;
+  for (int64_t i = 0; i < t->count; i++)
+    if (at[i] > 1)
+      return eg_fail(EG_EFORMAT, "%s: tensor '%.80s' of dtype BOOL has a byte of %d at element %s, expected 0 or 1",
+                     path, name, at[i], eg_commas(i + 1));
+  return EG_OK;
+}
+
 eg_tensor *eg_safetensors_read(eg_safetensors *file, int64_t i) {
   if (i < 0 || i >= file->count) {
     eg_fail(EG_EINDEX, "%s: has %lld tensors, there is no number %lld", file->reader.path, (long long)file->count,
@@ -216,12 +252,15 @@ eg_tensor *eg_safetensors_read(eg_safetensors *file, int64_t i) {
     return NULL;
   }
   const entry *e = &file->entries[i];
-  eg_tensor *out = eg_new(eg_encoding_dtype(e->encoding), e->dims, e->size);
-  if (out && eg_reader_elements(&file->reader, file->start + e->begin, out, e->encoding)) {
-    eg_free(out);
-    return NULL;
-  }
-  return out;
+  bool is_bool = e->encoding.kind == EG_KIND_BOOL;
+  eg_encoding as_it_is = is_bool ? (eg_encoding){EG_KIND_UINT, 1, false} : e->encoding;
+  eg_tensor *out = eg_new(eg_encoding_dtype(as_it_is), e->dims, e->size);
+  if (!out) return NULL;
+  eg_status status = eg_reader_elements(&file->reader, file->start + e->begin, out, as_it_is);
+  if (!status && is_bool) status = check_bools(file->reader.path, e->name, out);
+  if (!status) return out;
+  eg_free(out);
+  return NULL;
 }
 
 /* ---- writing ---- */

@@ -36,6 +36,12 @@ int64_t eg_peak_resident_bytes(void) {
 
 int eg_is_terminal(int descriptor) { return isatty(descriptor); }
 
+eg_status eg_output_flush(void) {
+  errno = 0;
+  if (fflush(stdout) == 0 && !ferror(stdout)) return EG_OK;
+  return errno ? eg_fail_errno("standard output", "cannot write") : eg_fail(EG_EIO, "standard output: cannot write");
+}
+
 int eg_terminal_width(void) {
   struct winsize size;
   return isatty(STDERR_FILENO) && ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;

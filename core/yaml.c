@@ -409,8 +409,9 @@ static eg_status compose_document(composer *c) {
 }
 
 eg_yaml *eg_yaml_parse(const char *text, size_t length, const char *name) {
-  composer c = {.name = name, .text = text, .length = length};
   if (!text) return eg_fail(EG_EINVAL, "yaml: there is no text"), NULL;
+  if (length >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) text += 3, length -= 3; /* a byte order mark says nothing */
+  composer c = {.name = name, .text = text, .length = length};
   if (!(c.into = eg_malloc(sizeof *c.into))) return NULL;
   c.into->blocks = NULL;
   eg_status status = EG_ENOMEM;

@@ -25,7 +25,8 @@ end
 
 local function number(who, what, value, low)
    if type(value) ~= "number" or value ~= value or (low and value < low) then
-      raise("schedule.%s: %s must be a number%s, got %s", who, what, low and (" of at least %g"):format(low) or "", tostring(value))
+      raise("schedule.%s: %s must be a number%s, got %s", who, what, low and (" of at least %g"):format(low) or "",
+         type(value) == "table" and "a table: is a value missing before the options?" or tostring(value))
    end
    return value
 end
@@ -198,6 +199,7 @@ function schedule.of(value)
          unknown and ", got '" .. tostring(unknown) .. "'" or "")
    end
    local values = value[name]
+   if type(values) == "table" and next(values) == nil then raise("schedule.of: %s has no values, as in {%s: [0.5, 0]}", name, name) end
    if type(values) ~= "table" or #values == 0 then values = { values } end
    local resolved = {}
    for i, item in ipairs(values) do resolved[i] = schedule.of(item) end

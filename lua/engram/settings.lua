@@ -9,40 +9,23 @@ local description = require "engram.settings.description"
 local suggest = require "engram.suggest"
 local usage_error = require "engram.usage"
 local value_of = require "engram.settings.value"
+local words = require "engram.settings.words"
 local yaml = require "engram.yaml"
 
 local settings = {}
 
-local COMMAND_LINE = "command line"
+local COMMAND_LINE = words.COMMAND_LINE
 
-local words = {}                        -- a map a word of the command line that may override, in their order
-local plain = {}                        -- the words that are no override: the script's, in `arg`
-local stray                             -- the first word like --this: no script's setting
+local maps_of_words, others             -- what settings/words.lua made of the command line; nil outside a command that takes words
 local given                             -- the settings file that was named, as settings/file.lua loads it
 settings.declared = nil                 -- the values of the last declaration, for the run directory
 settings.known = nil                    -- a list of { key =, about =, origin = } of the last declaration, in alphabetical order
 settings.defaults_of_run = {}           -- what `engram run --seed` says: for settings of these names, unless a word says otherwise
 
--- { optimizer: { lr: WORD } } of optimizer.lr=WORD.
-local function map_of(key, text)
-   local node = { kind = "word", text = text, where = COMMAND_LINE, origin = COMMAND_LINE }
-   for part in ("." .. key):reverse():gmatch "([^.]*)%." do
-      local name = part:reverse()
-      if name == "" then usage_error("%s: '%s=': a part of the name is empty", COMMAND_LINE, key) end
-      node = { kind = "map", members = { { key = name, value = node, where = COMMAND_LINE } }, where = COMMAND_LINE }
-   end
-   return node
-end
-
--- Takes the words of the command line that look like key=value, and forgets what was there before.
+-- Takes the words of the command line (settings/words.lua), and forgets what was there before.
 function settings.override(list)
-   words, plain, stray, given, settings.declared, settings.known = {}, {}, nil, nil, nil, nil
-   for _, word in ipairs(list) do
-      local key, text = word:match "^([%a_][%w_.%-]*)=(.*)$"
-      if key then words[#words + 1] = map_of(key, text) end
-      if word:match "^%-%a" or word:match "^%-%-" then stray = stray or word
-      elseif not key then plain[#plain + 1] = word end
-   end
+   maps_of_words, others = words.read(list)
+   given, settings.declared, settings.known, settings.declared_at = nil, nil, nil, nil
 end
 
 -- Takes the values of a settings file: a path, or what settings/file.lua made of one.
@@ -50,10 +33,20 @@ function settings.file(loaded)
    given = type(loaded) == "string" and require "engram.settings.file".load(loaded) or loaded
 end
 
--- The path of the settings file whose values no declaration has asked for; nil when there is none.
+-- What there is to say when no declaration has asked for the values of the settings file; nil when all is well.
 function settings.unused()
    if not given or settings.declared then return nil end
-   for _, map in ipairs(given.maps) do if #map.members > 0 then return given.path end end
+   for _, map in ipairs(given.maps) do
+      if #map.members > 0 then
+         return given.path .. ": the script declares no settings (with engram.settings{ ... }), so none of these are used"
+      end
+   end
+end
+
+-- Raises it, as called wrongly: before the first training.
+function settings.check_used()
+   local unused = settings.unused()
+   if unused then usage_error("%s", unused) end
 end
 
 -- ---- maps: a file's, its bases' and those of the words, the weakest first ------------------------------------
@@ -121,7 +114,8 @@ end
 -- Every full name of a declaration, also by its last part.
 local function all_names(declared, prefix, names)
    for _, name in ipairs(description.names(declared, prefix)) do
-      local key, group = prefix .. name, description.group(declared[name])
+      local key = prefix .. name
+      local group = description.group(key, declared[name])
       if group then
          all_names(group, key .. ".", names)
       else
@@ -130,16 +124,6 @@ local function all_names(declared, prefix, names)
       end
    end
    return names
-end
-
--- A word without = that is a setting's name, or nearly (a third of its letters may differ), was meant as one; others are the script's.
-local function refuse_bare(all)
-   for _, word in ipairs(plain) do
-      local near = suggest.nearest(word, all)
-      if near and suggest.distance(word:lower(), near:lower()) <= #word / 3 then
-         usage_error("%s: '%s' sets nothing: a setting is written %s=VALUE", COMMAND_LINE, word, all[near])
-      end
-   end
 end
 
 local function unknown_key(key, name, declared, all)
@@ -166,7 +150,8 @@ local function declare(declared, prefix, maps, all, known)
    refuse_unknown(maps, prefix, declared, all)
    local values = {}
    for _, name in ipairs(description.names(declared, prefix)) do
-      local key, group, doc = prefix .. name, description.group(declared[name])
+      local key = prefix .. name
+      local group, doc = description.group(key, declared[name])
       if group then
          known[#known + 1] = { key = key, about = { doc = doc } }
          values[name] = declare(group, key .. ".", below(maps, name, key, group), all, known)
@@ -204,17 +189,27 @@ function settings.yaml(explained)
    return yaml.encode(settings.declared, notes)
 end
 
+-- One table tells all settings: what a second one does not know would be refused, and the run's files hold one.
+local function check_first()
+   if not maps_of_words then return end
+   local here = debug.getinfo(3, "Sl")
+   local place = ("%s:%d"):format(here.short_src, here.currentline)
+   if settings.declared then
+      core.raise("settings: %s: they are declared already, at %s; a script declares all its settings in one table", place,
+         settings.declared_at)
+   end
+   settings.declared_at = place
+end
+
 setmetatable(settings, { __call = function(_, declared)
    if type(declared) ~= "table" then core.raise("settings: expected a table of defaults, got %s", core.typename(declared)) end
+   check_first()
    local known, maps = {}, {}
    for _, map in ipairs(given and given.maps or {}) do maps[#maps + 1] = map end
-   for _, map in ipairs(words) do maps[#maps + 1] = map end
+   for _, map in ipairs(maps_of_words or {}) do maps[#maps + 1] = map end
    local all = all_names(declared, "", {})
    local values = declare(declared, "", maps, all, known)
-   refuse_bare(all)
-   if stray then
-      usage_error("'%s' is no option of the script: settings are written key=value, options of engram run before the file", stray)
-   end
+   if others and others[1] then words.refuse(others[1], all) end
    settings.declared, settings.known = values, known
    if settings.on_declare then settings.on_declare(values) end
    return values

@@ -110,7 +110,8 @@ t.test("a run has a directory with what it was and printed", function()
       local sub = engram.run.current():open "first"
       sub:log_metric{ step = 1, loss = 0.5 }
       if s.name == "fail" then error "it failed" end]])
-   expect_command("run --runs out prints.lua lr=0.2", 0, "rate\t0.2")
+   expect_command("run --runs out prints.lua lr=0.2", 0, "rate\t0.2",
+      "look at it with: engram show out/prints/")
    expect_command("run --runs out --name odd prints.lua name=fail", 1, "rate", "it failed")
    local code, out = t.command(([[cd %s/out/prints && cat *-lr=0.2-*/settings.json *-lr=0.2-*/log.txt *-lr=0.2-*/overrides.txt \
       *-lr=0.2-*/first/metrics.jsonl && grep '"status"\|"error"' */status.json]]):format(folder))

@@ -25,7 +25,11 @@ put("exp.lua", SCRIPT)
 
 local function shell(line, timeout) return t.command(("cd %s && %s"):format(t.quote(folder), line), timeout) end
 
-local function engram(arguments, timeout) return shell("engram " .. arguments, timeout) end
+-- engram config names the script in its first line, which has a test of its own.
+local function engram(arguments, timeout)
+   local code, out, err = shell("engram " .. arguments, timeout)
+   return code, out:gsub("^script: [^\n]*\n", ""), err
+end
 
 -- ---- what is refused, each with its message ---------------------------------------------------------------
 
@@ -124,7 +128,10 @@ local refused = {
    { "", "Variant", "command line: 'Variant' sets nothing: a setting is written variant=VALUE" },
    { "", "momentun 0.9", "command line: 'momentun' sets nothing: a setting is written optimizer.momentum=VALUE" },
    { "", "optimizer.lr", "command line: 'optimizer.lr' sets nothing: a setting is written optimizer.lr=VALUE" },
-   { "", "--sed", "'--sed' is no option of the script: settings are written key=value, options of engram run before the file" },
+   { "", "--sed", "'--sed' is no option of the script: settings are written key=value, options of engram run before the file, "
+      .. "the script's own words after --" },
+   { "", "optimizer.momentum = 0.9", "command line: 'optimizer.momentum' sets nothing: a setting is written optimizer.momentum=VALUE" },
+   { "", "+lr=0.9", "command line: '+lr=0.9' sets nothing: a setting is written lr=0.9" },
 }
 
 put("bad_base.yaml", "lr: 0.2\nlrr: 3\n")
@@ -278,7 +285,8 @@ t.test("what is not used, or names no script, is said", function()
    put("plain.yaml", "lr: 1")
    local code, out, err = engram "run --no-run plain.yaml"
    t.expect({ code, out, err }):equals({ 1, "done\n",
-      "engram: plain.yaml: the script declares no settings, so none of these were used\n" })
+      "engram: plain.yaml: the script declares no settings "
+      .. "(with engram.settings{ ... }), so none of these are used\n" })
    code, out, err = engram "config plain.lua"
    t.expect({ code, out, err }):equals({ 1, "done\n", "engram: the script declares no settings\n" })
    put("alone.yaml", "lr: 1")
@@ -295,6 +303,29 @@ t.test("what is not used, or names no script, is said", function()
    code, out, err = engram "config required.lua"
    t.expect({ code, out, err }):equals({ 2, "", "engram: data: missing: give data=... or set it in a settings file (a folder)\n" })
    t.expect(select(2, engram "config required.lua data=here")):equals "data: here\n"
+end)
+
+t.test("what engram config prints runs as it stands, wherever it lies", function()
+   shell "mkdir -p deep; engram config exp.lua lr=0.25 name=y > deep/new.yaml"
+   local code, out = shell "cd deep && engram run --no-run new.yaml"
+   t.expect({ code, out }):equals{ 0, "ran with\t0.25\ty\n" }
+   t.write(folder .. "/deep/marked.yaml", "\239\187\191" .. t.read(folder .. "/deep/new.yaml"))      -- with a byte order mark
+   t.expect((shell "engram run --no-run deep/marked.yaml")):equals(0)
+end)
+
+t.test("a full disk under standard output is told, and ends with exit code 1", function()
+   for _, line in ipairs{ "engram config exp.lua", "engram run --quiet --no-run exp.lua", "engram version" } do
+      local code, _, err = shell(line .. " > /dev/full")
+      t.expect({ line, code, err:match "^engram: standard output: cannot write" }):equals{ line, 1,
+         "engram: standard output: cannot write" }
+   end
+end)
+
+t.test("settings that no script asks for are told before the first training", function()
+   put("trains.lua", "require 'engram'.cl.train{}")
+   put("trains.yaml", "lr: 1")
+   local code, _, err = engram "run --no-run trains.yaml"
+   t.expect({ code, err:match "no settings" }):equals{ 2, "no settings" }
 end)
 
 t.done()

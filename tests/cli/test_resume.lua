@@ -126,6 +126,7 @@ for _, optimizer in ipairs{ "SGD", "Adam", "AdaGrad", "CLASSP", "EWC" } do
          local killed = run_to("cut", "optimizer=" .. optimizer, point)
          t.expect({ point, killed }):equals{ point, point:find "KILL" and 137 or 143 }
          local resumed, hashes, complaint = sh "engram resume --quiet --threads 2 cut/experiment/*"
+         hashes = hashes:gsub("^note: [^\n]* has no checkpoint[^\n]*\n", "")
          t.expect({ point, resumed, complaint, hashes }):equals{ point, 0, "", whole }
          expect_same_files("whole", "cut", point)
          if kills > 3 then print(("%s: seed %d: %s: equal"):format(optimizer, seed, point)) end
@@ -168,6 +169,10 @@ t.test("checkpoints = \"task\" keeps one a task, also of a run that is finished"
    run_to("kept", "checkpoints=task")
    local _, names = sh "cd kept/experiment/*/part1/ckpt && echo *"
    t.expect(names):equals "task1.safetensors task2.safetensors\n"
+   run_to("cut", "checkpoints=task", "SIGNAL=TERM PART=1 STEP=12")
+   t.expect((sh "engram resume --quiet cut/experiment/*")):equals(0)
+   t.expect((sh "cmp kept/*/*/part1/ckpt/task1.safetensors cut/*/*/part1/ckpt/task1.safetensors")):equals(0)
+   t.expect((sh "cmp kept/*/*/part1/ckpt/task2.safetensors cut/*/*/part1/ckpt/task2.safetensors")):equals(0)
 end)
 
 -- ---- what cannot be resumed -------------------------------------------------------------------------------
@@ -187,7 +192,10 @@ t.test("what cannot be resumed is refused, and nothing is lost", function()
    local _, before = sh(sums)
    for _, case in ipairs{
       { "s/momentum = 0.9/momentum = 0.8/", "momentum = 0.9, nesterov = false, weight_decay = 0 }, the script now has SGD{" },
-      { "s/Linear(64, 12)/Linear(64, 13)/; s/Linear(12, 4)/Linear(13, 4)/", "the model wants (13, 64)" },
+      { "s/Linear(64, 12)/Linear(64, 13)/; s/Linear(12, 4)/Linear(13, 4)/",
+         "was made with a model that has 2: Linear(64, 12), the script's has 2: Linear(64, 13); a run can only go on as what it was" },
+      { "s/nn.ReLU()/nn.Tanh()/", "was made with a model that has 3: ReLU(), the script's has 3: Tanh(); a run" },
+      { "s/nn.Linear(12, 4) }/nn.Linear(12, 4), nn.Tanh() }/", "was made with a model that has }, the script's has 6: Tanh();" },
       { "s/a test/another test/", "task 1, 'a', was trained on other items than 'a' of this stream holds" },
       { 's/items("b", 30)/items("b", 31)/', "tasks = a (45 items, 2 epochs), b (30 items, 1 epochs), the script now has" },
       { "s/batch_size = 10,/batch_size = 9,/", "batch_size = 10, the script now has 9" },
@@ -202,6 +210,9 @@ t.test("what cannot be resumed is refused, and nothing is lost", function()
    end
    sh "cp cut/experiment/*/part1/ckpt/last.safetensors spare && truncate -s 5000 cut/experiment/*/part1/ckpt/last.safetensors"
    expect_refused("engram resume --quiet cut/experiment/*", 1, "last.safetensors: ")
+   sh [[cp spare cut/experiment/*/part1/ckpt/last.safetensors
+      printf x | dd of=$(echo cut/experiment/*/part1/ckpt/last.safetensors) bs=1 conv=notrunc seek=$(($(wc -c < spare) - 20))]]
+   expect_refused("engram resume --quiet cut/experiment/*", 1, "last.safetensors: is damaged: its CRC-32C is ")
    sh "cp spare cut/experiment/*/part1/ckpt/last.safetensors"
    sh "cp cut/experiment/*/part1/metrics.jsonl spare && truncate -s 0 cut/experiment/*/part1/metrics.jsonl"
    expect_refused("engram resume --quiet cut/experiment/*", 1, "part1/metrics.jsonl: has 0 bytes, but the checkpoint was made when it had")
@@ -215,7 +226,7 @@ t.test("a run that is still running is refused", function()
    script("waits.lua", [[io.open("ready", "w"):close() while not io.open "go" do os.execute "sleep 0.05" end]])
    local code, _, err = sh [[engram run --runs waiting waits.lua & until test -e ready; do sleep 0.05; done
       engram resume waiting/waits/*; code=$?; touch go; wait; exit $code]]
-   t.expect(code):equals(1)
+   t.expect(code):equals(3)
    t.expect(err):contains "is still running, as process "
 end)
 
@@ -237,6 +248,14 @@ print(engram.cl.train{ seed = 1, stream = engram.cl.stream{ engram.cl.task(set) 
    t.expect((select(2, sh "engram resume --quiet 'cut here'/*/*"))):equals("note: plugin.lua has changed since the run began\n" .. whole)
    local _, _, err = sh "ENGRAM_FAULT=any@last.safetensors:20:TERM engram run --quiet --runs 'cut here' 'with plugin.lua'"
    t.expect(err):contains "engram resume 'cut here/with_plugin/"
+end)
+
+t.test("a checkpoint that is gone is told, and so is a script", function()
+   run_to("gone", "", "SIGNAL=TERM PART=2 STEP=4")
+   sh "rm -r gone/experiment/*/part2/ckpt && mv experiment.lua away"
+   expect_refused("engram resume --quiet gone/experiment/*", 2, "/experiment.lua, which the run began with, cannot be read any more: ")
+   local _, out = sh "mv away experiment.lua && engram resume --quiet gone/experiment/*"
+   t.expect(out):contains "part2 has no checkpoint: what it had done is done again, from its beginning\n"
 end)
 
 t.test("a run that was killed before its script began never began; --into begins it anew", function()

@@ -201,6 +201,7 @@ t.test("engram run --into begins, goes on, finds finished; refuses what is anoth
    t.expect((sh "ls x")):equals(2)
    local _, _, said = sh("mkdir two && flock two engram run --quiet --into two job.lua")
    t.expect(said):contains "two: another process is at it"
+   t.expect((sh("flock two engram run --quiet --into two job.lua"))):equals(3)
 end)
 
 t.test("a sweep waits for a job that runs elsewhere", function()
@@ -210,6 +211,23 @@ t.test("a sweep waits for a job that runs elsewhere", function()
    t.expect(code):equals(0)
    t.expect(err):contains "s1 runs elsewhere: waiting for it\n"
    t.expect(err):lacks "finished s1"
+end)
+
+t.test("a sweep waits for a job that another process has locked, and has not yet begun to write", function()
+   sh "engram sweep --print-jobs --runs locked job.lua seed=1,2 > locked.txt"
+   local code, out, err = sh([[cd locked/job/* && mkdir s1 && (flock s1 sh -c 'touch held; sleep 1.5' &)
+      until test -e held; do sleep 0.01; done; engram resume .]], 60)
+   t.expect({ code, out:match "%d jobs, %d at a time" ~= nil }):equals{ 0, true }
+   t.expect(err):contains "s1 runs elsewhere: waiting for it\n"
+   t.expect(err):contains "finished s1\n"
+   t.expect(select(2, err:gsub("runs elsewhere", ""))):equals(1)
+end)
+
+t.test("two parents of one sweep run its jobs together", function()
+   sh "engram sweep --print-jobs --runs both job.lua seed=1..4 > both.txt"
+   local code = sh([[cd both/job/* && { engram resume --quiet . >a 2>&1; echo $? >>a; } & cd both/job/*; engram resume . >b 2>&1
+      code=$?; wait; tail -n 1 a | grep -qx 0 && exit $code]], 120)
+   t.expect(code):equals(0)
 end)
 
 -- ---- other job runners ------------------------------------------------------------------------------------

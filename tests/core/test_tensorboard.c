@@ -16,6 +16,52 @@ static void checks_the_published_vectors(void **state) {
   assert_int_equal(eg_crc32c(bytes, 32), 0x113fdb5c);
 }
 
+/* Bit by bit. */
+static uint32_t plainly(const uint8_t *bytes, size_t length) {
+  uint32_t value = 0xffffffffu;
+  for (size_t i = 0; i < length; i++) {
+    value ^= bytes[i];
+    for (int bit = 0; bit < 8; bit++) value = value >> 1 ^ (value & 1 ? 0x82f63b78u : 0);
+  }
+  return ~value;
+}
+
+static void every_instruction_set_has_the_same_sums(void **state) {
+  static const char *const sets[] = {"portable", "avx2", "avx512"};
+  static uint8_t bytes[5000];
+  const char *before = eg_instructions();
+  for (size_t i = 0; i < sizeof bytes; i++) bytes[i] = (uint8_t)(i * i >> 3 ^ i * 7);
+  for (int set = 0; set < 3; set++) {
+    if (eg_instructions_set(sets[set])) continue; /* this processor has it not */
+    for (size_t first = 0; first < 9; first += 3)
+      for (size_t length = 0; length + first <= sizeof bytes; length += length < 70 ? 1 : 61) {
+        uint32_t whole = plainly(bytes + first, length);
+        assert_int_equal(eg_crc32c(bytes + first, length), whole);
+        assert_int_equal(
+            eg_crc32c_more(eg_crc32c(bytes + first, length / 3), bytes + first + length / 3, length - length / 3),
+            whole);
+      }
+  }
+  eg_instructions_set(before);
+}
+
+static void sums_a_tensor_by_its_elements(void **state) {
+  int64_t size[] = {3, 4};
+  int64_t turned_size[] = {4, 3}, stride[] = {1, 4};
+  eg_tensor *t = eg_new(EG_FLOAT32, 2, size), *turned = eg_view(t, 2, turned_size, stride, 0);
+  float *data = t->data, expected[12];
+  for (int i = 0; i < 12; i++) data[i] = (float)i;
+  for (int i = 0; i < 12; i++) expected[i] = data[i % 3 * 4 + i / 3];
+  uint32_t sum = 0;
+  assert_int_equal(eg_crc32c_tensor(&sum, t), EG_OK);
+  assert_int_equal(sum, eg_crc32c(data, sizeof expected));
+  sum = 0;
+  assert_int_equal(eg_crc32c_tensor(&sum, turned), EG_OK);
+  assert_int_equal(sum, eg_crc32c(expected, sizeof expected));
+  eg_free(turned);
+  eg_free(t);
+}
+
 #ifdef EG_PROTOBUF
 #include "tensorboard.pb-c.h"
 
@@ -89,10 +135,10 @@ static void refuses_a_second_writer(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(checks_the_published_vectors),
+      cmocka_unit_test(checks_the_published_vectors),  cmocka_unit_test(every_instruction_set_has_the_same_sums),
+      cmocka_unit_test(sums_a_tensor_by_its_elements),
 #ifdef EG_PROTOBUF
-      cmocka_unit_test(writes_what_protobuf_reads),
-      cmocka_unit_test(marks_a_restart),
+      cmocka_unit_test(writes_what_protobuf_reads),    cmocka_unit_test(marks_a_restart),
       cmocka_unit_test(refuses_a_second_writer),
 #endif
   };

@@ -64,7 +64,7 @@ for _, path in ipairs(mine) do
    if run > 0 then
       t.test(path, function()
          local code, out, err = t.command(('root=$PWD; cd %s && ln -s "$root"/* . && rm -f runs && exec engram run --no-run %s %s'):format(
-            t.quote(t.temporary_folder()), "tests/docs/page.lua", t.quote(path)), 300)
+            t.quote(t.temporary_folder()), "tests/docs/page.lua --", t.quote(path)), 300)
          if code ~= 0 then error(out .. err, 0) end
       end)
    end

@@ -210,6 +210,29 @@ t.test("without a terminal: a line at the end of each task, in the log too", fun
    for _, line in ipairs(lines) do t.expect(line):lacks("\r") end
 end)
 
+t.test("after a resume, the rate and the time that is left count from the first step of this process", function()
+   local p = progress.new{ total_steps = 1000100 }
+   p:remember{ state = { step = 1e6, task = 1 } }
+   p:update{ step = 1000001 }
+   require "engram.core".C.eg_sleep(0.2)
+   p:update{ step = 1000002 }
+   p:finish()
+   t.expect(tonumber(p:line():match "([%d.]+) steps/s")):below(6)
+   t.expect(p:line():match "left (%d+)" ~= "0" or p:line():match "left 0:[1-9]" ~= nil):is_true()
+end)
+
+t.test("status.json tells at once where a run is; a finished one does nothing; the seed is the training's", function()
+   local r = begin()
+   r:heartbeat{ doing = "training", task = 1, step = 1 }
+   t.expect(read_json(r.path .. "/status.json").step):equals(1)
+   r:note_seed(4)
+   r:note_seed(5, true)
+   r:note_seed(6, true)
+   t.expect(read_json(r.path .. "/meta.json").seed):equals(5)
+   run.finish()
+   t.expect(read_json(r.path .. "/status.json").doing):is_nil()
+end)
+
 t.test("the line holds only what is known, also when a loss is not finite", function()
    local p = progress.new{}
    t.expect(p:line()):equals("")

@@ -25,7 +25,6 @@ local function one(about, data) return file('{"a":' .. about .. "}", data) end
 local function u8(shape, from, to) return ('{"dtype":"U8","shape":%s,"data_offsets":[%s,%s]}'):format(shape, from, to) end
 
 local good = one(u8("[3]", 0, 3), 3)
-local not_its_size = "which is not its size"
 
 local malformed = {
    { "", "has 0 bytes, too few for a safetensors file" },
@@ -39,7 +38,7 @@ local malformed = {
       "claims a header of 1504133810815616 bytes, expected 2 to 100,000,000: not a safetensors file" },
    { u64(500) .. '{"a":1}', "ends after 15 bytes, within its header of 500: the file is truncated" },
    { good:sub(1, 40), "ends after 40 bytes, within its header of 53: the file is truncated" },
-   { good:sub(1, -2), "tensor 'a' ends after byte 3 of 2: the file is truncated" },
+   { good:sub(1, -2), "tensor 'a' ends at byte 3 of the data, of which there are 2: the file is truncated" },
    { good .. "y", "goes on for 1 bytes after its last tensor" },
    { file("  {}"), "its header does not begin with {: not a safetensors file" },
    { file "[1, 2]", "its header does not begin with {: not a safetensors file" },
@@ -54,25 +53,26 @@ local malformed = {
    { file '{"__metadata__":[]}', "__metadata__ is not an object" },
    { file '{"__metadata__":{"step":12}}', "__metadata__ 'step' is not a string" },
    { one('{"shape":[3],"data_offsets":[0,3]}', 3),
-      "tensor 'a' has dtype missing, expected F64 F32 F16 BF16 I64 I32 I16 I8 U32 U16 U8 or BOOL" },
+      "tensor 'a' has no dtype, expected F64 F32 F16 BF16 I64 I32 I16 I8 U32 U16 U8 or BOOL" },
    { one('{"dtype":"C64","shape":[3],"data_offsets":[0,3]}', 3),
       "tensor 'a' has dtype C64, expected F64 F32 F16 BF16 I64 I32 I16 I8 U32 U16 U8 or BOOL" },
-   { one('{"dtype":"U8","data_offsets":[0,3]}', 3), "tensor 'a' has a shape that is not a list of at most 8 whole numbers" },
-   { one(u8("[-3]", 0, 3), 3), "tensor 'a' has a shape that is not a list of at most 8 whole numbers" },
-   { one(u8("[1.5]", 0, 3), 3), "tensor 'a' has a shape that is not a list of at most 8 whole numbers" },
-   { one(u8("[1,1,1,1,1,1,1,1,3]", 0, 3), 3), "tensor 'a' has a shape that is not a list of at most 8 whole numbers" },
-   { one('{"dtype":"U8","shape":[3]}', 3), "tensor 'a' has data_offsets that are not [begin, end]" },
-   { one('{"dtype":"U8","shape":[3],"data_offsets":[0]}', 3), "tensor 'a' has data_offsets that are not [begin, end]" },
-   { one(u8("[3]", 3, 0), 3), "tensor 'a' has data_offsets that are not [begin, end]" },
-   { one(u8("[3]", -1, 2), 3), "tensor 'a' has data_offsets that are not [begin, end]" },
+   { one('{"dtype":"U8","data_offsets":[0,3]}', 3), "tensor 'a' has a shape that is not a list of at most 8 whole numbers: nothing" },
+   { one(u8("[-3]", 0, 3), 3), "tensor 'a' has a shape that is not a list of at most 8 whole numbers: [-3]" },
+   { one(u8("[1.5]", 0, 3), 3), "tensor 'a' has a shape that is not a list of at most 8 whole numbers: [1.5]" },
+   { one(u8("[1,1,1,1,1,1,1,1,3]", 0, 3), 3), "tensor 'a' has a shape that is not a list of at most 8 whole numbers: [1,1,1,1,1,1,1,1,3]" },
+   { one('{"dtype":"U8","shape":[3]}', 3), "tensor 'a' has data_offsets that are not [begin, end]: nothing" },
+   { one('{"dtype":"U8","shape":[3],"data_offsets":[0]}', 3), "tensor 'a' has data_offsets that are not [begin, end]: [0]" },
+   { one(u8("[3]", 3, 0), 3), "tensor 'a' has data_offsets that are not [begin, end]: [3,0]" },
+   { one(u8("[3]", -1, 2), 3), "tensor 'a' has data_offsets that are not [begin, end]: [-1,2]" },
    { one('{"dtype":"U8","shape":[3],"data_offsets":[0,3],"device":"cpu"}', 3),
-      "tensor 'a' has unknown fields, expected dtype, shape, data_offsets" },
-   { one(u8("[4]", 0, 3), 3), "tensor 'a' of shape (4) has 3 bytes, " .. not_its_size },
-   { one('{"dtype":"F32","shape":[3],"data_offsets":[0,3]}', 3), "tensor 'a' of shape (3) has 3 bytes, " .. not_its_size },
-   { one(u8("[0]", 0, 3), 3), "tensor 'a' of shape (0) has 3 bytes, " .. not_its_size },
-   { one(u8("[4294967296,4294967296]", 0, 0)), "tensor 'a' of shape (4294967296, 4294967296) has 0 bytes, " .. not_its_size },
+      "tensor 'a' has an unknown field 'device', expected dtype, shape, data_offsets" },
+   { one(u8("[4]", 0, 3), 3), "tensor 'a' of shape (4) and dtype U8 has 3 bytes, expected 4" },
+   { one('{"dtype":"F32","shape":[3],"data_offsets":[0,3]}', 3), "tensor 'a' of shape (3) and dtype F32 has 3 bytes, expected 12" },
+   { one(u8("[0]", 0, 3), 3), "tensor 'a' of shape (0) and dtype U8 has 3 bytes, expected 0" },
+   { one(u8("[4294967296,4294967296]", 0, 0)),
+      "tensor 'a' of shape (4294967296, 4294967296) and dtype U8 has 0 bytes, expected more than fit into a file" },
    { one(u8("[9223372036854775807]", 0, "9223372036854775807"), 3),
-      "tensor 'a' ends after byte 9,223,372,036,854,775,807 of 3: the file is truncated" },
+      "tensor 'a' ends at byte 9,223,372,036,854,775,807 of the data, of which there are 3: the file is truncated" },
    { one(u8("[2]", 1, 3), 3), "tensor 'a' begins at byte 1, expected 0: there is a hole before it" },
    { file('{"a":' .. u8("[2]", 0, 2) .. ',"b":' .. u8("[2]", 1, 3) .. "}", 3),
       "tensor 'b' begins at byte 1, expected 2: it overlaps another" },
@@ -191,5 +191,32 @@ else
       t.expect(#whole):equals(65)
    end)
 end
+
+-- ---- the checksum -----------------------------------------------------------------------------------------
+
+t.test("with a checksum, a bit that has changed anywhere is told; without one, a file is taken as it is", function()
+   local path = folder .. "/summed.safetensors"
+   local tensors = { a = engram.arange(1, 6):view(2, 3), ["b.c"] = engram.tensor{ 1.5, -2 } }
+   safetensors.save(path, tensors, { metadata = { step = "12" }, checksum = true })
+   local read, metadata = safetensors.load(path)
+   t.expect({ read, metadata.step, #metadata.crc32c }):equals{ tensors, "12", 8 }
+   local text = t.read(path)
+   local at = text:find("12", 1, true)
+   for _, place in ipairs{ #text, #text - 30, at, at + 1, text:find("b.c", 1, true) } do
+      t.write(path, text:sub(1, place - 1) .. string.char(bit.bxor(text:byte(place), 1)) .. text:sub(place + 1))
+      t.expect(function() safetensors.load(path) end):raises("summed.safetensors: is damaged: its CRC-32C is ")
+   end
+   t.write(path, (text:gsub("crc32c", "CRC32C")))
+   t.expect((safetensors.load(path))):equals(tensors)
+   safetensors.save(path, tensors, { checksum = true })                  -- and the metadata that was given is as it was
+   t.expect(select(2, safetensors.load(path)).step):is_nil()
+end)
+
+t.test("a byte of a BOOL tensor is 0 or 1", function()
+   local path = t.write(folder .. "/bool.safetensors", file '{"a":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]}}' .. "\0\1\7")
+   t.expect(function() safetensors.load(path) end):raises "tensor 'a' of dtype BOOL has a byte of 7 at element 3, expected 0 or 1"
+   t.write(path, file '{"a":{"dtype":"BOOL","shape":[3],"data_offsets":[0,3]}}' .. "\0\1\1")
+   t.expect(safetensors.load(path).a:tolist()):equals{ 0, 1, 1 }
+end)
 
 t.done()

@@ -36,9 +36,41 @@ t.test("the last of two words counts, and a value may hold =", function()
    t.expect(declare({ "name=a=b" }, { name = "" }).name):equals("a=b")
 end)
 
-t.test("words that are not near a setting's name are the script's", function()
-   local s = declare({ "x", "l", "./lr", "lr.txt", "3", "train", "data/lr" }, { lr = 0.1, name = "n", rate = 1 })
-   t.expect(s.lr):equals(0.1)
+t.test("a word that is no key=value is refused where settings are declared; those after -- are the script's alone", function()
+   local defaults = { lr = 0.1, optimizer = { momentum = 0 } }
+   for word, text in pairs{
+      ["x"] = "a setting is written key=value (there are: lr, optimizer.momentum); the script's own words stand after --",
+      ["+optimizer.momentum=0.9"] = "a setting is written optimizer.momentum=0.9",
+      ["optimizer.momentum"] = "a setting is written optimizer.momentum=VALUE",
+      ["lr:1"] = "a setting is written lr=1", [".lr=1"] = "a setting is written key=value", ["=3"] = "a setting is written key=value",
+      ["<<=1"] = "a setting is written key=value", ["3"] = "a setting is written key=value",
+      ["two.yaml"] = "a settings file stands in the place of the script, or after --config",
+   } do
+      refused({ "lr=1", word }, defaults, ("command line: '%s' sets nothing: %s"):format(word, text))
+   end
+   t.expect(declare({ "lr=1", "--", "x", "--y", "lr=2" }, defaults).lr):equals(1)
+   t.expect(require "engram.settings.words".of_script{ "lr=1", "--", "x", "--" }):equals{ "lr=1", "x", "--" }
+end)
+
+t.test("a table that nearly describes a setting is no table of settings", function()
+   refused({}, { lr = { default = 1, mn = 0, doc = "x" } }, "settings: lr: 'mn' is no field of a description, did you mean 'min'?; a table "
+      .. "of settings of these names is written { settings = { ... } }")
+   refused({}, { lr = { type = "number", min = 0 } }, "settings: lr: has min and type, but no default; a setting without one says required")
+   refused({}, { a = { lr = { defalt = 1 } } }, "settings: a.lr.defalt: did you mean 'default'?; a table of settings")
+   refused({}, { a = { dco = "x", settings = { lr = 1 } } }, "settings: a: 'dco' stands beside 'settings', where only a doc may")
+   refused({}, { lr = { default = 0.5, type = "integer" } }, "settings: lr: the default: expected a whole number, got 0.5")
+   refused({}, { lr = { default = 1, min = "0" } }, "settings: lr: min must be a number, got string")
+   refused({}, { lr = { default = 1, min = 2, max = 1 } }, "settings: lr: min is 2, more than max, which is 1")
+   refused({}, { lr = { default = 1, choices = 3 } }, "settings: lr: choices must be a list, got number")
+   refused({}, { lr = { default = 1, doc = 3 } }, "settings: lr: doc must be a text, got number")
+   refused({}, { lr = { default = { per_tsk = { 1 } }, type = "schedule" } }, "settings: lr: the default: ")
+   t.expect(declare({ "lr.min=2" }, { lr = { settings = { min = 0, max = 1 } } }).lr.min):equals(2)
+   t.expect(declare({}, { optimizer = { type = "SGD", lr = 1 } }).optimizer.type):equals "SGD"
+end)
+
+t.test("settings are declared once", function()
+   declare({ "lr=1" }, { lr = 0 })
+   t.expect(function() settings{ mom = 1 } end):raises "are declared already, at "
 end)
 
 t.test("the nearest of the optimizers that are registered is suggested", function()

@@ -9,6 +9,7 @@ local methods = require "engram.cl.methods"
 local past = require "engram.cl.past"
 local random = require "engram.random"
 local safetensors = require "engram.safetensors"
+local same = require "engram.cl.same"
 local schedule = require "engram.schedule"
 local state_of = require "engram.cl.methods.state"
 local tensor = require "engram.tensor"
@@ -21,10 +22,8 @@ local VERSION = 3
 local COUNTERS = { "task", "epoch", "step", "step_in_task", "moved", "weights", "loss", "loss_sum", "loss_count",
    "penalty", "idle", "arithmetic" }
 
--- What the place in an epoch depends on, and all that must be as it was when a run is gone on with.
+-- What the place in an epoch depends on.
 checkpoint.batches = { "batch_size", "shuffle", "drop_last" }
-local SETTINGS = { "batch_size", "shuffle", "drop_last", "evaluate", "protocol", "seed", "evaluate_every", "evaluate_items",
-   "evaluate_tasks" }
 
 -- Those whose names begin with PREFIX, without it.
 local function below(tensors, prefix)
@@ -103,15 +102,6 @@ end
 
 -- ---- a whole training -------------------------------------------------------------------------------------
 
-local function described_tasks(t)
-   local list = json.array{}
-   for k, experience in ipairs(t.stream) do
-      list[k] = { name = experience.name, epochs = experience:duration(), items = experience:items "train",
-         hash = k <= t.task and t.stream:task_hash(k) or nil }
-   end
-   return list
-end
-
 -- capture(t, phase): the tensors by name (some of them the training's own), and a plain table of all else. phase: "step" between two
 -- steps, "task" between two tasks, "finished".
 function checkpoint.capture(t, phase)
@@ -121,10 +111,9 @@ function checkpoint.capture(t, phase)
       operations = t.operations, optimizer = capture_optimizer(tensors, t.optimizer), methods = capture_methods(tensors, t.methods),
       before = t.tracker.before and pack(tensors, "tracker.before", t.tracker.before),
       masks = pack(tensors, "tracker.masks", t.tracker.masks), random = random.state(), seconds = core.C.eg_clock() - t.started,
-      settings = {}, tasks = described_tasks(t), forked_from = t.forked_from, said = t.said or {} }
+      settings = same.settings(t), tasks = same.tasks(t), model = tostring(t.model), forked_from = t.forked_from, said = t.said or {} }
    past.capture(tensors, t)
    for _, key in ipairs(COUNTERS) do state.counters[key] = t[key] end
-   for _, key in ipairs(SETTINGS) do state.settings[key] = t[key] end
    if phase == "step" then
       local loader = t.loader and t.loader:state() or t.place          -- a fork is saved before its loader is made
       state.position, state.order = loader.position, loader.order and pack(tensors, "loader.order", loader.order)
@@ -177,6 +166,19 @@ end
 
 -- ---- files ------------------------------------------------------------------------------------------------
 
+local function write(path, tensors, state)
+   safetensors.save(path, tensors, { metadata = { engram = json.encode(state) }, checksum = true })
+end
+
+-- Without the seconds, and what else is of use to `engram resume` alone: the bits of a kept checkpoint do not tell whether the run was
+-- ever cut short.
+local function timeless(state)
+   local copy = {}
+   for key, value in pairs(state) do copy[key] = value end
+   copy.seconds, copy.time = nil, nil
+   return copy
+end
+
 -- save(t, phase): writes the training t into its run's folder; at the end of a task also by the task's name, where that was asked for.
 function checkpoint.save(t, phase)
    local folder = t.out.folder
@@ -184,10 +186,9 @@ function checkpoint.save(t, phase)
    local began = core.C.eg_clock()
    tensor.scope(function()
       local tensors, state = checkpoint.capture(t, phase)
+      if phase == "task" and t.checkpoints == "task" then write(folder:new_checkpoint("task" .. t.task), tensors, timeless(state)) end
       state.line, state.journals = t.out:memory(), folder.run:journal_sizes()
-      local how = { metadata = { engram = json.encode(state) } }
-      if phase == "task" and t.checkpoints == "task" then safetensors.save(folder:new_checkpoint("task" .. t.task), tensors, how) end
-      safetensors.save(folder:new_checkpoint "last", tensors, how)
+      write(folder:new_checkpoint "last", tensors, state)
    end)
    t.saved_at = core.C.eg_clock()
    t.save_seconds = t.saved_at - began
@@ -205,53 +206,15 @@ function checkpoint.read(path)
    return tensors, state
 end
 
--- One text for a list of tasks.
-local function tasks_text(list)
-   local words = {}
-   for i, task in ipairs(list) do words[i] = ("%s (%d items, %s)"):format(task.name, task.items, task.epochs) end
-   return table.concat(words, ", ")
-end
-
-local function methods_text(saved)
-   local words = {}
-   for i, method in ipairs(saved) do words[i] = method.text end
-   return #words > 0 and table.concat(words, ", ") or "none"
-end
-
--- The script that resumes must be the one that began: what it would train is compared with what was saved.
-local function check_same(t, tensors, state, path)
-   if state.optimizer.name == t.optimizer.name then check_slots(tensors, t.optimizer, state.optimizer, path) end
-   local saved_methods, now = methods_text(state.methods), methods_text(capture_methods({}, t.methods))
-   local version, now_version = state.optimizer.version or "none", t.optimizer.description.version or "none"
-   local pairs_ = { { "optimizer", state.optimizer.text, tostring(t.optimizer) },
-      { "version of " .. t.optimizer.name, state.optimizer.slots and version or now_version, now_version },
-      { "method", saved_methods, now },
-      { "tasks", tasks_text(state.tasks), tasks_text(described_tasks(t)) } }
-   for _, key in ipairs(SETTINGS) do pairs_[#pairs_ + 1] = { key, tostring(state.settings[key]), tostring(t[key]) } end
-   for _, pair in ipairs(pairs_) do
-      if pair[2] ~= pair[3] then
-         raise("%s: was made with %s = %s, the script now has %s; a run can only go on as what it was", path, unpack(pair))
-      end
-   end
-   checkpoint.check_items(t, state, path)
-end
-
--- The tasks that were trained on must hold the items that they held.
-function checkpoint.check_items(t, state, path)
-   for k, saved in ipairs(state.tasks) do
-      if saved.hash and saved.hash ~= t.stream:task_hash(k) then
-         raise("%s: task %d, '%s', was trained on other items than '%s' of this stream holds", path, k, saved.name, t.stream[k].name)
-      end
-   end
-end
-
 -- resume(t): brings the training t to where its folder's checkpoint stands; returns the phase, or nil when there is none yet.
 function checkpoint.resume(t)
    local folder = t.out.folder
    local path = folder:checkpoint "last"
    if core.C.eg_file_kind(path) ~= 1 then return nil end
-   local tensors, state = checkpoint.read(path)
-   check_same(t, tensors, state, path)
+   local ok, tensors, state = pcall(checkpoint.read, path)
+   if not ok then raise("%s; put a copy in its place, or remove it: then this training begins anew", tensors) end
+   if state.optimizer.name == t.optimizer.name then check_slots(tensors, t.optimizer, state.optimizer, path) end
+   same.check(t, state, path)
    folder.run:stood_at(state.journals)
    checkpoint.restore(t, tensors, state, path)
    t.out:remember(state.line)

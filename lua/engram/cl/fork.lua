@@ -10,6 +10,7 @@ local left = require "engram.run.left"
 local methods = require "engram.cl.methods"
 local plan = require "engram.cl.plan"
 local random = require "engram.random"
+local same = require "engram.cl.same"
 local train = require "engram.cl.train"
 local C, raise = core.C, core.raise
 
@@ -86,7 +87,7 @@ local function check_stream(self, t)
       raise("cl.fork: %s has ended task %d, and the stream has %d: nothing is left to train; give a stream with more tasks", self.from,
          done, #t.stream)
    end
-   checkpoint.check_items(t, state, "cl.fork: " .. self.from)
+   same.check_items(t, state, "cl.fork: " .. self.from)
 end
 
 -- Accuracies on tasks that had not been trained on are dropped: the stream may hold others in their place.

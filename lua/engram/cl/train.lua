@@ -12,6 +12,7 @@ local options = require "engram.cl.options"
 local rehearsal = require "engram.cl.rehearsal"
 local report = require "engram.cl.report"
 local result_of = require "engram.cl.result"
+local settings = require "engram.settings"
 local step = require "engram.cl.step"
 local task = require "engram.cl.task"
 local warnings = require "engram.cl.warnings"
@@ -175,6 +176,7 @@ end
 -- stream_hash, model, optimizer, folder }; options and fields are told in docs/training.md. Raises when the loss is no longer finite.
 -- `point` is cl.fork's: where to start.
 local function train(given, point)
+   settings.check_used()
    local t = begin(given)
    if rehearsal.wanted then rehearse(t) end
    t.started, t.saved_at, t.out = C.eg_clock(), C.eg_clock(), report.open(t)

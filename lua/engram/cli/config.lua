@@ -16,7 +16,7 @@ local command = {
 function command.run(values, words)
    local file = table.remove(words, 1)
    local how = { show = values.explain and "explained" or "plain", config = values.config, seed = values.seed, threads = values.threads,
-      quiet = true }
+      quiet = true, show_script = true }
    return require "engram.cli.run".start("config", how, file, words)
 end
 

@@ -1,5 +1,5 @@
 -- main.lua: the command line. Finds the command, runs it and returns the exit code: 0 done, 1 a run or script failed,
--- 2 wrong usage, 128 + signal interrupted. A command is one file in this folder that returns
+-- 2 wrong usage, 3 another process is at the run, 128 + signal interrupted. A command is one file in this folder that returns
 -- { summary, usage, text, options, run = function(values, rest) return exit code end }.
 local commands = require "engram.cli.commands"
 local options = require "engram.cli.options"
@@ -18,7 +18,7 @@ local function dispatch(words)
 end
 
 local function failure(problem)
-   if type(problem) == "table" and problem.usage then return problem end
+   if type(problem) == "table" and (problem.usage or problem.code) then return problem end
    if os.getenv "ENGRAM_DEBUG" then problem = debug.traceback(tostring(problem), 2) end
    return { message = tostring(problem) }
 end
@@ -33,9 +33,9 @@ end
 require "jit.opt".start("loopunroll=60", "instunroll=16", "maxtrace=8000", "maxmcode=8192")
 
 local ok, result = xpcall(dispatch, failure, { unpack(arg) })
-if ok then return result or 0 end
+if ok then return require "engram.cli.output"(result or 0) end
 io.stdout:flush()
 io.stderr:write("engram: ", result.usage or result.message, "\n")
 if result.usage then return 2 end
 local signal = package.loaded["engram.core"] and require("engram.core").interrupted()
-return signal and 128 + signal or 1
+return signal and 128 + signal or result.code or 1

@@ -55,13 +55,13 @@ local function name_of(word)
 end
 
 -- Splits words into values of options and the rest. Words after "--" are left alone. With `pass`, unknown options after
--- the first plain word belong to the rest: they are a script's.
+-- the first plain word belong to the rest, and so does a "--" there: they are a script's.
 function options.parse(command, words, pass)
    local list, values, rest, i = command.options or {}, {}, {}, 1
    while i <= #words do
       local word = words[i]
       if word == "--" then
-         for j = i + 1, #words do rest[#rest + 1] = words[j] end
+         for j = pass and #rest > 0 and i or i + 1, #words do rest[#rest + 1] = words[j] end
          break
       end
       local name, given = name_of(word)

@@ -15,7 +15,11 @@ local command = {
 function command.run(values, words)
    if not words[1] then usage_error "report: of which run? engram report RUN" end
    if words[2] then usage_error("report: one run or folder at a time, got '%s' too; a folder of runs makes one report", words[2]) end
-   local out, problems = require "engram.report"(words[1], values.out)
+   local ok, out, problems = pcall(require "engram.report", words[1], values.out)
+   if not ok then
+      local unwritable = not values.out and tostring(out):find("report.html: cannot write", 1, true)
+      error(unwritable and tostring(out) .. "; choose another file with --out FILE" or out, 0)
+   end
    for _, line in ipairs(problems) do io.stderr:write("engram: not read: ", line, "\n") end
    print("report: " .. out)
    return 0

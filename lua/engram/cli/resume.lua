@@ -18,13 +18,13 @@ local command = {
    },
 }
 
-local function absolute(path)
-   if path:sub(1, 1) == "/" then return path end
-   return os.getenv "PWD" .. "/" .. path
-end
-
 local function note_changed(path, hash)
-   if hash and describe.file_hash(path) ~= hash then print(("note: %s has changed since the run began"):format(path)) end
+   if not hash then return end
+   local is = describe.file_hash(path)
+   if not is then
+      usage_error("resume: %s, which the run began with, cannot be read any more: %s", describe.absolute(path), core.message())
+   end
+   if is ~= hash then print(("note: %s has changed since the run began"):format(path)) end
 end
 
 -- The settings file that the run was given, as it was resolved, or, before the script had come so far, as it was.
@@ -38,7 +38,7 @@ function command.run(values, words)
    local path = words[1]
    if not path then usage_error "resume: which run? engram resume RUN" end
    if words[2] then usage_error("resume: one run at a time, got '%s' too", words[2]) end
-   path = absolute(path):gsub("/+$", "")
+   path = describe.absolute(path):gsub("/+$", "")
    if C.eg_file_kind(path .. "/sweep.json") == 1 then return require "engram.cli.sweep".resume(values, path) end
    if C.eg_file_kind(path .. "/meta.json") ~= 1 then usage_error("resume: %s is no run directory: it has no meta.json", path) end
    if C.eg_file_kind(path .. "/status.json") ~= 1 then
@@ -56,7 +56,8 @@ function command.run(values, words)
    core.check(C.eg_change_folder(meta.folder))
    note_changed(meta.script, meta.script_sha256)
    for plugin, hash in pairs(meta.plugins or {}) do note_changed(plugin, hash) end
-   local how = { threads = values.threads or meta.threads_asked, seed = meta.seed, quiet = values.quiet, plugin = meta.plugins_asked }
+   local how = { threads = values.threads or meta.threads_asked, seed = run.seed_asked(meta), quiet = values.quiet,
+      plugin = meta.plugins_asked }
    local arguments = { unpack(meta.arguments or {}) }
    local given = given_settings(path)
    return require "engram.cli.run".execute(how, meta.script, arguments, function() run.reopen(path) end, given)

@@ -1,6 +1,8 @@
 -- engram run: executes a script with its settings overridden and a run directory open.
 local core = require "engram.core"
+local describe = require "engram.run.describe"
 local into = require "engram.run.into"
+local left = require "engram.run.left"
 local plugins = require "engram.cli.plugins"
 local progress = require "engram.run.progress"
 local rehearsal = require "engram.cl.rehearsal"
@@ -8,15 +10,16 @@ local run = require "engram.run"
 local scripts = require "engram.cli.script"
 local settings = require "engram.settings"
 local usage_error = require "engram.usage"
+local words_of = require "engram.settings.words"
 local C = core.C
 
 local command = {
    summary = "run a script, with its settings overridden",
    usage = "run [options] FILE [key=value ...]",
    text = "FILE is a Lua script, the name of one in experiments/, or a settings file (YAML) that says `script: NAME.lua` or stands\n"
-      .. "beside the script of its name. The words after FILE are in `arg`; those of the form key=value override what the file\n"
-      .. "says and the script declares with engram.settings{...}. The run's settings, metrics, weights and status go to a new\n"
-      .. "directory below ./runs (or $ENGRAM_RUNS, or --runs).",
+      .. "beside the script of its name. Words after FILE of the form key=value override what the file says and the script\n"
+      .. "declares with engram.settings{...}; words after -- are the script's alone (all are in `arg`). The run's settings,\n"
+      .. "metrics, weights and status go to a new directory below ./runs (or $ENGRAM_RUNS, or --runs).",
    pass = true,
    options = {
       { "name", value = "NAME", doc = "name the run's directory after NAME instead of the overrides" },
@@ -68,18 +71,12 @@ end
 
 -- ---- the run ----------------------------------------------------------------------------------------------
 
-local function overrides(words)
-   local list = {}
-   for _, word in ipairs(words) do if word:find "^[%a_][%w_.%-]*=" then list[#list + 1] = word end end
-   return list
-end
-
 local function open_run(values, script, words, given)
    if values["no-run"] or values.show or values["dry-run"] then return end
    local folder = values.runs or os.getenv "ENGRAM_RUNS"
    run.begin{
       experiment = (given and given.path or script):match "([^/]*)$":gsub("%.%a+$", ""),
-      name = values.name, words = overrides(words), script = script,
+      name = values.name, words = words_of.overrides(words), script = script,
       runs = folder ~= "" and folder or nil, path = values.into, seed = values.seed, threads = values.threads, arguments = words,
       report = values.report, tensorboard = values.tensorboard, source = given and given.text,
       plugins = values.plugin, command = into.command(values, values.file or script, words),
@@ -99,9 +96,11 @@ local function tee_print()
    end
 end
 
+-- Returns the script's words.
 local function prepare(values, script, words, given)
-   words[-1], words[0] = arg[0], script
-   _G.arg = words
+   local own = words_of.of_script(words)
+   own[-1], own[0] = arg[0], script
+   _G.arg = own
    package.path = package.path .. ";" .. (script:match "^(.*/)" or "./") .. "?.lua"
    progress.quiet = values.quiet or false
    if values.threads then core.threads(values.threads) end
@@ -112,6 +111,7 @@ local function prepare(values, script, words, given)
    settings.file(given)
    function settings.on_declare(resolved)
       if values.show then
+         if values.show_script then io.stdout:write("script: ", require "engram.yaml".encode(describe.absolute(script))) end
          io.stdout:write(settings.yaml(values.show == "explained"))
          os.exit(0)
       end
@@ -122,9 +122,11 @@ local function prepare(values, script, words, given)
       end
       if not current then return end
       current:write_json("settings.json", resolved)
+      if type(rawget(resolved, "seed")) == "number" then current:note_seed(resolved.seed) end
       current:write("config.yaml", settings.yaml())
       if C.eg_file_kind(current.path .. "/origins.json") == 0 then current:write_json("origins.json", settings.origins()) end
    end
+   return own
 end
 
 -- LuaJIT's own failures (out of stack, out of memory, bytecode) name no place.
@@ -132,11 +134,30 @@ local function with_name(script, message)
    return message:find(script, 1, true) and message or script .. ": " .. message
 end
 
+local function say(...) io.stderr:write("engram: ", table.concat{ ... }, "\n") end
+
+-- How to go on with a run that failed, by what it said; nothing where it has no checkpoint to go on from.
+local function say_how_to_go_on(folder, message)
+   local line = "go on with: engram resume " .. require "engram.sweep".quote(folder)
+   if message:find("No space left on device", 1, true) or message:find("Disk quota exceeded", 1, true) then
+      say("make room, then ", line)
+   elseif message:find("Read-only file system", 1, true) then
+      say("when it can be written again, ", line)
+   elseif left.has_checkpoint(folder) then
+      say("when that is mended, ", line)
+   end
+end
+
 -- Ends a run that went well, with the report that the script or --report asked for; the exit code. What the run did stands without it.
 local function finish_well()
    local current = run.current()
    run.finish "finished"
-   if not current or not current.wants_report then return 0 end
+   if not current then return 0 end
+   if not progress.quiet then
+      say("finished in ", progress.duration(C.eg_clock() - current.clock), ": ", current.path)
+      say("look at it with: engram show ", require "engram.sweep".quote(current.path))
+   end
+   if not current.wants_report then return 0 end
    local ok, result = pcall(function() return require "engram.report"(current.path) end)
    if not ok then
       io.stderr:write("engram: ", tostring(result), "\n")
@@ -152,7 +173,7 @@ local function catch_exit()
    rawset(os, "exit", function(code)
       if code == nil or code == true then code = 0 elseif code == false then code = 1 end
       if code == 0 then code = finish_well() else run.finish "failed" end
-      exit(code, true)
+      exit(require "engram.cli.output"(code), true)
    end)
 end
 
@@ -167,20 +188,21 @@ local function conclude(ok, problem)
       usage_error("%s", problem.usage)
    elseif signal then
       run.finish("interrupted")
-      io.stderr:write("engram: interrupted", folder and "; what was done is in " .. folder or "", "\n")
-      if folder then io.stderr:write("engram: go on with: engram resume ", require "engram.sweep".quote(folder), "\n") end
+      say("interrupted", folder and "; what was done is in " .. folder or "")
+      if folder then say("go on with: engram resume ", require "engram.sweep".quote(folder)) end
       return 128 + signal
    elseif ok then
       return finish_well()
    end
    run.finish("failed", problem.message)
-   io.stderr:write("engram: ", problem.text, "\n")
+   say(problem.text)
+   if folder then say_how_to_go_on(folder, problem.message) end
    return 1
 end
 
 -- What is left to say when the script came to its end; nil when all is well.
 local function left_over(values)
-   if settings.unused() then return settings.unused() .. ": the script declares no settings, so none of these were used" end
+   if settings.unused() then return settings.unused() end
    if values.show then return "the script declares no settings" end
    if values["dry-run"] then return "the script came to its end without a cl.train" end
 end
@@ -193,15 +215,15 @@ function command.execute(values, script, words, open, given)
       return 1
    end
    local loaded = plugins.load(values.plugin)
-   prepare(values, script, words, given)
+   local own = prepare(values, script, words, given)
    open()
    for _, plugin in ipairs(run.current() and loaded or {}) do run.current():note_plugin(plugin.path, plugin.sha256) end
    tee_print()
    catch_exit()
-   local ok, result = xpcall(chunk, describe_error, unpack(words))
+   local ok, result = xpcall(chunk, describe_error, unpack(own))
    if type(result) == "string" then result = { message = result, text = with_name(script, result) } end
-   local left = ok and left_over(values)
-   if left then ok, result = false, { message = left, text = left } end
+   local unsaid = ok and left_over(values)
+   if unsaid then ok, result = false, { message = unsaid, text = unsaid } end
    return conclude(ok, not ok and result or nil)
 end
 

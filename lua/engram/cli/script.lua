@@ -32,6 +32,7 @@ local function path_of(who, file)
    if not file then usage_error("%s: which script? engram %s FILE [key=value ...]", who, who) end
    if C.eg_file_kind(file) == 1 then return file end
    if C.eg_file_kind(file) == 2 then usage_error("%s: %s is a folder, expected a script", who, file) end
+   if C.eg_file_kind(file) == 3 then usage_error("%s: %s is a device or pipe, expected a file", who, file) end
    for _, ending in ipairs{ "", ".lua", ".yaml" } do
       local path = experiments .. "/" .. file .. ending
       if not file:find "/" and C.eg_file_kind(path) == 1 then return path end

@@ -57,6 +57,12 @@ function describe.changes(folder)
    return text
 end
 
+-- A path that holds in every folder.
+function describe.absolute(path)
+   if path:sub(1, 1) == "/" then return path end
+   return os.getenv "PWD" .. "/" .. path:gsub("^%./", "")
+end
+
 -- SHA-256 of a file; nil when it cannot be read.
 function describe.file_hash(path)
    local hex = ffi.new "char[65]"
@@ -75,7 +81,8 @@ end
 -- meta.json of a run about to begin, and the text of changes.diff where there are any.
 function describe.meta(about)
    local meta = describe.library()
-   meta.command, meta.script, meta.seed = about.command, about.script, about.seed
+   meta.command, meta.script = about.command, about.script
+   meta.seed, meta.seed_asked = about.seed, about.seed or false           -- the first is that of the training, once it is known
    meta.arguments = require "engram.json".array{ unpack(about.arguments or {}) }
    meta.threads_asked, meta.report, meta.tensorboard = about.threads, about.report, about.tensorboard
    meta.plugins_asked = about.plugins and require "engram.json".array{ unpack(about.plugins) }

@@ -38,7 +38,8 @@ function Folder:log_metric(event)
    self.run:heartbeat(event)
 end
 
--- Tells, every ten seconds at most, that the run is alive and where it is: { doing =, task =, epoch =, step = }.
+-- Tells, every ten seconds unless there is something new, that the run is alive and where it is:
+-- { doing =, task =, epoch =, step = }.
 function Folder:heartbeat(event) self.run:heartbeat(event) end
 
 -- The module's weights as NAME (default weights.safetensors).

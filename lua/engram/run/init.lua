@@ -12,7 +12,7 @@ local C = core.C
 local run = { label = paths.label, new_path = paths.new, is_running = left.is_running }
 local current                           -- the run of this process, or nil
 
-local HEARTBEAT = 10                    -- seconds between two writings of status.json
+local HEARTBEAT, CHANGE = 10, 2         -- seconds from one writing of status.json to the next, and to one that tells something new
 
 -- ---- the run ----------------------------------------------------------------------------------------------
 
@@ -78,6 +78,16 @@ function Run:note_plugin(path, sha256)
    self:write_json("meta.json", meta)
 end
 
+-- Notes in meta.json the root seed that the run has: its setting's, and then that of its first training.
+function Run:note_seed(seed, training)
+   if self.seed_noted then return end
+   self.seed_noted = training
+   local meta = run.read(self.path, "meta.json")
+   if meta.seed == seed then return end
+   meta.seed = seed
+   self:write_json("meta.json", meta)
+end
+
 -- Writes status.json: where the run is, and `more`.
 function Run:set_status(status, more)
    local value = { status = status, process = C.eg_process_id(), host = describe.host(), started = self.started,
@@ -85,23 +95,26 @@ function Run:set_status(status, more)
    for _, where in ipairs{ self.place, more or {} } do
       for key, extra in pairs(where) do value[key] = extra end
    end
-   self.status, self.status_clock = status, C.eg_clock()
+   self.status, self.status_clock, self.told = status, C.eg_clock(), { doing = self.place.doing, task = self.place.task }
    self:write_json("status.json", value)
 end
 
--- By the monotonic clock: one that is set back or forth neither silences the heartbeat nor makes it race.
+-- The first at once, then when something else is being done, and then to tell that the run is alive. By the monotonic clock: one that is
+-- set back or forth neither silences the heartbeat nor makes it race.
 function Run:heartbeat(event)
-   local place = self.place
+   local place, told = self.place, self.told
    for _, key in ipairs{ "doing", "task", "epoch", "step" } do place[key] = event[key] or place[key] end
-   if C.eg_clock() - self.status_clock < HEARTBEAT or self.status ~= "running" then return end
-   self:set_status "running"
+   if self.status ~= "running" or next(place) == nil then return end
+   local due = HEARTBEAT
+   if place.doing ~= told.doing or place.task ~= told.task then due = next(told) and CHANGE or 0 end
+   if C.eg_clock() - self.status_clock >= due then self:set_status "running" end
 end
 
 -- ---- begin, current, finish -------------------------------------------------------------------------------
 
 local function new_run(path, fields)
    local self = setmetatable({ path = path, made = {}, opened = {}, journals = {}, place = {}, started = describe.time(),
-      clock = C.eg_clock(), lock = C.eg_folder_lock(path) }, Run)
+      clock = C.eg_clock(), lock = left.lock(path) }, Run)
    for key, value in pairs(fields) do self[key] = value end
    self.run = self
    return self
@@ -132,7 +145,8 @@ local function make_folder(about)
       table.insert(made, 1, path)
    end
    if outcome < 0 then
-      error(("run: %s; choose another folder with --runs DIR, or none with --no-run"):format(core.message()), 0)
+      error(("run: %s; choose another folder with %s DIR, or none with --no-run"):format(core.message(),
+         about.path and "--into" or "--runs"), 0)
    end
    return path, made
 end
@@ -153,8 +167,8 @@ end
 function run.begin(about)
    local path, made = make_folder(about)
    local self = new_run(path, { made = made, wants_report = about.report, tensorboard = about.tensorboard })
-   if self.lock == -1 then core.raise("run: %s: another process is at it", path) end
-   if C.eg_file_kind(path .. "/status.json") ~= 0 then core.raise("run: %s is a run already", path) end
+   if self.lock == -1 then left.taken("run: %s: another process is at it", path) end
+   if C.eg_file_kind(path .. "/status.json") ~= 0 then left.taken("run: %s is a run already", path) end
    local ok, problem = pcall(write_first_files, self, about)
    if not ok then
       remove(self)
@@ -167,8 +181,15 @@ end
 -- What status.json or meta.json of a run directory says.
 function run.read(path, name)
    local ok, value = pcall(json.load, path .. "/" .. name)
-   if not ok or type(value) ~= "table" then core.raise("run: %s/%s cannot be read: %s", path, name, tostring(value)) end
+   if not ok then core.raise("%s", (tostring(value):gsub("^run: ", ""))) end                 -- it names the file
+   if type(value) ~= "table" then core.raise("%s/%s: expected an object, got %s", path, name, tostring(value)) end
    return value
+end
+
+-- What `engram run --seed` said, given meta.json; nil for nothing.
+function run.seed_asked(meta)
+   if meta.seed_asked == nil then return meta.seed end                  -- as runs were noted at first
+   return meta.seed_asked or nil
 end
 
 -- Opens a run directory again, to go on where its checkpoints stand. Refuses one that another process is at.
@@ -179,10 +200,13 @@ function run.reopen(path)
    local meta = run.read(path, "meta.json")
    self.wants_report, self.tensorboard = meta.report, meta.tensorboard
    self.resumed[#self.resumed + 1] = describe.time()
-   local found, journals = left.clear_away(path)
+   local journals = left.clear_away(path)
+   for _, folder in ipairs(left.without_checkpoint(path, status)) do
+      print(("note: %s has no checkpoint: what it had done is done again, from its beginning"):format(folder))
+   end
    self:set_status "running"
    for _, file in ipairs(journals) do self:journal(file) end
-   if not found then self:go_on() end                 -- all of it is done again
+   if not left.has_checkpoint(path) then self:go_on() end      -- all of it is done again
    current = self
    return self
 end
@@ -219,7 +243,10 @@ function run.finish(status, message)
    current, status = nil, status or "finished"
    local more = { error = message, seconds = C.eg_clock() - self.clock, peak_memory = tonumber(C.eg_peak_resident_bytes()) }
    local ok, problem = pcall(function()
-      if status == "finished" then self:go_on() end
+      if status == "finished" then
+         self:go_on()
+         self.place.doing = nil
+      end
       self:set_status(status, more)
    end)
    if ok and status == "finished" then

@@ -35,7 +35,7 @@ end
 local function check_same(path, values, file, words)
    local meta = run.read(path, "meta.json")
    local function line(command, seed) return tostring(command) .. (seed and " --seed " .. seed or "") end
-   local was = line(meta.command, meta.seed)
+   local was = line(meta.command, run.seed_asked(meta))
    local is = line(into.command(values, file, words), values.seed)
    if was ~= is then usage_error("run: --into: %s is the run of '%s', not of '%s'; choose another folder", path, was, is) end
 end

@@ -25,6 +25,25 @@ local function is_taken(status, lock)
    return lock == -2 and C.eg_process_alive(status.process or 0) == 1
 end
 
+-- What eg_folder_lock says, with patience: one who only looks whether a process is at the run holds the lock for a moment too.
+function left.lock(path)
+   local lock
+   for _ = 1, 20 do
+      lock = C.eg_folder_lock(path)
+      if lock ~= -1 then break end
+      C.eg_sleep(0.01)
+   end
+   return lock
+end
+
+left.TAKEN = 3                          -- the exit code of a process that found another at its run
+
+local Taken = { __tostring = function(self) return self.message end }
+
+-- Raises: another process is, or just was, at the run.
+function left.taken(message, ...)
+   error(setmetatable({ message = message:format(...), code = left.TAKEN }, Taken), 0)
+end
 
 -- True when a process is at the run at a path, given its status.json.
 function left.is_running(path, status)
@@ -45,7 +64,7 @@ end
 function left.check_free(path, status, lock)
    if not is_taken(status, lock) then return end
    C.eg_folder_unlock(lock)
-   core.raise("run: %s is still running, as process %s on %s", path, tostring(status.process), tostring(status.host))
+   left.taken("run: %s is still running, as process %s on %s", path, tostring(status.process), tostring(status.host))
 end
 
 -- The folders of a run in which trainings are.
@@ -57,11 +76,29 @@ function left.folders(path)
    return list
 end
 
--- Removes what a kill left half written. Returns whether there is a checkpoint to go on from, and the paths of the journals.
-function left.clear_away(path)
-   local found, journals = false, {}
+-- Whether a training of the run has a checkpoint.
+function left.has_checkpoint(path)
    for _, folder in ipairs(left.folders(path)) do
-      found = found or C.eg_file_kind(folder .. "/ckpt/last.safetensors") == 1
+      if C.eg_file_kind(folder .. "/ckpt/last.safetensors") == 1 then return true end
+   end
+   return false
+end
+
+-- The folders of trainings that have written metrics and have no checkpoint, given status.json: they will begin anew.
+function left.without_checkpoint(path, status)
+   local list = {}
+   for _, folder in ipairs(left.folders(path)) do
+      local has = C.eg_file_kind(folder .. "/ckpt/last.safetensors") == 1
+      if folder ~= path and not has and C.eg_file_size(folder .. "/metrics.jsonl") > 0 then list[#list + 1] = folder end
+   end
+   if #list == 0 and not left.has_checkpoint(path) and (tonumber(status.step) or 0) > 0 then return { path } end
+   return list
+end
+
+-- Removes what a kill left half written. Returns the paths of the journals.
+function left.clear_away(path)
+   local journals = {}
+   for _, folder in ipairs(left.folders(path)) do
       for _, inner in ipairs{ folder, folder .. "/ckpt" } do
          for _, name in ipairs(core.names_in(inner)) do
             if name:find "^%.engram%-.*%.part$" then os.remove(inner .. "/" .. name) end
@@ -71,7 +108,7 @@ function left.clear_away(path)
          if C.eg_file_kind(folder .. "/" .. name) == 1 then journals[#journals + 1] = folder .. "/" .. name end
       end
    end
-   return found, journals
+   return journals
 end
 
 return left

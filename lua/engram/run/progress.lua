@@ -16,7 +16,7 @@ function progress.new(about)
    local now = C.eg_clock()
    return setmetatable({
       about = about or {}, state = {}, terminal = not progress.quiet and C.eg_is_terminal(2) == 1,
-      started = now, shown = now, rate_clock = now, rate_step = 0, dirty = false,
+      shown = now, dirty = false,
    }, Progress)
 end
 
@@ -27,8 +27,13 @@ local function count(name, value, total)
    return total and ("%s %d/%d"):format(name, value, total) or ("%s %d"):format(name, value)
 end
 
+-- Three digits, and all of those before the point: 0.0123, 12.3, 12345.
+local function short(value)
+   return value >= 100 and ("%.0f"):format(value) or ("%.3g"):format(value)
+end
+
 -- 75 -> "1:15", 4000 -> "1:06:40"
-local function duration(seconds)
+function progress.duration(seconds)
    if seconds ~= seconds or seconds > 360000 then return "?" end
    local s = math.floor(seconds + 0.5)
    if s < 3600 then return ("%d:%02d"):format(math.floor(s / 60), s % 60) end
@@ -42,19 +47,24 @@ function Progress:line()
    add(count("task", s.task, about.tasks))
    add(count("epoch", s.epoch, about.epochs))
    add(count("step", s.step, about.total_steps))
-   if self.rate and self.rate > 0 then add(("%.4g steps/s"):format(self.rate)) end
+   if self.rate and self.rate > 0 then add(short(self.rate) .. " steps/s") end
    if self.loss then add(("loss %.4f"):format(self.loss)) end
    if s.accuracy then add(("accuracy %.2f %%"):format(s.accuracy)) end
    local left = about.total_steps and s.step and about.total_steps - s.step
-   if left and left > 0 and s.step > 0 then
-      add("left " .. duration(left * (C.eg_clock() - self.started) / s.step))
-   end
+   local done = self.first and s.step - self.first.step
+   if left and left > 0 and done and done > 0 then add("left " .. progress.duration(left * (C.eg_clock() - self.first.clock) / done)) end
    return table.concat(parts, "  ")
 end
 
--- Steps a second since the last line, smoothed.
+-- Steps a second since the last line, smoothed. Both this and the time that is left count from the first step that was told: those
+-- before it are another process's.
 local function measure(self, now)
-   local seconds, steps = now - self.rate_clock, (self.state.step or 0) - self.rate_step
+   if not self.state.step then return end
+   if not self.first then
+      self.first = { step = self.state.step, clock = now }
+      self.rate_clock, self.rate_step = now, self.state.step
+   end
+   local seconds, steps = now - self.rate_clock, self.state.step - self.rate_step
    if seconds < REDRAW / 2 or steps <= 0 then return end
    local rate = steps / seconds
    self.rate = self.rate and 0.7 * self.rate + 0.3 * rate or rate
@@ -103,6 +113,7 @@ function Progress:update(state)
    if loss then self.loss = (self.loss and self.loss == self.loss) and 0.95 * self.loss + 0.05 * loss or loss end
    self.dirty = true
    local now = C.eg_clock()
+   if not self.first then measure(self, now) end
    if now - self.shown < (self.terminal and REDRAW or PLAIN) then return end
    self.shown = now
    measure(self, now)
@@ -134,6 +145,14 @@ function Progress:remark(text, aloud)
       io.stderr:write(text, "\n")
    end
    if self.about.log then self.about.log(text) end
+end
+
+-- A line for standard error alone: what differs from one run to its repetition has no place in the log.
+function Progress:say(text)
+   clear(self)
+   if progress.quiet then return end
+   io.stdout:flush()
+   io.stderr:write(text, "\n")
 end
 
 function Progress:finish()

@@ -13,22 +13,50 @@ description.types = { "number", "integer", "boolean", "string", "list", "schedul
 -- True for a list, or an empty table.
 function description.is_list(value) return type(value) == "table" and (#value > 0 or next(value) == nil) end
 
-local function only_keys(value, known)
-   for key in pairs(value) do if not known[key] then return false end end
-   return true
+local function has_table(value) return type(value.settings) == "table" and not description.is_list(value.settings) end
+
+-- The keys of a declaration that are no field of a description, and those that are.
+local function sorted_out(declared)
+   local others, fields = {}, {}
+   for key in pairs(declared) do table.insert(described[key] and fields or others, tostring(key)) end
+   table.sort(others)
+   table.sort(fields)
+   return others, fields
 end
 
-local function is_description(value)
-   return type(value) == "table" and (value.default ~= nil or value.required == true) and only_keys(value, described)
+local PLAINLY = "; a table of settings of these names is written { settings = { ... } }"
+
+-- Whether a table describes one setting. What describes it nearly is refused: it would be a table of settings that nobody meant.
+local function is_description(key, declared)
+   if type(declared) ~= "table" or description.is_list(declared) then return false end
+   local others, fields = sorted_out(declared)
+   if declared.default ~= nil or declared.required == true then
+      if #others == 0 then return true end
+      core.raise("settings: %s: '%s' is no field of a description%s%s", key, others[1], suggest.hint(others[1], described), PLAINLY)
+   elseif #fields > 0 and #others == 0 then
+      core.raise("settings: %s: has %s, but no default; a setting without one says required = true%s", key,
+         table.concat(fields, " and "), PLAINLY)
+   end
+   for _, name in ipairs(others) do
+      local near = #name > 5 and suggest.nearest(name, { "default", "choices", "required" })
+      if near then core.raise("settings: %s.%s: did you mean '%s'?%s", key, name, near, PLAINLY) end
+   end
+   return false
 end
 
 -- The settings below a table of them, and its doc; nil for one setting.
-function description.group(declared)
-   if type(declared) ~= "table" or description.is_list(declared) or is_description(declared) then return nil end
-   if type(declared.settings) == "table" and only_keys(declared, { doc = true, settings = true }) then
-      return declared.settings, declared.doc
+function description.group(key, declared)
+   if type(declared) ~= "table" or description.is_list(declared) then return nil end
+   if not has_table(declared) then
+      if is_description(key, declared) then return nil end
+      return declared
    end
-   return declared
+   for name in pairs(declared) do
+      if name ~= "settings" and name ~= "doc" then
+         core.raise("settings: %s: '%s' stands beside 'settings', where only a doc may%s", key, tostring(name), PLAINLY)
+      end
+   end
+   return declared.settings, declared.doc
 end
 
 local function check_type(key, kind)
@@ -37,9 +65,28 @@ local function check_type(key, kind)
       suggest.nearest(kind, description.types) and suggest.hint(kind, description.types) or "")
 end
 
+local function check_fields(key, about)
+   for _, name in ipairs{ "min", "max" } do
+      if about[name] ~= nil and type(about[name]) ~= "number" then
+         core.raise("settings: %s: %s must be a number, got %s", key, name, core.typename(about[name]))
+      end
+   end
+   if about.min and about.max and about.min > about.max then
+      core.raise("settings: %s: min is %s, more than max, which is %s", key, about.min, about.max)
+   end
+   local choices = about.choices
+   if choices ~= nil and (type(choices) ~= "table" or #choices == 0) then
+      core.raise("settings: %s: choices must be a list, got %s", key,
+         type(choices) == "table" and "an empty table" or core.typename(choices))
+   end
+   if about.doc ~= nil and type(about.doc) ~= "string" then
+      core.raise("settings: %s: doc must be a text, got %s", key, core.typename(about.doc))
+   end
+end
+
 -- The description of one setting, with its type.
 function description.of(key, declared)
-   local about = is_description(declared) and declared or { default = declared }
+   local about = is_description(key, declared) and declared or { default = declared }
    local kind = about.type
    if kind == nil then
       kind = description.is_list(about.default) and "list" or type(about.default)
@@ -49,6 +96,7 @@ function description.of(key, declared)
       end
    end
    check_type(key, kind)
+   check_fields(key, about)
    local copy = {}
    for name, value in pairs(about) do copy[name] = value end
    copy.type = kind

@@ -66,14 +66,20 @@ function read.list(node, about)
    return list
 end
 
+-- What is wrong with a value that is to be a schedule; nil when schedule.of takes it.
+local function schedule_problem(plain)
+   local ok, problem = pcall(require "engram.schedule".of, plain)
+   return not ok and tostring(problem):gsub("^.-:%d+: ", "") or nil
+end
+
 -- A number, a switch, or a map as schedule.of takes it.
 function read.schedule(node)
    if node.kind ~= "number" and node.kind ~= "boolean" and node.kind ~= "map" then
       return expected("a number or a schedule, as {per_task: [0.5, 0]}", node)
    end
    local plain = yaml.plain(node)
-   local ok, problem = pcall(require "engram.schedule".of, plain)
-   if not ok then return nil, (tostring(problem):gsub("^.-:%d+: ", "")) end
+   local problem = schedule_problem(plain)
+   if problem then return nil, problem end
    return plain
 end
 
@@ -170,7 +176,10 @@ function value.check_default(key, about)
    local want = about.type == "integer" and "number" or about.type
    local ok = kind == want or default == false or default == nil or want == "schedule"
    if not ok then core.raise("settings: %s: the default is a %s, its type is %s", key, kind, about.type) end
-   local problem = default ~= nil and value.problem(default, about)
+   local problem
+   if want == "schedule" and default ~= nil then problem = schedule_problem(default)
+   elseif about.type == "integer" and default and default % 1 ~= 0 then problem = ("expected a whole number, got %s"):format(default)
+   elseif default ~= nil then problem = value.problem(default, about) end
    if problem then core.raise("settings: %s: the default: %s", key, problem) end
 end
 

@@ -2,6 +2,7 @@
 -- so that a pool that was killed is taken up by the next, beside jobs that somebody else may be running.
 local ffi = require "ffi"
 local core = require "engram.core"
+local left = require "engram.run.left"
 local progress = require "engram.run.progress"
 local C = core.C
 
@@ -67,13 +68,18 @@ function Pool:failed(job, code)
    if self.stopping then self:stop() end
 end
 
+-- Another process is at the job.
+function Pool:wait_for(job)
+   if not job.told then self.line:message(("%s runs elsewhere: waiting for it"):format(job.name)) end
+   job.told, job.elsewhere, job.looked, job.ran = true, true, C.eg_clock(), false
+end
+
 -- Starts a job, unless it is finished or runs elsewhere.
 function Pool:start(job)
    local state = self.sweep:state(job)
    if state == "finished" then return self:finished(job) end
    if state == "running" then
-      if not job.elsewhere then self.line:message(("%s runs elsewhere: waiting for it"):format(job.name)) end
-      job.elsewhere, job.looked = true, C.eg_clock()
+      self:wait_for(job)
    else
       job.elsewhere, job.ran = false, true
       job.id = start_program(self.sweep:line(job), self.sweep:log_of(job))
@@ -92,6 +98,10 @@ function Pool:look(job)
    end
    local code = code_of(job.id)
    if not code then return false end
+   if code == left.TAKEN then                         -- somebody was quicker, and is seen only now
+      self:wait_for(job)
+      return false
+   end
    if code == 0 and self.sweep:state(job) == "finished" then self:finished(job) else self:failed(job, code) end
    return true
 end
