@@ -13,7 +13,7 @@ t.test("a run is read with its training, its curves and its matrix", function()
    local training = found.trainings[1]
    t.expect(training.seed):equals(3)
    t.expect(training.tasks):equals{ "set/task1", "set/task2" }
-   t.expect(training.boundaries):equals{ 200, 400 }
+   t.expect(training.spans):equals{ { task = 1, from = 0, to = 200, last = 200 }, { task = 2, from = 200, to = 400, last = 400 } }
    t.expect(training.accuracy):equals{ { 93, 10, width = 2 }, { 83, 93, width = 2 } }
    t.expect(history.curve(training, "loss")):close_to{ { 100, 0.32 }, { 200, 0.31 }, { 300, 2 / 300 + 0.3 }, { 400, 0.305 } }
    t.expect(history.curve(training, "accuracy")):equals{ { 200, 93 }, { 400, 88 } }

@@ -2,6 +2,7 @@
 -- A figure that is not defined is nil, with the reason in metrics.reasons.
 local core = require "engram.core"
 local tensor = require "engram.tensor"
+local distinct = require "engram.run.names".distinct
 local C, check = core.C, core.check
 
 local metrics = {}
@@ -30,12 +31,13 @@ function Matrix.__tostring(self)
    return table.concat(lines, "\n")
 end
 
--- As CSV: a row a task, the first column its name.
+-- As CSV: a row a task, the first column its name; with its number where a task comes twice.
 function Matrix:csv()
-   local lines = { "after," .. table.concat(self.names, ",") }
+   local names = distinct(self.names)
+   local lines = { "after," .. table.concat(names, ",") }
    for i, row in ipairs(self) do
-      local words = { self.names[i] }
-      for j in ipairs(self.names) do words[#words + 1] = row[j] and ("%.4f"):format(row[j]) or "" end
+      local words = { names[i] }
+      for j in ipairs(names) do words[#words + 1] = row[j] and ("%.4f"):format(row[j]) or "" end
       lines[#lines + 1] = table.concat(words, ",")
    end
    return table.concat(lines, "\n") .. "\n"
