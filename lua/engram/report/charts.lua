@@ -159,7 +159,7 @@ function charts.heat(about)
          scale = { paddingInner = 0.04, paddingOuter = 0, domain = names } }
    end
    local x, y = axis "column", axis "row"
-   x.axis.orient = "top"
+   x.axis.orient, y.scale.domain = "top", json.array{ unpack(names, 1, #about.matrix) }
    if #names <= WRITTEN then x.axis.labelLimit = { expr = ("max(14, width / %d - 4)"):format(#names) } end      -- each column has its name
    local tip = json.array{ { field = "row", title = about.row_title }, { field = "column", title = about.column_title },
       { field = "mean", title = about.title, type = "quantitative", format = ".3~f" },
