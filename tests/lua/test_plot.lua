@@ -104,6 +104,20 @@ t.test("runs: a curve a group, tasks above, boundaries between", function()
    t.expect(function() plot(folder .. "/r", { metric = "accuracy.9" }) end):raises "there is no task '9'"
 end)
 
+t.test("runs with forks are drawn, with the ends of the tasks before and after", function()
+   local path = runs.write(folder .. "/forks", { trainings = { { name = "base", tasks = 2 }, { name = "fork", tasks = 3, forked = 2 } } })
+   local text = plot(path, { width = 60, height = 8, ascii = true })
+   t.expect(text):contains "a base   b fork"
+   t.expect(text:match "\n +(set/task1 +set/task2 +set/task3)\n" ~= nil):is_true()
+   t.expect(select(2, text:match "\n([^\n]*:[^\n]*)\n":gsub(":", ""))):equals(2)
+end)
+
+t.test("an unknown metric lists the names once", function()
+   local ok, problem = pcall(plot, folder .. "/r", { metric = "zzz" })
+   t.expect(ok):equals(false)
+   t.expect(select(2, tostring(problem):gsub("accuracy, loss", ""))):equals(1)
+end)
+
 t.test("the command falls back to ASCII by the locale", function()
    local function draw(words)
       local code, out = t.command(("unset LC_ALL LC_CTYPE; %s plot %s --width 50 --height 5"):format(words, t.quote(folder .. "/r")))

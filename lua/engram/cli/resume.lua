@@ -44,9 +44,8 @@ local function no_run(path)
    end
    local text = path .. " is no run directory: it has no meta.json, and no sweep: it has no sweep.json"
    if #below.runs > 0 and #names == 0 then text = ("%s; of %d below it none can be gone on with"):format(text, #below.runs) end
-   local more = #names > MOST_NAMED and ("\n  and %d more"):format(#names - MOST_NAMED) or ""
-   if #names > 0 then text = text .. "; below it can be gone on with:" .. table.concat(names, "", 1, math.min(#names, MOST_NAMED)) .. more end
-   usage_error("resume: %s", text)
+   if #names > 0 then text = text .. "; below it can be gone on with:" .. table.concat(names, "", 1, math.min(#names, MOST_NAMED)) end
+   usage_error("resume: %s%s", text, #names > MOST_NAMED and ("\n  and %d more"):format(#names - MOST_NAMED) or "")
 end
 
 function command.run(values, words)

@@ -133,8 +133,8 @@ local function find_reference(table_, against)
 end
 
 -- table(rows, metric, over, against) -> rows { labels =, n =, mean =, deviation =, low =, high =, best =, test = { n =, difference =,
--- p =, adjusted =, exact = } } with .metric, .lower, .reference, .differences (whether there are any) and .tests, how many p there are: none for one pair. problems:
--- lines are added.
+-- p =, adjusted =, exact = } } with .metric, .lower, .reference, .differences (whether there are any) and .tests, how many p there
+-- are: none of one pair. problems: lines are added.
 function figures.table(rows, one, over, against, problems)
    local table_ = { metric = one.name, lower = one.lower }
    for i, row in ipairs(rows) do table_[i] = describe(row, one.name, over, problems) end

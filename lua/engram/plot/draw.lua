@@ -163,8 +163,8 @@ function Drawing:legend(width)
    return lines
 end
 
--- draw{ title =, series = { { label =, points = { { x, y }, ... } }, ... }, spans = { { task, from, last } }, tasks = names, width =, height =,
--- ascii =, colour = } -> lines of text, at most `width` columns wide; nil when no point is finite.
+-- draw{ title =, series = { { label =, points = { { x, y }, ... } }, ... }, spans = { { task, from, last } }, tasks = names, width =,
+-- height =, ascii =, colour = } -> lines of text, at most `width` columns wide; nil when no point is finite.
 return function(about)
    local x0, x1, y0, y1 = bounds(about.series)
    if not x0 then return nil end

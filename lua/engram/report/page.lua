@@ -151,8 +151,8 @@ end
 -- page(history, out): the text of the report on what history.read gave, for a file at `out`, to which its links are relative.
 return function(history, out)
    local list = groups.of(history.trainings)
-   local page = setmetatable({ history = history, groups = list, labels = {}, tasks = figures.short_names(groups.task_names(list)), specs = {},
-      folder = tables.folder_of(out), title = title_of(history) }, Page)
+   local page = setmetatable({ history = history, groups = list, labels = {}, specs = {},
+      tasks = figures.short_names(groups.task_names(list)), folder = tables.folder_of(out), title = title_of(history) }, Page)
    for i, group in ipairs(list) do page.labels[i] = group.label end
    page.spans, page.most_spans = groups.spans(history.trainings)
    local body, links = sections(page)
@@ -164,7 +164,8 @@ return function(history, out)
       e("meta", { name = "viewport", content = "width=device-width, initial-scale=1" }),
       e("meta", { name = "generator", content = "Engram " .. require "engram.version" }), e("title", nil, page.title), "\n",
       e("style", nil, raw(tables.asset "page.css")), raw("<script>" .. DRAWING .. "</script>\n"))
-   local main = e("body", nil, header(page), links, e("noscript", nil, e("p", { class = "note" }, NO_SCRIPT)), "\n", problems(page), e("main", nil, body),
+   local main = e("body", nil, header(page), links, e("noscript", nil, e("p", { class = "note" }, NO_SCRIPT)), "\n", problems(page),
+      e("main", nil, body),
       e("footer", nil, e("p", nil, "Made by engram report, Engram " .. require "engram.version" .. ". Charts: Vega-Lite."), licences), "\n",
       specs, html.json("chart-config", charts.config), scripts, raw("<script>" .. tables.asset "page.js" .. "</script>"))
    return "<!DOCTYPE html>\n" .. tostring(e("html", { lang = "en" }, head, main)) .. "\n"

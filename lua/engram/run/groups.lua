@@ -73,13 +73,13 @@ local function with_mark(label, group)
    return label == "" and "unfinished" or label .. " (unfinished)"
 end
 
--- Gives each group its label by these keys; false when two would share one. A group may be called "unfinished" alone if need be.
-local function label_all(list, keys, bare)
+-- Gives each group its label by these keys; false when two would share one. Of an unfinished group little may be known.
+local function label_all(list, keys)
    local taken = {}
    for _, group in ipairs(list) do
       local words = label_of(group, keys)
       group.label = with_mark(words, group)
-      if words == "" and not (bare and group.unfinished) or #group.label > 60 or taken[group.label] then return false end
+      if words == "" and not group.unfinished or #group.label > 60 or taken[group.label] then return false end
       taken[group.label] = true
    end
    return true
@@ -104,9 +104,7 @@ end
 
 local function label(list)
    local sets = candidates(list)
-   for _, bare in ipairs{ false, true } do
-      for _, keys in ipairs(sets) do if label_all(list, keys, bare) then return end end
-   end
+   for _, keys in ipairs(sets) do if label_all(list, keys) then return end end
    for i, group in ipairs(list) do
       local short = label_of(group, sets[#sets]):sub(1, 50):gsub("[\192-\255][\128-\191]*$", "")
       group.label = with_mark(("%d: %s"):format(i, short ~= "" and short or group.members[1].run.name), group)

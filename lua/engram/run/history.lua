@@ -2,7 +2,6 @@
 -- What compare, report, plot, ls, show and diff are made of. A file that is damaged is a line in `problems`, not the end of it.
 local core = require "engram.core"
 local flat = require "engram.run.flat"
-local json = require "engram.json"
 local left = require "engram.run.left"
 local trainings = require "engram.run.training"
 local C = core.C
@@ -114,8 +113,8 @@ local function raise_none(path, found, who)
 end
 
 -- history.read(path, who) -> { path, runs, trainings = all that have something to show, problems = lines } of one path. A training is
--- { run, path, folder, name, state, unfinished, seed, events, summary, metrics, accuracy, tasks, spans, density, overlap }. `who` begins the
--- message of an error.
+-- { run, path, folder, name, state, unfinished, seed, events, summary, metrics, accuracy, tasks, spans, density, overlap }: see
+-- training.lua. `who` begins the message of an error.
 function history.read(path, who)
    if type(path) ~= "string" or path == "" then core.raise("%s: expected the path of a run, got %s", who, core.typename(path)) end
    path = plain(path)
