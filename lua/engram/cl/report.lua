@@ -15,6 +15,7 @@ function report.open(t)
    local current = run.current()
    local folder = current and current:open(t.name)
    local plugin = t.optimizer.description.path
+   if folder then folder.tasks = t.accuracy.names end
    if folder and plugin then current:note_plugin(plugin) end
    local line = progress.new{ total_steps = t.total_steps, tasks = #t.stream, label = t.name,
       log = folder and function(text) folder:log(text) end or nil }

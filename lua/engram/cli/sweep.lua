@@ -108,6 +108,9 @@ local function run_all(sweep, values)
    local failures, finished, waiting = require "engram.sweep.pool"(sweep, { parallel = parallel, fail_fast = values["fail-fast"] })
    local signal = core.interrupted()
    if finished > 0 and not signal then print_table(sweep) end
+   if finished == #sweep.jobs and require "engram.sweep.average"(sweep.path) then
+      print(("means over seeds for TensorBoard: tensorboard --logdir %s"):format(quote(sweep.path .. "/tensorboard")))
+   end
    io.stdout:flush()
    if #failures > 0 then print_failures(sweep, failures, waiting) end
    if signal then io.stderr:write("engram: interrupted\n") end
