@@ -190,7 +190,8 @@ else
    end)
 
    t.test("the groups of a sweep have a mean, and one with a deviation added and taken away", function()
-      t.write(folder .. "/seeds.lua", SCRIPT:gsub("kill = 0 }", "kill = 0, seed = 1 }"):gsub("seed = 1, model", "seed = settings.seed, model"))
+      local script = SCRIPT:gsub("kill = 0 }", "kill = 0, seed = 1 }"):gsub("seed = 1, model", "seed = settings.seed, model")
+      t.write(folder .. "/seeds.lua", script)
       local code, out = t.command(("cd %s && engram sweep --quiet --runs means seeds.lua log.tensorboard=true seed=1,2"):format(
          t.quote(folder)), 240)
       t.expect(code):equals(0)
@@ -204,8 +205,8 @@ else
          for step, a in pairs(steps) do
             local b = second[tag][step]
             local half = math.abs(a - b) / math.sqrt(2)
-            t.expect({ mean[tag][step], more[tag][step], less[tag][step] }):close_to({ (a + b) / 2, (a + b) / 2 + half, (a + b) / 2 - half },
-               1e-4)
+            local middle = (a + b) / 2
+            t.expect({ mean[tag][step], more[tag][step], less[tag][step] }):close_to({ middle, middle + half, middle - half }, 1e-4)
          end
       end
    end)

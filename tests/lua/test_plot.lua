@@ -112,6 +112,28 @@ t.test("runs with forks are drawn, with the ends of the tasks before and after",
    t.expect(select(2, text:match "\n([^\n]*:[^\n]*)\n":gsub(":", ""))):equals(2)
 end)
 
+t.test("gnuplot draws a picture, where there is a gnuplot", function()
+   local stub = folder .. "/bin"
+   os.execute("mkdir -p " .. t.quote(stub))
+   t.write(stub .. "/gnuplot", '#!/bin/sh\ncp "$1" "' .. folder .. '/program"\n'
+      .. 'sed -n "s/^set output .\\(.*\\).$/\\1/p" "$1" | xargs touch\n')
+   os.execute("chmod +x " .. t.quote(stub .. "/gnuplot"))
+   local words = (" plot %s --gnuplot %s"):format(t.quote(folder .. "/r"), t.quote(folder .. "/curves.svg"))
+   local code, out = t.command("PATH=" .. t.quote(stub) .. ":$PATH engram" .. words)
+   t.expect({ code, out }):equals{ 0, folder .. "/curves.svg\n" }
+   t.expect(t.read(folder .. "/curves.svg")):equals ""
+   local program = t.read(folder .. "/program")
+   for _, line in ipairs{ "set terminal svg", "set arrow from first 200,graph 0", "$curve1 << END\n100 ", "with lines lw 2 title 'Adam'",
+      "set title 'loss (mean of seeds)'" } do t.expect(program):contains(line) end
+   t.write(stub .. "/gnuplot", "#!/bin/sh\nexit 1\n")
+   code = t.command("PATH=" .. t.quote(stub) .. ":$PATH engram" .. words)
+   t.expect(code):equals(1)
+   t.expect((select(3, t.command("engram plot --gnuplot x.gif " .. t.quote(folder .. "/r"))))):contains "expected a name that ends in .pdf"
+   local listed = io.popen("ls -A " .. t.quote(folder) .. " | grep -c part")
+   t.expect(listed:read "*l"):equals "0"
+   listed:close()
+end)
+
 t.test("an unknown metric lists the names once", function()
    local ok, problem = pcall(plot, folder .. "/r", { metric = "zzz" })
    t.expect(ok):equals(false)

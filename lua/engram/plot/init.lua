@@ -118,9 +118,10 @@ local function terminal_width()
    return width > 0 and math.max(40, math.min(width, 200)) or 80
 end
 
-local OPTIONS = { "metric", "title", "width", "height", "ascii", "colour" }
+local OPTIONS = { "metric", "title", "width", "height", "ascii", "colour", "gnuplot" }
 
--- plot(what, { metric =, title =, width =, height =, ascii =, colour = }) -> text. `what` is the path of a run or of a folder of runs, a
+-- plot(what, { metric =, title =, width =, height =, ascii =, colour =, gnuplot = file }) -> text; with `gnuplot` the program of that name
+-- draws the curves into the file, and its name is returned. `what` is the path of a run or of a folder of runs, a
 -- list of numbers (or of { x, y }), a tensor, a table { name = list }, or what cl.train returned.
 return function(what, options)
    options = core.options("plot", options, OPTIONS)
@@ -131,6 +132,10 @@ return function(what, options)
    local series, title, spans, tasks
    if kind == "string" then series, title, spans, tasks = series_of_runs(what, options.metric)
    else series, title = series_of(what) end
+   if options.gnuplot then
+      require "engram.plot.gnuplot"({ title = options.title or title, series = series, spans = spans or {} }, options.gnuplot)
+      return options.gnuplot
+   end
    local more = #series - MOST
    for i = #series, MOST + 1, -1 do series[i] = nil end
    local ascii = options.ascii
