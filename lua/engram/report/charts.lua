@@ -151,7 +151,7 @@ end
 -- charts.heat{ title =, matrix = rows of figures, names = of rows and columns, domain = { 0, 100 }, show = function(number),
 -- row_title =, column_title = }
 function charts.heat(about)
-   local spec = base(about.title, math.max(70, math.min(#about.matrix * (#about.matrix > WRITTEN and 18 or 34), 520)))
+   local spec = base(about.title, math.max(34, math.min(#about.matrix * (#about.matrix > WRITTEN and 18 or 34), 520)))
    local names = json.array{ unpack(about.names) }
    local function axis(field)
       return { field = field, type = "ordinal", title = json.null, sort = names,

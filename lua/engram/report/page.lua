@@ -91,13 +91,16 @@ end
 local function several(count, word) return ("%d %s%s"):format(count, word, count == 1 and "" or "s") end
 
 local function header(page)
-   local runs, intervals, statuses = page.history.runs, false, {}
-   for _, group in ipairs(page.groups) do intervals = intervals or #group.members > 1 end
+   local runs, intervals, statuses, cut = page.history.runs, false, {}, ""
+   for _, group in ipairs(page.groups) do
+      intervals = intervals or #group.members > 1
+      if group.unfinished then cut = ", or by being unfinished" end
+   end
    if #runs == 1 then statuses = { " ", page:badge(runs[1]) } end
    local line = ("%s, %s"):format(several(#runs, "run"), several(#page.history.trainings, "training"))
    if #page.groups > 0 and intervals then
-      line = line .. (" in %s that differ by more than the seed, or by being unfinished; ± and bands: 95 %% interval of the mean"):format(
-         several(#page.groups, "group"))
+      line = line .. (" in %s that differ by more than the seed%s; ± and bands: 95 %% interval of the mean over seeds"):format(
+         several(#page.groups, "group"), cut)
    end
    local begun
    for _, run in ipairs(runs) do

@@ -15,10 +15,10 @@ local function metric(name) return function(training) return training.metrics[na
 
 -- Title, what it shows of a training, format, and which is best: 1 the largest, -1 the smallest.
 local COLUMNS = {
-   { "average accuracy, %", metric "average_accuracy", "%.2f", 1 },
+   { "average accuracy,\194\160%", metric "average_accuracy", "%.2f", 1 },
    { "backward transfer", metric "backward_transfer", "%.2f", 1 },
    { "forgetting", metric "forgetting", "%.2f", -1 },
-   { "learning accuracy, %", metric "learning_accuracy", "%.2f", 1 },
+   { "learning accuracy,\194\160%", metric "learning_accuracy", "%.2f", 1 },
    { "steps", function(training) return training.summary.steps end, "%.0f" },
    { "seconds", function(training) return training.summary.seconds end, "%.1f" },
 }
