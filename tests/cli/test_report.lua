@@ -122,6 +122,12 @@ t.test("lines where tasks end stand where all trainings agree, else the page say
    lacks((page_of(folder .. "/single")), "Dashed lines")
 end)
 
+t.test("every column of a small matrix has its name, shortened where there is no room", function()
+   local spec = json.decode(page_of(several):match '<script type="application/json" id="chart%-1%-spec">(.-)</script>')
+   local axis = spec.layer[1].encoding.x.axis
+   t.expect({ axis.labelOverlap, axis.labelLimit }):equals{ false, { expr = "max(14, width / 2 - 4)" } }
+end)
+
 t.test("without scripts the tables are open and the charts take no room", function()
    local text = page_of(several)
    t.expect(select(2, text:gsub("<details open><summary>Numbers", ""))):equals(10)

@@ -281,35 +281,6 @@ t.test("as a Slurm array of three jobs a task, by stubs: the same table and bits
    t.expect(t.read(folder .. "/requeued")):equals "requeue 7_0\n"
 end)
 
-t.test("what is said names the next command, quoted", function()
-   t.write(folder .. "/plain.lua", [[
-local engram = require "engram"
-local settings = engram.settings{ seed = 1 }
-engram.run.current():write_json("summary.json", { complete = true, seed = settings.seed, metrics = { score = 1 } })
-]])
-   local code, out = sh "engram sweep --quiet --runs 'no table' plain.lua seed=1,2"
-   t.expect(code):equals(0)
-   t.expect(out):contains "no table: no run has one of average_accuracy, forgetting, backward_transfer; make one with: engram compare '"
-   t.expect(out):contains "-sweep-"
-   t.expect(out):contains "' --metric NAME\n"
-   local _, _, err = sh "engram sweep --slurm --runs 'a slurm' failing2.lua a=1,2"
-   t.expect(err:match "sbatch %-%-time=HH:MM:SS '/[^']*/a slurm/[^']*/sweep.sbatch'\n" ~= nil):is_true()
-end)
-
-t.test("resume of a folder of runs names those below it that can be gone on with", function()
-   sh "mkdir -p above/cut above/done"
-   for name, state in pairs{ cut = "interrupted", done = "finished" } do
-      json.save(("%s/above/%s/meta.json"):format(folder, name), { script = "x.lua" })
-      json.save(("%s/above/%s/status.json"):format(folder, name), { status = state })
-   end
-   local code, _, err = sh "engram resume above"
-   t.expect(code):equals(2)
-   t.expect(err):contains "above is no run directory: it has no meta.json, and no sweep: it has no sweep.json; below it"
-   t.expect(err):contains "; below it can be gone on with:\n"
-   t.expect(err):contains "/above/cut\n"
-   t.expect(err):lacks "/above/done"
-end)
-
 t.test("folders with spaces and quotes", function()
    local code, _, err = sh([[mkdir "it's 5% here" && cp failing2.lua "it's 5% here/" && cd "it's 5% here" &&
       engram sweep --print-jobs failing2.lua "a=x y,\$HOME" > jobs && sh jobs && sh -c "$(tail -1 jobs)" &&
