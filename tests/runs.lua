@@ -4,10 +4,13 @@ local json = require "engram.json"
 
 local runs = {}
 
--- The events of a training over `tasks` tasks of 200 steps, with a loss and accuracies that depend on the seed.
+-- The events of a training over `tasks` tasks of 200 steps, with a loss and accuracies that depend on the seed; of a fork those after
+-- task `forked`.
 local function events_of(about)
    local lines, rows = {}, json.array{}
-   for task = 1, about.tasks do
+   local first = (about.forked or 0) + 1
+   if about.forked then lines[1] = json.encode{ event = "fork", from = "base", task = about.forked, step = 200 * about.forked } end
+   for task = first, about.tasks do
       for step = 100 * (2 * task - 1), 200 * task, 100 do
          lines[#lines + 1] = json.encode{ event = "train", task = task, epoch = 1, step = step, loss = 2 / step + about.seed / 10 }
       end
@@ -27,20 +30,22 @@ local function write_training(path, about)
    end
    t.write(path .. "/metrics.jsonl", about.metrics or lines)
    if about.summary == false then return end
-   json.save(path .. "/summary.json", { name = about.name, seed = about.seed, accuracy = rows, tasks = names, steps = 200 * about.tasks,
-      seconds = 1.5, batch_size = 32, optimizer = { name = about.optimizer, hyper = { lr = about.lr } }, methods = json.array{},
+   json.save(path .. "/summary.json", { complete = about.complete, error = about.error, name = about.name, seed = about.seed,
+      accuracy = rows, tasks = names, steps = 200 * about.tasks, seconds = 1.5, batch_size = 32,
+      optimizer = { name = about.optimizer, hyper = { lr = about.lr } }, methods = json.array{},
       metrics = { average_accuracy = 80 + about.seed, forgetting = 10, backward_transfer = -10, learning_accuracy = 90,
          update_density = density, update_overlap = overlap } })
 end
 
 -- Writes a run directory, with one training, or one for each of about.trainings in a sub-folder. About: { seed = 1, tasks = 2,
--- optimizer = "SGD", lr = 0.1, name =, task =, status =, metrics =, summary = false, trainings = }.
+-- optimizer = "SGD", lr = 0.1, name =, task =, status =, error =, complete =, forked =, metrics =,
+-- summary = false, trainings = }.
 function runs.write(path, about)
    about = setmetatable(about or {}, { __index = { seed = 1, tasks = 2, optimizer = "SGD", lr = 0.1 } })
    os.execute("mkdir -p " .. t.quote(path))
    json.save(path .. "/meta.json", { script = "trial.lua", engram = "0.1.0", host = "here", started = "2026-01-02T03:04:05Z",
       command = "engram run trial.lua" })
-   json.save(path .. "/status.json", { status = about.status or "finished", seconds = 2 })
+   json.save(path .. "/status.json", { status = about.status or "finished", seconds = 2, error = about.error })
    json.save(path .. "/settings.json", { lr = about.lr, seed = about.seed })
    for _, inner in ipairs(about.trainings or {}) do
       setmetatable(inner, { __index = about })

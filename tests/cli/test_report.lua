@@ -83,6 +83,59 @@ t.test("20 tasks and 12 groups have panels, numbers for names and dashes for col
    has(text, "repeating-linear-gradient")
 end)
 
+t.test("what is unfinished is marked, never the best, and its error is told", function()
+   local path = folder .. "/unfinished"
+   runs.write(path .. "/sgd", { seed = 1 })
+   runs.write(path .. "/sgd2", { seed = 2, lr = 0.2 })
+   runs.write(path .. "/adam", { seed = 15, optimizer = "Adam", lr = 7, status = "interrupted", complete = false, error = "interrupted" })
+   runs.write(path .. "/bad", { seed = 3, lr = 9, status = "failed", complete = false, error = "cl.train: diverged at <step> 7\nmore" })
+   local text = plain((page_of(path)))
+   has(text, "<strong>82.00</strong>")
+   has(text, "95.00")
+   lacks(text, "<strong>95.00</strong>")
+   has(text, 'lr=7 <span class="badge other">unfinished</span>')
+   has(text, "interrupted, in task 2 of 2")
+   has(text, "cl.train: diverged at &lt;step&gt; 7</td>")
+   has(text, "Begun 2026-01-02 03:04:05 UTC.")
+   lacks(plain((page_of(several))), "Not finished")
+end)
+
+t.test("begun is when the first run began, not the first folder", function()
+   local path = folder .. "/begun"
+   json.save(runs.write(path .. "/a", {}) .. "/meta.json", { script = "x.lua", started = "2026-03-01T00:00:00Z" })
+   json.save(runs.write(path .. "/b", { lr = 2 }) .. "/meta.json", { script = "x.lua", started = "2026-02-01T00:00:00Z" })
+   has((page_of(path)), "Begun 2026-02-01 00:00:00 UTC.")
+end)
+
+t.test("lines where tasks end stand where all trainings agree, else the page says that there are none", function()
+   local path = runs.write(folder .. "/forks", { trainings = { { name = "base", tasks = 2 }, { name = "fork", tasks = 3, forked = 2 } } })
+   local text = page_of(path)
+   has(text, "Dashed lines: where one task ends")
+   has(text, '[{"step": 200}, {"step": 400}]')
+   runs.write(folder .. "/apart/a", {})
+   runs.write(folder .. "/apart/b", { lr = 2, metrics = '{"event":"task","task":1,"step":90,"accuracy":[1,2]}\n'
+      .. '{"event":"task","task":2,"step":180,"accuracy":[1,2]}\n' })
+   text = page_of(folder .. "/apart")
+   lacks(text, "Dashed lines")
+   has(text, "These trainings end their tasks at different steps: no lines show where.")
+   lacks(text, '{"step": 90}')
+   lacks((page_of(folder .. "/single")), "Dashed lines")
+end)
+
+t.test("every column of a small matrix has its name, shortened where there is no room", function()
+   local spec = json.decode(page_of(several):match '<script type="application/json" id="chart%-1%-spec">(.-)</script>')
+   local axis = spec.layer[1].encoding.x.axis
+   t.expect({ axis.labelOverlap, axis.labelLimit }):equals{ false, { expr = "max(14, width / 2 - 4)" } }
+end)
+
+t.test("without scripts the tables are open and the charts take no room", function()
+   local text = page_of(several)
+   t.expect(select(2, text:gsub("<details open><summary>Numbers", ""))):equals(10)
+   has(text, "<noscript>")
+   has(text, ".chart { display: none;")
+   has(text, ".drawing .chart { display: block; }")
+end)
+
 -- ---- hostile contents -------------------------------------------------------------------------------------
 
 t.test("text is escaped wherever it stands", function()
@@ -224,6 +277,9 @@ else
       local code, dom, log = browse(file)
       t.expect(code):equals(0)
       has(dom, 'data-drawn="10"')
+      has(dom, 'class="drawing"')
+      t.expect(select(2, dom:gsub("<details[^>]*><summary>Numbers", ""))):equals(10)
+      lacks(dom, '<details open=""><summary>Numbers')
       lacks(plain(dom), "could not be drawn")
       t.expect(select(2, dom:gsub('<svg[^>]*class="marks"', ""))):equals(10)
       for mark, least in pairs{ ["mark%-rect"] = 4, ["mark%-line"] = 4, ["mark%-area"] = 4, ["mark%-rule"] = 6 } do

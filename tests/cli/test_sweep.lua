@@ -125,7 +125,7 @@ end)
 t.test("--fail-fast stops at the first", function()
    local code, _, err = sh "engram sweep --fail-fast -j 1 --runs fast failing.lua part=1..4"
    t.expect(code):equals(1)
-   t.expect(err):contains "engram: 1 of 4 jobs failed:\n  part=2: "
+   t.expect(err):contains "engram: 1 of 4 jobs failed, 2 never started:\n  part=2: "
    t.expect(err):lacks "finished part=4"
    t.expect((sh "ls fast/failing/*/part=3")):equals(2)
 end)

@@ -82,6 +82,8 @@ end)
 
 local function single(value) return tonumber(ffi.new("float", value)) end
 
+local TASKS = { "glyphs/digits", "glyphs/garments" }
+
 -- What metrics.jsonl holds, as { tag = { step = value } }.
 local function expected(folder)
    local wanted = {}
@@ -94,24 +96,26 @@ local function expected(folder)
       for key, value in pairs(event) do
          local counts = key == "step" or key == "task" or key == "epoch"
          if type(value) == "number" and not counts then add(event.event .. "/" .. key, event.step, value) end
-         for i, item in ipairs(key == "accuracy" and value or {}) do add(event.event .. "/accuracy/" .. i, event.step, item) end
+         for i, item in ipairs(key == "accuracy" and value or {}) do
+            add(event.event .. "/accuracy/" .. TASKS[i], event.step, item)
+         end
       end
    end
    return wanted
 end
 
-local function files_of(folder)
+local function files_of(folder, inner)
    local list = {}
-   local pipe = io.popen("ls -tr " .. t.quote(folder) .. "/tensorboard/*")
+   local pipe = io.popen("ls -tr " .. t.quote(folder .. (inner or "/tensorboard")) .. "/*")
    for path in pipe:lines() do list[#list + 1] = path end
    pipe:close()
    return list
 end
 
 -- What TensorBoard shows of a folder: a start forgets its step and later ones.
-local function shown(folder)
+local function shown(folder, inner)
    local found = {}
-   for _, path in ipairs(files_of(folder)) do
+   for _, path in ipairs(files_of(folder, inner)) do
       for _, event in ipairs(read_events(path)) do
          for _, steps in pairs(event.start and found or {}) do
             for step in pairs(steps) do if step >= event.step then steps[step] = nil end end
@@ -174,7 +178,7 @@ else
       t.expect(events[1].wall):above(1.7e9)
       t.expect(#events):above(8)
       t.expect(shown(path)):equals(expected(path))
-      t.expect(expected(path)["task/accuracy/2"][550]):differs_from(nil)
+      t.expect(expected(path)["task/accuracy/glyphs/garments"][550]):differs_from(nil)
    end)
 
    t.test("the setting log.tensorboard switches them on, nothing else does", function()
@@ -183,6 +187,28 @@ else
       t.expect(shown(path)):equals(expected(path))
       path = run("script.lua", "off")
       t.expect(core.C.eg_file_kind(path .. "/tensorboard")):equals(0)
+   end)
+
+   t.test("the groups of a sweep have a mean, and one with a deviation added and taken away", function()
+      local script = SCRIPT:gsub("kill = 0 }", "kill = 0, seed = 1 }"):gsub("seed = 1, model", "seed = settings.seed, model")
+      t.write(folder .. "/seeds.lua", script)
+      local code, out = t.command(("cd %s && engram sweep --quiet --runs means seeds.lua log.tensorboard=true seed=1,2"):format(
+         t.quote(folder)), 240)
+      t.expect(code):equals(0)
+      local function first_of(place) return io.popen("ls -d " .. t.quote(place) .. "/*"):read "*l" end
+      local path = first_of(folder .. "/means/seeds")
+      t.expect(out):contains("tensorboard --logdir " .. path .. "/tensorboard\n")
+      local first, second, group = expected(path .. "/s1"), expected(path .. "/s2"), first_of(path .. "/tensorboard")
+      local function average(name) return shown(group .. "/" .. name, "") end
+      local mean, more, less = average "mean", average "mean+deviation", average "mean-deviation"
+      for tag, steps in pairs(first) do
+         for step, a in pairs(steps) do
+            local b = second[tag][step]
+            local half = math.abs(a - b) / math.sqrt(2)
+            local middle = (a + b) / 2
+            t.expect({ mean[tag][step], more[tag][step], less[tag][step] }):close_to({ middle, middle + half, middle - half }, 1e-4)
+         end
+      end
    end)
 
    t.test("after a kill and a resume TensorBoard shows each step once", function()

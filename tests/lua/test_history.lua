@@ -13,7 +13,8 @@ t.test("a run is read with its training, its curves and its matrix", function()
    local training = found.trainings[1]
    t.expect(training.seed):equals(3)
    t.expect(training.tasks):equals{ "set/task1", "set/task2" }
-   t.expect(training.boundaries):equals{ 200, 400 }
+   t.expect(training.spans):equals{ { task = 1, from = 0, to = 200, last = 200 }, { task = 2, from = 200, to = 400, last = 400 } }
+   t.expect(training.unfinished):equals(false)
    t.expect(training.accuracy):equals{ { 93, 10, width = 2 }, { 83, 93, width = 2 } }
    t.expect(history.curve(training, "loss")):close_to{ { 100, 0.32 }, { 200, 0.31 }, { 300, 2 / 300 + 0.3 }, { 400, 0.305 } }
    t.expect(history.curve(training, "accuracy")):equals{ { 200, 93 }, { 400, 88 } }
@@ -36,6 +37,42 @@ t.test("a run without a summary is read from its events", function()
    local found = history.read(runs.write(folder .. "/killed", { summary = false, status = "running" }), "test")
    t.expect(found.trainings[1].accuracy):equals{ { 91, 10, width = 2 }, { 81, 91, width = 2 } }
    t.expect(found.trainings[1].tasks):equals{ "task 1", "task 2" }
+   t.expect(found.trainings[1].unfinished):is_true()
+   t.expect(found.trainings[1].spans[2]):equals{ task = 2, from = 200, last = 400 }
+end)
+
+t.test("of a killed run the seed is that of its settings, the tasks those over its matrix", function()
+   local path = runs.write(folder .. "/killed9", { summary = false, status = "running", seed = 7, tasks = 3 })
+   t.write(path .. "/accuracy.csv", "after,1 set/a,2 set/b,3 set/a\n1 set/a,91.0000,10.0000,91.0000\n")
+   local training = history.read(path, "test").trainings[1]
+   t.expect({ training.run.state, training.seed, training.tasks }):equals{ "killed", 7, { "set/a", "set/b", "set/a" } }
+   t.write(path .. "/accuracy.csv", "after,1 a,b\n")
+   t.expect(history.read(path, "test").trainings[1].tasks):equals{ "1 a", "b", "task 3" }
+end)
+
+t.test("what did not come to its end is a group of its own", function()
+   local path = folder .. "/mixed"
+   runs.write(path .. "/a1", { seed = 1 })
+   runs.write(path .. "/a2", { seed = 2, status = "interrupted", complete = false, error = "interrupted" })
+   runs.write(path .. "/a3", { seed = 3, status = "running", summary = false })
+   local list = groups.of(history.read(path, "test").trainings)
+   t.expect({ #list, list[1].label, list[2].label, list[3].label }):equals{ 3, "SGD", "SGD (unfinished)", "unfinished" }
+   t.expect({ list[1].unfinished, list[2].unfinished }):equals{ false, true }
+end)
+
+t.test("a fork's tasks follow those of its base; ends that do not agree are none", function()
+   local path = folder .. "/forks"
+   runs.write(path, { trainings = { { name = "base", tasks = 2 }, { name = "fork", tasks = 3, forked = 2 } } })
+   local spans, most = groups.spans(history.read(path, "test").trainings)
+   t.expect(most):equals(2)
+   for i = 1, 3 do t.expect(spans[i]):equals{ task = i, from = 200 * (i - 1), to = 200 * i, last = 200 * i } end
+   local one = '{"event":"task","task":1,"step":90,"accuracy":[1,2]}\n'
+   runs.write(path .. "-short/a", {})
+   runs.write(path .. "-short/b", { metrics = one, status = "interrupted", complete = false })
+   t.expect(groups.spans(history.read(path .. "-short", "test").trainings)[1].to):equals(200)
+   runs.write(path .. "-short/b", { metrics = one .. '{"event":"task","task":2,"step":180,"accuracy":[1,2]}\n' })
+   spans, most = groups.spans(history.read(path .. "-short", "test").trainings)
+   t.expect({ spans == nil, most }):equals{ true, 2 }
 end)
 
 t.test("a last line without an end is left out; a damaged line is told", function()

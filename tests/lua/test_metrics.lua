@@ -202,6 +202,7 @@ end)
 
 t.test("the matrix prints its names and numbers, and writes CSV", function()
    t.expect(tostring(three):find("after        b", 1, true) ~= nil):is_true()
+   t.expect(metrics.matrix{ "a", "b", "a" }:csv()):equals "after,1 a,2 b,3 a\n"
    t.expect(three:csv()):equals "after,a,b,c\na,90.0000,10.0000,20.0000\nb,60.0000,80.0000,15.0000\nc,70.0000,50.0000,95.0000\n"
 end)
 

@@ -104,6 +104,42 @@ t.test("runs: a curve a group, tasks above, boundaries between", function()
    t.expect(function() plot(folder .. "/r", { metric = "accuracy.9" }) end):raises "there is no task '9'"
 end)
 
+t.test("runs with forks are drawn, with the ends of the tasks before and after", function()
+   local path = runs.write(folder .. "/forks", { trainings = { { name = "base", tasks = 2 }, { name = "fork", tasks = 3, forked = 2 } } })
+   local text = plot(path, { width = 60, height = 8, ascii = true })
+   t.expect(text):contains "a base   b fork"
+   t.expect(text:match "\n +(set/task1 +set/task2 +set/task3)\n" ~= nil):is_true()
+   t.expect(select(2, text:match "\n([^\n]*:[^\n]*)\n":gsub(":", ""))):equals(2)
+end)
+
+t.test("gnuplot draws a picture, where there is a gnuplot", function()
+   local stub = folder .. "/bin"
+   os.execute("mkdir -p " .. t.quote(stub))
+   t.write(stub .. "/gnuplot", '#!/bin/sh\ncp "$1" "' .. folder .. '/program"\n'
+      .. 'sed -n "s/^set output .\\(.*\\).$/\\1/p" "$1" | xargs touch\n')
+   os.execute("chmod +x " .. t.quote(stub .. "/gnuplot"))
+   local words = (" plot %s --gnuplot %s"):format(t.quote(folder .. "/r"), t.quote(folder .. "/curves.svg"))
+   local code, out = t.command("PATH=" .. t.quote(stub) .. ":$PATH engram" .. words)
+   t.expect({ code, out }):equals{ 0, folder .. "/curves.svg\n" }
+   t.expect(t.read(folder .. "/curves.svg")):equals ""
+   local program = t.read(folder .. "/program")
+   for _, line in ipairs{ "set terminal svg", "set arrow from first 200,graph 0", "$curve1 << END\n100 ", "with lines lw 2 title 'Adam'",
+      "set title 'loss (mean of seeds)'" } do t.expect(program):contains(line) end
+   t.write(stub .. "/gnuplot", "#!/bin/sh\nexit 1\n")
+   code = t.command("PATH=" .. t.quote(stub) .. ":$PATH engram" .. words)
+   t.expect(code):equals(1)
+   t.expect((select(3, t.command("engram plot --gnuplot x.gif " .. t.quote(folder .. "/r"))))):contains "expected a name that ends in .pdf"
+   local listed = io.popen("ls -A " .. t.quote(folder) .. " | grep -c part")
+   t.expect(listed:read "*l"):equals "0"
+   listed:close()
+end)
+
+t.test("an unknown metric lists the names once", function()
+   local ok, problem = pcall(plot, folder .. "/r", { metric = "zzz" })
+   t.expect(ok):equals(false)
+   t.expect(select(2, tostring(problem):gsub("accuracy, loss", ""))):equals(1)
+end)
+
 t.test("the command falls back to ASCII by the locale", function()
    local function draw(words)
       local code, out = t.command(("unset LC_ALL LC_CTYPE; %s plot %s --width 50 --height 5"):format(words, t.quote(folder .. "/r")))

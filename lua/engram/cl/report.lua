@@ -17,6 +17,7 @@ function report.open(t)
    local plugin = t.optimizer.description
    if current then current:note_seed(random.seed(), true) end
    if folder and plugin.path then current:note_plugin(plugin.path, plugin.sha256) end
+   if folder then folder.tasks = t.accuracy.names end
    local line = progress.new{ total_steps = t.total_steps, tasks = #t.stream, label = t.name,
       log = folder and function(text) folder:log(text) end or nil }
    return setmetatable({ folder = folder, line = line }, Report)

@@ -11,6 +11,7 @@ local command = {
    options = {
       { "ascii", doc = "ASCII characters alone" },
       { "width", value = "N", number = true, doc = "columns (default: the terminal's)" },
+      { "gnuplot", value = "FILE", doc = "let gnuplot draw the curves into FILE: .pdf, .png, .svg or .eps" },
       { "height", value = "N", number = true, doc = "rows of the plot (default: 16)" },
    },
 }
@@ -20,7 +21,7 @@ function command.run(values, words)
    if words[3] then usage_error("plot: one run and one metric at a time, got '%s' too", words[3]) end
    local plain = os.getenv "NO_COLOR"
    print(require "engram.plot"(words[1], { metric = words[2], ascii = values.ascii, width = values.width, height = values.height,
-      colour = core.C.eg_is_terminal(1) == 1 and (plain == nil or plain == "") }))
+      gnuplot = values.gnuplot, colour = core.C.eg_is_terminal(1) == 1 and (plain == nil or plain == "") }))
    return 0
 end
 

@@ -34,13 +34,27 @@ local function given_settings(path)
    return settings_file.load(C.eg_file_kind(resolved) == 1 and resolved or path .. "/source.yaml")
 end
 
+local MOST_NAMED = 5
+
+-- What a folder is when it is neither a run nor a sweep, and what of those below it could be meant.
+local function no_run(path)
+   local below, names = require "engram.run.history".runs{ path }, {}
+   for _, one in ipairs(below.runs) do
+      if one.state ~= "finished" and one.state ~= "running" then names[#names + 1] = "\n  " .. one.path end
+   end
+   local text = path .. " is no run directory: it has no meta.json, and no sweep: it has no sweep.json"
+   if #below.runs > 0 and #names == 0 then text = ("%s; of %d below it none can be gone on with"):format(text, #below.runs) end
+   if #names > 0 then text = text .. "; below it can be gone on with:" .. table.concat(names, "", 1, math.min(#names, MOST_NAMED)) end
+   usage_error("resume: %s%s", text, #names > MOST_NAMED and ("\n  and %d more"):format(#names - MOST_NAMED) or "")
+end
+
 function command.run(values, words)
    local path = words[1]
    if not path then usage_error "resume: which run? engram resume RUN" end
    if words[2] then usage_error("resume: one run at a time, got '%s' too", words[2]) end
    path = describe.absolute(path):gsub("/+$", "")
    if C.eg_file_kind(path .. "/sweep.json") == 1 then return require "engram.cli.sweep".resume(values, path) end
-   if C.eg_file_kind(path .. "/meta.json") ~= 1 then usage_error("resume: %s is no run directory: it has no meta.json", path) end
+   if C.eg_file_kind(path .. "/meta.json") ~= 1 then no_run(path) end
    if C.eg_file_kind(path .. "/status.json") ~= 1 then
       usage_error("resume: %s never began: it has no status.json; run its script anew", path)
    end

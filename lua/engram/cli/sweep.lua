@@ -3,6 +3,9 @@ local core = require "engram.core"
 local usage_error = require "engram.usage"
 local C = core.C
 
+-- As sweep.quote, which is not loaded before it is needed.
+local function quote(word) return require "engram.sweep".quote(word) end
+
 local command = {
    summary = "run a script for every combination of settings",
    usage = "sweep [options] FILE key=a,b seed=1..5 | sweep --resume SWEEP",
@@ -35,10 +38,9 @@ end
 
 -- What `engram run --settings` says of one job when it refuses it, else nil.
 local function refusal(script, words)
-   local sweep = require "engram.sweep"
    local quoted = {}
-   for i, word in ipairs{ script, unpack(words) } do quoted[i] = sweep.quote(word) end
-   local pipe = io.popen(("timeout 60 %s run --settings %s 2>&1 >/dev/null </dev/null; echo \"$?\""):format(sweep.quote(arg[0]),
+   for i, word in ipairs{ script, unpack(words) } do quoted[i] = quote(word) end
+   local pipe = io.popen(("timeout 60 %s run --settings %s 2>&1 >/dev/null </dev/null; echo \"$?\""):format(quote(arg[0]),
       table.concat(quoted, " ")))
    local said, code = pipe:read "*a":match "^(.-)\n?(%d+)\n$"
    pipe:close()
@@ -77,8 +79,9 @@ end
 
 local function count(n, word) return ("%d %s%s"):format(n, word, n == 1 and "" or "s") end
 
-local function print_failures(sweep, failures)
-   io.stderr:write(("engram: %d of %s failed:\n"):format(#failures, count(#sweep.jobs, "job")))
+local function print_failures(sweep, failures, waiting)
+   io.stderr:write(("engram: %d of %s failed%s:\n"):format(#failures, count(#sweep.jobs, "job"),
+      waiting > 0 and (", %d never started"):format(waiting) or ""))
    for _, job in ipairs(failures) do
       io.stderr:write(("  %s: %s\n    log: %s\n"):format(job.name, job.reason, sweep:log_of(job)))
    end
@@ -92,7 +95,10 @@ local function print_table(sweep)
    if #records == 0 then return end
    local options = { by = #by > 0 and table.concat(by, ",") or nil }
    local ok, problem = pcall(require "engram.cli.compare".print, options, records, problems)
-   if not ok then print("no table: " .. (type(problem) == "table" and problem.usage or tostring(problem))) end
+   if ok then return end
+   local reason = (type(problem) == "table" and problem.usage or tostring(problem)):gsub("^compare: ", "")
+   local option = reason:match "; name others with (%-%-metric NAME)$" or "--over KEY"
+   print(("no table: %s; make one with: engram compare %s %s"):format(reason:gsub("; name others with .*", ""), quote(sweep.path), option))
 end
 
 local function run_all(sweep, values)
@@ -100,13 +106,16 @@ local function run_all(sweep, values)
    local parallel = positive(values, "j") or sweep.parallel
    print(("%s, %d at a time, %s each: %s"):format(count(#sweep.jobs, "job"), parallel, count(sweep.threads, "thread"), sweep.path))
    io.stdout:flush()
-   local failures, finished = require "engram.sweep.pool"(sweep, { parallel = parallel, fail_fast = values["fail-fast"] })
+   local failures, finished, waiting = require "engram.sweep.pool"(sweep, { parallel = parallel, fail_fast = values["fail-fast"] })
    local signal = core.interrupted()
    if finished > 0 and not signal then print_table(sweep) end
+   if finished == #sweep.jobs and require "engram.sweep.average"(sweep.path) then
+      print(("means over seeds for TensorBoard: tensorboard --logdir %s"):format(quote(sweep.path .. "/tensorboard")))
+   end
    io.stdout:flush()
-   if #failures > 0 then print_failures(sweep, failures) end
+   if #failures > 0 then print_failures(sweep, failures, waiting) end
    if signal then io.stderr:write("engram: interrupted\n") end
-   if finished < #sweep.jobs then io.stderr:write("engram: go on with: engram resume ", require "engram.sweep".quote(sweep.path), "\n") end
+   if finished < #sweep.jobs then io.stderr:write("engram: go on with: engram resume ", quote(sweep.path), "\n") end
    return signal and 128 + signal or finished < #sweep.jobs and 1 or 0
 end
 
@@ -125,7 +134,7 @@ local function write_slurm(sweep, values)
    local path, text = sweep.path .. "/sweep.sbatch", require "engram.sweep.slurm"(sweep, sweep.parallel, positive(values, "pack") or 1)
    core.check(C.eg_file_write(path, text, #text))
    print(path)
-   io.stderr:write("engram: submit it with: sbatch --time=HH:MM:SS ", path, "\n")
+   io.stderr:write("engram: submit it with: sbatch --time=HH:MM:SS ", quote(path), "\n")
    return 0
 end
 

@@ -109,12 +109,14 @@ local function test_rows(table_, reference)
       local a, b = pairs_of(row, reference)
       if row ~= reference and #a > 0 then
          row.test = statistics.paired_test(a, b)
+         if #a == 1 then row.test.p, row.test.exact = nil, nil end         -- one pair tells nothing: its p is 1 whatever the difference
          list[#list + 1] = row.test.p
       end
    end
    local adjusted = statistics.holm(list)
    for _, row in ipairs(table_) do
-      if row.test then row.test.adjusted = table.remove(adjusted, 1) end
+      if row.test then table_.differences = true end
+      if row.test and row.test.p then row.test.adjusted = table.remove(adjusted, 1) end
    end
    table_.tests = #list
 end
@@ -131,7 +133,8 @@ local function find_reference(table_, against)
 end
 
 -- table(rows, metric, over, against) -> rows { labels =, n =, mean =, deviation =, low =, high =, best =, test = { n =, difference =,
--- p =, adjusted =, exact = } } with .metric, .lower, .reference and .tests, how many were made. problems: lines are added.
+-- p =, adjusted =, exact = } } with .metric, .lower, .reference, .differences (whether there are any) and .tests, how many p there
+-- are: none of one pair. problems: lines are added.
 function figures.table(rows, one, over, against, problems)
    local table_ = { metric = one.name, lower = one.lower }
    for i, row in ipairs(rows) do table_[i] = describe(row, one.name, over, problems) end

@@ -48,27 +48,30 @@ local function labels(by, row)
    return { unpack(row and row.labels or by) }
 end
 
-local function markdown_row(by, table_, row, decimals)
-   local cells = labels(by, row)
-   if row.best and #table_ > 1 then cells[1] = "**" .. cells[1] .. "**" end
-   local function add(text) cells[#cells + 1] = text end
-   add(tostring(row.n))
-   add(number(row.mean, decimals))
-   add(number(row.deviation, decimals))
-   add(row.low and ("%s to %s"):format(number(row.low, decimals), number(row.high, decimals)) or "-")
-   if table_.tests == 0 then return cells end
-   local test = row.test or {}
-   add(row == table_.reference and "reference" or number(test.difference, decimals))
-   add(test.n and tostring(test.n) or "-")
-   add(probability(test.p, test.exact))
-   if table_.tests > 1 then add(probability(test.adjusted, test.exact)) end
-   return cells
+-- The columns after the labels, and the cells of a row in them: as text, for Markdown and LaTeX alike.
+local function columns(table_)
+   local list = { "n", "mean", "deviation", "95 % interval" }
+   if table_.differences then list[5], list[6] = "difference", "pairs" end
+   if table_.tests > 0 then list[7] = "p" end
+   if table_.tests > 1 then list[8] = "p (Holm)" end
+   return list
 end
+
+local function cells_of(table_, row, decimals)
+   local test = row.test or {}
+   local list = { tostring(row.n), number(row.mean, decimals), number(row.deviation, decimals),
+      row.low and ("%s to %s"):format(number(row.low, decimals), number(row.high, decimals)) or "-",
+      row == table_.reference and "reference" or number(test.difference, decimals), test.n and tostring(test.n) or "-",
+      probability(test.p, test.exact), probability(test.adjusted, test.exact) }
+   return { unpack(list, 1, #columns(table_)) }
+end
+
+local function is_best(table_, row) return row.best and #table_ > 1 end
 
 local function title(table_) return ("%s (%s is better)"):format(table_.metric, table_.lower and "lower" or "higher") end
 
 local function has_drawn(table_)
-   for _, row in ipairs(table_) do if row.test and not row.test.exact then return true end end
+   for _, row in ipairs(table_) do if row.test and row.test.exact == false then return true end end
    return false
 end
 
@@ -80,10 +83,8 @@ local function explanation(tables, against)
       against or "the best row", one.over, one.tests > 1 and "; Holm: p adjusted for all rows of the table" or "",
       against and "." or ". The best row was chosen by the same numbers: --against names one beforehand.") }
    local least = math.huge
-   for _, row in ipairs(one) do if row.test then least = math.min(least, row.test.n) end end
-   if least < 6 then
-      lines[#lines + 1] = ("With %d pair%s the smallest possible p is %g."):format(least, least == 1 and "" or "s", 2 ^ (1 - least))
-   end
+   for _, row in ipairs(one) do if row.test and row.test.p then least = math.min(least, row.test.n) end end
+   if least < 6 then lines[#lines + 1] = ("With %d pairs the smallest possible p is %g."):format(least, 2 ^ (1 - least)) end
    for _, each in ipairs(tables) do
       if has_drawn(each) then
          lines[#lines + 1] = "~: above 20 pairs p is estimated from a million sign patterns, always the same."
@@ -93,14 +94,20 @@ local function explanation(tables, against)
    return lines
 end
 
+-- Every label of a best row is bold: one of several keys does not name it.
+local function markdown_row(by, table_, row, decimals)
+   local all = labels(by, row)
+   for i, text in ipairs(all) do all[i] = is_best(table_, row) and "**" .. text .. "**" or text end
+   for _, text in ipairs(cells_of(table_, row, decimals)) do all[#all + 1] = text end
+   return all
+end
+
 -- markdown(tables, by, against): a table a metric.
 function write.markdown(tables, by, against)
    local lines = {}
    for _, table_ in ipairs(tables) do
       local head = labels(by)
-      for _, name in ipairs{ "n", "mean", "deviation", "95 % interval" } do head[#head + 1] = name end
-      if table_.tests > 0 then for _, name in ipairs{ "difference", "pairs", "p" } do head[#head + 1] = name end end
-      if table_.tests > 1 then head[#head + 1] = "p (Holm)" end
+      for _, name in ipairs(columns(table_)) do head[#head + 1] = name end
       local rows, decimals = { head }, decimals_of(table_)
       for i, row in ipairs(table_) do rows[i + 1] = markdown_row(by, table_, row, decimals) end
       if #lines > 0 then lines[#lines + 1] = "" end
@@ -154,35 +161,41 @@ local function latex(text)
    return (text:gsub("[\\~^#$%%&_{}]", function(c) return special[c] or "\\" .. c end))
 end
 
-local function latex_cell(table_, row, decimals)
-   if not row.mean then return "--" end
-   local text = number(row.mean, decimals)
-   if row.best and #table_ > 1 then text = "\\mathbf{" .. text .. "}" end
-   if row.low then text = text .. " \\pm " .. number((row.high - row.low) / 2, decimals) end
-   return "$" .. text .. "$"
+-- A cell that cells_of made: numbers in mathematics, so that they have a minus, not a hyphen.
+local function latex_cell(text)
+   if text == "-" then return "--" end
+   return (text:gsub("[~<]?%-?%d[%d.]*", function(value)
+      return "$" .. value:gsub("~", "\\approx ") .. "$"
+   end))
 end
 
--- latex(tables, by): one booktabs table, a column a metric: mean and half the 95 % interval, the best in bold.
-function write.latex(tables, by)
-   local heads, lines = {}, {}
-   for i, key in ipairs(labels(by)) do heads[i] = latex(key) end
-   local left = #heads
-   heads[left + 1] = "n"
-   for _, table_ in ipairs(tables) do heads[#heads + 1] = latex(table_.metric) end
-   lines[1] = "% mean and half width of the 95 % t-interval; needs \\usepackage{booktabs}"
-   lines[2] = ("\\begin{tabular}{%s%s}"):format(("l"):rep(left), ("r"):rep(#heads - left))
-   lines[3] = "\\toprule"
-   lines[4] = table.concat(heads, " & ") .. " \\\\"
-   lines[5] = "\\midrule"
-   for r, row in ipairs(tables[1]) do
-      local cells = {}
-      for i, text in ipairs(labels(by, row)) do cells[i] = latex(text) end
-      cells[#cells + 1] = tostring(row.n)
-      for _, table_ in ipairs(tables) do cells[#cells + 1] = latex_cell(table_, table_[r], decimals_of(table_)) end
-      lines[#lines + 1] = table.concat(cells, " & ") .. " \\\\"
+local function latex_row(by, table_, row, decimals)
+   local all = labels(by, row)
+   for i, text in ipairs(all) do all[i] = latex(text) end
+   for i, text in ipairs(cells_of(table_, row, decimals)) do
+      all[#all + 1] = i == 2 and is_best(table_, row) and "$\\mathbf{" .. text .. "}$" or latex_cell(text)
    end
-   lines[#lines + 1] = "\\bottomrule"
-   lines[#lines + 1] = "\\end{tabular}"
+   return all
+end
+
+-- latex(tables, by, against): a booktabs table a metric, with the columns of the Markdown.
+function write.latex(tables, by, against)
+   local lines = { "% needs \\usepackage{booktabs}" }
+   local function add(text) lines[#lines + 1] = text end
+   for _, table_ in ipairs(tables) do
+      local heads, left, decimals = {}, #labels(by), decimals_of(table_)
+      for i, key in ipairs(labels(by)) do heads[i] = latex(key) end
+      for _, name in ipairs(columns(table_)) do heads[#heads + 1] = (latex(name):gsub("^p%f[%A]", "$p$")) end
+      add("% " .. title(table_))
+      add(("\\begin{tabular}{%s%s}"):format(("l"):rep(left), ("r"):rep(#heads - left)))
+      add "\\toprule"
+      add(table.concat(heads, " & ") .. " \\\\")
+      add "\\midrule"
+      for _, row in ipairs(table_) do add(table.concat(latex_row(by, table_, row, decimals), " & ") .. " \\\\") end
+      add "\\bottomrule"
+      add "\\end{tabular}"
+   end
+   for _, line in ipairs(explanation(tables, against)) do if line ~= "" then add("% " .. line) end end
    return table.concat(lines, "\n") .. "\n"
 end
 

@@ -87,8 +87,8 @@ end
 -- Columns at which tasks end, all but the last.
 function Drawing:boundary_columns()
    local set = {}
-   for k = 1, #self.boundaries - 1 do
-      local x = self.boundaries[k]
+   for k = 1, #self.spans - 1 do
+      local x = self.spans[k].last
       if x > self.x0 and x < self.x1 then set[position(x, self.x0, self.x1, self.grid.columns)] = true end
    end
    return set
@@ -96,9 +96,10 @@ end
 
 -- The names of tasks over the places where they begin; numbers where names have no room.
 function Drawing:heading()
-   local width, starts = self.grid.columns, {}
-   for k = 1, #self.boundaries do
-      local x = k == 1 and self.x0 or self.boundaries[k - 1]
+   local width, starts, spans = self.grid.columns, {}, {}
+   for _, span in ipairs(self.spans) do if span.last > self.x0 then spans[#spans + 1] = span end end
+   for k, span in ipairs(spans) do
+      local x = k == 1 and self.x0 or span.from
       starts[k] = math.max(0, position(math.min(math.max(x, self.x0), self.x1), self.x0, self.x1, width))
    end
    local function line_of(text_of)
@@ -112,8 +113,9 @@ function Drawing:heading()
       end
       return table.concat(out)
    end
-   if #self.boundaries < 2 then return nil end
-   return line_of(function(k) return self.tasks[k] or tostring(k) end) or line_of(tostring)
+   if #self.spans < 2 then return nil end
+   local function number(k) return tostring(spans[k].task) end
+   return line_of(function(k) return self.tasks[spans[k].task] or number(k) end) or line_of(number)
 end
 
 -- A row of the plot: label, axis, characters, and the letters of the curves that end in it.
@@ -161,15 +163,15 @@ function Drawing:legend(width)
    return lines
 end
 
--- draw{ title =, series = { { label =, points = { { x, y }, ... } }, ... }, boundaries = { x }, tasks = names, width =, height =,
--- ascii =, colour = } -> lines of text, at most `width` columns wide; nil when no point is finite.
+-- draw{ title =, series = { { label =, points = { { x, y }, ... } }, ... }, spans = { { task, from, last } }, tasks = names, width =,
+-- height =, ascii =, colour = } -> lines of text, at most `width` columns wide; nil when no point is finite.
 return function(about)
    local x0, x1, y0, y1 = bounds(about.series)
    if not x0 then return nil end
    local marks, margin = ticks(y0, y1, math.max(3, about.height / 4)), 0
    for _, tick in ipairs(marks) do margin = math.max(margin, #tick[2]) end
    local room = #about.series > 1 and 1 + math.min(#about.series, 8) or 0
-   local self = setmetatable({ series = about.series, boundaries = about.boundaries or {}, tasks = about.tasks or {}, margin = margin,
+   local self = setmetatable({ series = about.series, spans = about.spans or {}, tasks = about.tasks or {}, margin = margin,
       signs = about.ascii and SIGNS.ascii or SIGNS.utf8, colour = about.colour, x0 = x0, x1 = x1, y0 = y0, y1 = y1,
       grid = canvas.new(math.max(10, about.width - margin - 2 - room), about.height, about.ascii) }, Drawing)
    self:trace()

@@ -69,7 +69,9 @@ local function choose_metric(wanted, trainings, path)
    local task = wanted:match "^accuracy%.(.+)$"
    local name = task and "accuracy" or wanted
    if not known[name] then
-      raise("plot: %s has no metric '%s'%s (metrics: %s)", path, name, suggest.hint(name, known), table.concat(list, ", "))
+      local nearest = suggest.nearest(name, known)
+      raise("plot: %s has no metric '%s'%s (metrics: %s)", path, name, nearest and (", did you mean '%s'?"):format(nearest) or "",
+         table.concat(list, ", "))
    end
    return name, task_of(task, trainings), task
 end
@@ -78,20 +80,18 @@ end
 local function series_of_runs(path, wanted)
    local found = history.read(path, "plot")
    local metric, task, task_name = choose_metric(wanted, found.trainings, path)
-   local series, boundaries, tasks, seeds = {}, {}, {}, 1
-   for _, group in ipairs(groups.of(found.trainings)) do
+   local series, seeds, list = {}, 1, groups.of(found.trainings)
+   for _, group in ipairs(list) do
       local points = groups.curve(group, metric, task)
       if #points > 0 then
          series[#series + 1] = { label = group.label, points = points }
          seeds = math.max(seeds, #group.members)
       end
-      for _, training in ipairs(group.members) do
-         if #training.boundaries > #boundaries then boundaries, tasks = training.boundaries, training.tasks end
-      end
    end
+   local tasks = groups.task_names(list)
    local title = metric .. (task and " on " .. (tasks[task] or task_name) or metric == "accuracy" and ", mean of the tasks seen" or "")
    if #series == 1 and series[1].label ~= "" then title = title .. ": " .. series[1].label end
-   return series, title .. (seeds > 1 and " (mean of seeds)" or ""), boundaries, tasks
+   return series, title .. (seeds > 1 and " (mean of seeds)" or ""), groups.spans(found.trainings) or {}, tasks
 end
 
 -- ---- the plot ---------------------------------------------------------------------------------------------
@@ -118,9 +118,10 @@ local function terminal_width()
    return width > 0 and math.max(40, math.min(width, 200)) or 80
 end
 
-local OPTIONS = { "metric", "title", "width", "height", "ascii", "colour" }
+local OPTIONS = { "metric", "title", "width", "height", "ascii", "colour", "gnuplot" }
 
--- plot(what, { metric =, title =, width =, height =, ascii =, colour = }) -> text. `what` is the path of a run or of a folder of runs, a
+-- plot(what, { metric =, title =, width =, height =, ascii =, colour =, gnuplot = file }) -> text; with `gnuplot` the program of that name
+-- draws the curves into the file, and its name is returned. `what` is the path of a run or of a folder of runs, a
 -- list of numbers (or of { x, y }), a tensor, a table { name = list }, or what cl.train returned.
 return function(what, options)
    options = core.options("plot", options, OPTIONS)
@@ -128,14 +129,18 @@ return function(what, options)
    if kind ~= "string" and kind ~= "table" and kind ~= "tensor" then
       raise("plot: expected a run's path, a list of numbers or a table of lists, got %s", kind == "nil" and "nothing" or "a " .. kind)
    end
-   local series, title, boundaries, tasks
-   if kind == "string" then series, title, boundaries, tasks = series_of_runs(what, options.metric)
+   local series, title, spans, tasks
+   if kind == "string" then series, title, spans, tasks = series_of_runs(what, options.metric)
    else series, title = series_of(what) end
+   if options.gnuplot then
+      require "engram.plot.gnuplot"({ title = options.title or title, series = series, spans = spans or {} }, options.gnuplot)
+      return options.gnuplot
+   end
    local more = #series - MOST
    for i = #series, MOST + 1, -1 do series[i] = nil end
    local ascii = options.ascii
    if ascii == nil then ascii = not is_utf8() end
-   local text = draw{ title = options.title or title, series = series, boundaries = boundaries, tasks = tasks, ascii = ascii,
+   local text = draw{ title = options.title or title, series = series, spans = spans, tasks = tasks, ascii = ascii,
       width = size("width", options.width, terminal_width(), 30, 1000), height = size("height", options.height, 16, 4, 200),
       colour = options.colour }
    if not text then raise "plot: there is no finite number to plot" end

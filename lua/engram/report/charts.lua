@@ -42,13 +42,12 @@ end
 
 -- ---- curves -----------------------------------------------------------------------------------------------
 
--- Dashed lines where tasks end, boundaries = { steps }, and their names or numbers where they begin.
-local function task_layers(boundaries, names)
-   local ends, starts, step = json.array{}, json.array{}, 0
-   for i, boundary in ipairs(boundaries) do
-      starts[i] = { step = step, text = names[i] or tostring(i) }
-      if i < #boundaries then ends[#ends + 1] = { step = boundary } end
-      step = boundary
+-- Dashed lines where tasks end, spans = { { task, from, to } }, and their names or numbers where they begin.
+local function task_layers(spans, names)
+   local ends, starts = json.array{}, json.array{}
+   for i, span in ipairs(spans) do
+      starts[i] = { step = span.from, text = names[span.task] or tostring(span.task) }
+      if i < #spans then ends[i] = { step = span.last } end
    end
    return { { data = { values = ends }, mark = { type = "rule", strokeDash = { 3, 3 }, opacity = 0.45 },
          encoding = { x = { field = "step", type = "quantitative" } } },
@@ -66,24 +65,23 @@ end
 
 local POINTED = 60                      -- a chart with no more points than this shows them
 
--- charts.curves{ title =, labels =, series = { { { step, mean, low, high }, ... }, ... }, boundaries =, tasks =, domain = { low, high },
+-- charts.curves{ title =, labels =, series = { { { step, mean, low, high }, ... }, ... }, spans =, tasks =, domain = { low, high },
 -- format =, height = }
 function charts.curves(about)
-   local values, bands, most = json.array{}, false, 0
+   local values, bands, most, last = json.array{}, false, 0, 0
    for i, points in ipairs(about.series) do
-      most = math.max(most, #points)
+      most, last = math.max(most, #points), math.max(last, points[#points] and points[#points][1] or 0)
       for _, p in ipairs(points) do
          values[#values + 1] = { group = about.labels[i], step = p[1], mean = short(p[2]), low = short(p[3]), high = short(p[4]) }
          bands = bands or p[3] ~= nil
       end
    end
    local colour, dash = colour_scale(about.labels)
-   local last = about.boundaries[#about.boundaries] or 0
    local x = { field = "step", type = "quantitative", title = "step", scale = { nice = false },
       axis = { grid = false, labelOverlap = true, tickCount = about.ticks or 5, format = last < 10000 and ",d" or "~s" } }
    local y = { field = "mean", type = "quantitative", title = about.title, axis = { tickCount = 5 },
       scale = about.domain and { domain = about.domain } or { zero = true } }
-   local layers = json.array{ unpack(task_layers(about.boundaries, about.tasks)) }
+   local layers = json.array{ unpack(task_layers(about.spans, about.tasks)) }
    if bands then
       layers[#layers + 1] = { mark = { type = "area", opacity = 0.2, clip = true }, encoding = { x = x,
          y = { field = "low", type = "quantitative", title = about.title, scale = y.scale }, y2 = { field = "high" }, color = colour } }
@@ -153,15 +151,16 @@ end
 -- charts.heat{ title =, matrix = rows of figures, names = of rows and columns, domain = { 0, 100 }, show = function(number),
 -- row_title =, column_title = }
 function charts.heat(about)
-   local spec = base(about.title, math.max(70, math.min(#about.matrix * (#about.matrix > WRITTEN and 18 or 34), 520)))
+   local spec = base(about.title, math.max(34, math.min(#about.matrix * (#about.matrix > WRITTEN and 18 or 34), 520)))
    local names = json.array{ unpack(about.names) }
    local function axis(field)
       return { field = field, type = "ordinal", title = json.null, sort = names,
-         axis = { labelAngle = 0, domain = false, ticks = false, labelLimit = 110, labelOverlap = true },
+         axis = { labelAngle = 0, domain = false, ticks = false, labelLimit = 110, labelOverlap = #names > WRITTEN },
          scale = { paddingInner = 0.04, paddingOuter = 0, domain = names } }
    end
    local x, y = axis "column", axis "row"
-   x.axis.orient = "top"
+   x.axis.orient, y.scale.domain = "top", json.array{ unpack(names, 1, #about.matrix) }
+   if #names <= WRITTEN then x.axis.labelLimit = { expr = ("max(14, width / %d - 4)"):format(#names) } end      -- each column has its name
    local tip = json.array{ { field = "row", title = about.row_title }, { field = "column", title = about.column_title },
       { field = "mean", title = about.title, type = "quantitative", format = ".3~f" },
       { field = "low", title = "from", type = "quantitative", format = ".3~f" },

@@ -3,6 +3,7 @@
 local charts = require "engram.report.charts"
 local groups = require "engram.run.groups"
 local html = require "engram.report.html"
+local names = require "engram.run.names"
 local thin = require "engram.report.thin"
 local e = html.element
 
@@ -28,55 +29,28 @@ local function percent(figure)
 end
 
 -- The part that all names begin with, up to a slash: "glyphs/".
-local function common_folder(names)
-   local folder = #names > 1 and names[1]:match "^.*/" or ""
-   for _, name in ipairs(names) do
+local function common_folder(tasks)
+   local folder = #tasks > 1 and tasks[1]:match "^.*/" or ""
+   for _, name in ipairs(tasks) do
       while name:sub(1, #folder) ~= folder do folder = folder:match "^(.*/)[^/]*/$" or "" end
    end
    return folder
 end
 
--- Names of tasks that are short and all different: "1 digits" where two tasks share a name.
-local function distinct(names)
-   local seen, twice, list, folder = {}, false, {}, common_folder(names)
-   for _, name in ipairs(names) do twice, seen[name] = twice or seen[name], true end
-   for i, name in ipairs(names) do list[i] = (twice and i .. " " or "") .. name:sub(#folder + 1) end
-   return list
-end
-
--- The names of the tasks, where all groups agree; else "task 1", ... of as many as the longest has.
-function figures.task_names(list)
-   local longest, same = {}, true
-   for _, group in ipairs(list) do
-      local tasks = group.members[1].tasks
-      if #tasks > #longest then longest = tasks end
-   end
-   for _, group in ipairs(list) do
-      for j, name in ipairs(group.members[1].tasks) do same = same and name == longest[j] end
-   end
-   local names = {}
-   for j, name in ipairs(longest) do names[j] = same and name or "task " .. j end
-   return distinct(names)
-end
-
--- The steps at which tasks end, of the training that went farthest.
-local function boundaries_of(list)
-   local longest = {}
-   for _, group in ipairs(list) do
-      for _, training in ipairs(group.members) do
-         if #training.boundaries > #longest then longest = training.boundaries end
-      end
-   end
-   return longest
+-- Names of tasks that are short and all different.
+function figures.short_names(tasks)
+   local list, folder = {}, common_folder(tasks)
+   for i, name in ipairs(tasks) do list[i] = name:sub(#folder + 1) end
+   return names.distinct(list)
 end
 
 -- ---- matrices ---------------------------------------------------------------------------------------------
 
-local function heat_table(matrix, names, corner, format)
-   local head, body = { corner, unpack(names) }, {}
+local function heat_table(matrix, headings, corner, format)
+   local head, body = { corner, unpack(headings) }, {}
    for i, row in ipairs(matrix) do
-      body[i] = { names[i] }
-      for j = 1, #names do body[i][j + 1] = shown(row[j], format) or "–" end
+      body[i] = { headings[i] }
+      for j = 1, #headings do body[i][j + 1] = shown(row[j], format) or "–" end
    end
    return html.table(head, body)
 end
@@ -85,14 +59,14 @@ end
 local function maps(page, about)
    local panels, most = {}, 0
    for _, group in ipairs(page.groups) do
-      local names = distinct(group.members[1].tasks)
+      local headings = figures.short_names(group.members[1].tasks)
       local matrix = groups.matrix(group, about.entry)
       if #matrix > 0 then
-         most = math.max(most, #names)
-         panels[#panels + 1] = page:figure{ title = group.label, note = page:seeds_of(group), wide = #names > 6,
-            spec = charts.heat{ title = about.title, matrix = matrix, names = names, domain = about.domain,
+         most = math.max(most, #headings)
+         panels[#panels + 1] = page:figure{ title = group.label, note = page:seeds_of(group), wide = #headings > 6,
+            spec = charts.heat{ title = about.title, matrix = matrix, names = headings, domain = about.domain,
                show = function(v) return about.format:format(v) end, row_title = about.row_title, column_title = about.column_title },
-            table = heat_table(matrix, names, about.corner, about.format) }
+            table = heat_table(matrix, headings, about.corner, about.format) }
       end
    end
    return #panels > 0 and e("div", { class = most <= 3 and "small panels" or "panels" }, panels) or nil
@@ -115,15 +89,15 @@ local function at_step(points, step)
 end
 
 -- The curves at some of their steps, task ends among them.
-local function curve_table(series, labels, boundaries, format)
+local function curve_table(series, labels, spans, format)
    local set, steps, is_end = {}, {}, {}
-   for _, boundary in ipairs(boundaries) do is_end[boundary] = true end
+   for _, span in ipairs(spans) do is_end[span.last] = true end
    for _, points in ipairs(series) do for _, p in ipairs(points) do set[p[1]] = true end end
    for step in pairs(set) do steps[#steps + 1] = step end
    table.sort(steps)
    local rows, every = {}, math.ceil(#steps / TABLE_ROWS)
    for i, step in ipairs(steps) do
-      if i % every == 1 % every or i == #steps or is_end[step] and #boundaries <= TABLE_ROWS then
+      if i % every == 1 % every or i == #steps or is_end[step] and #spans <= TABLE_ROWS then
          local row = { tostring(step) }
          for s, points in ipairs(series) do
             local p = at_step(points, step)
@@ -144,10 +118,10 @@ local function curve_figure(page, about)
       any = any or #whole[i] > 1
    end
    if not any then return nil end
-   local boundaries = boundaries_of(page.groups)
-   return page:figure{ title = about.title, wide = about.wide, table = curve_table(whole, page.labels, boundaries, about.format),
-      spec = charts.curves{ title = about.axis, labels = page.labels, series = series, boundaries = boundaries,
-         tasks = #boundaries <= (about.wide and 8 or 2) and page.tasks or {}, domain = about.domain, format = ".4~g",
+   local spans = page.spans or {}
+   return page:figure{ title = about.title, wide = about.wide, table = curve_table(whole, page.labels, spans, about.format),
+      spec = charts.curves{ title = about.axis, labels = page.labels, series = series, spans = spans,
+         tasks = #spans <= (about.wide and 8 or 2) and page.tasks or {}, domain = about.domain, format = ".4~g",
          height = about.height, ticks = about.wide and 10 or 4 } }
 end
 
@@ -158,6 +132,13 @@ local function chosen_tasks(count)
       list[k] = count <= TASK_PANELS and k or math.floor(1 + (k - 1) * (count - 1) / (TASK_PANELS - 1) + 0.5)
    end
    return list
+end
+
+-- What the lines in the curves mean; nothing when there are none to be drawn.
+function figures.about_lines(page)
+   if page.most_spans < 2 then return nil end
+   return page.spans and "Dashed lines: where one task ends and the next begins."
+      or "These trainings end their tasks at different steps: no lines show where."
 end
 
 function figures.accuracy_curves(page)

@@ -1,4 +1,5 @@
-// Draws every chart of the page from the JSON beside it. What fails is said where the chart would stand.
+// Draws every chart of the page from the JSON beside it, over its table, which is opened to be printed. What fails is said where the
+// chart would stand.
 "use strict";
 (function () {
   const config = JSON.parse(document.getElementById("chart-config").textContent);
@@ -6,6 +7,11 @@
     config, renderer: "svg", actions: { export: true, source: false, compiled: false, editor: false },
     tooltip: { theme: "custom" }
   };
+  const tables = Array.from(document.querySelectorAll("figure > details"));
+  function show(open) { tables.forEach(function (table) { table.open = open; }); }
+  show(false);
+  window.addEventListener("beforeprint", function () { show(true); });
+  window.addEventListener("afterprint", function () { show(false); });
   const drawn = Array.from(document.querySelectorAll(".chart"), function (place) {
     const spec = JSON.parse(document.getElementById(place.id + "-spec").textContent);
     return vegaEmbed(place, spec, options).then(function () {

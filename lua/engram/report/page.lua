@@ -11,7 +11,8 @@ Page.__index = Page
 
 -- ---- what sections use ------------------------------------------------------------------------------------
 
--- A chart over its table: { title, note, spec, table, wide }. The table is there without JavaScript.
+-- A chart over its table: { title, note, spec, table, wide }. The table is open and the chart has no room until a script says that it
+-- draws: page.js closes the one, DRAWING makes the other.
 function Page:figure(about)
    local id = "chart-" .. #self.specs + 1
    self.specs[#self.specs + 1] = { id = id, spec = about.spec }
@@ -19,7 +20,7 @@ function Page:figure(about)
          about.note and e("span", { class = "note" }, " ", about.note) or nil),
       e("div", { class = "chart", id = id, role = "img", ["aria-label"] = about.title,
          style = ("min-height:%dpx"):format(about.spec.height + 40) }),
-      e("details", nil, e("summary", nil, "Numbers"), about.table))
+      e("details", { open = true }, e("summary", nil, "Numbers"), about.table))
 end
 
 -- The colour of group i; dashes are drawn where colours come again.
@@ -34,6 +35,12 @@ end
 
 function Page:seeds_of(group)
    return #group.seeds > 1 and ("mean of seeds %s"):format(table.concat(group.seeds, ", ")) or nil
+end
+
+-- The label of a group, marked when its figures are not those of whole trainings.
+function Page:label(group)
+   if not group.unfinished then return group.label end
+   return { (group.label:gsub(" ?%(unfinished%)$", "")), " ", e("span", { class = "badge other" }, "unfinished") }
 end
 
 function Page:badge(run)
@@ -52,7 +59,7 @@ end
 local SECTIONS = {
    { "summary", "Summary", tables.summary, "At the end of training. Forgetting and backward transfer are in points of accuracy." },
    { "matrices", "Accuracy matrices", figures.matrices, "Rows: after training on a task. Columns: accuracy on each task, test set." },
-   { "accuracy", "Accuracy over training", figures.accuracy_curves, "Dashed lines: where one task ends and the next begins.", true },
+   { "accuracy", "Accuracy over training", figures.accuracy_curves, figures.about_lines, true },
    { "loss", "Loss", figures.loss_curves, "Mean over the steps since the point before.", true },
    { "forgetting", "Forgetting", figures.forgetting, "The best accuracy on a task before the last task, minus that at the end.", true },
    { "density", "Update density", figures.density, "Weights that end a task with other bits than they began it with.", true },
@@ -63,12 +70,15 @@ local SECTIONS = {
    { "files", "Files", tables.files },
 }
 
+local without_trainings = { [tables.summary] = true, [tables.environment] = true, [tables.files] = true }
+
 -- The sections that have something to show, and the links to them.
 local function sections(page)
    local parts, links = {}, {}
    for _, section in ipairs(SECTIONS) do
       local id, title, make, note, legend = unpack(section, 1, 5)
-      local body = (#page.groups > 0 or make == tables.environment or make == tables.files) and make(page)
+      if type(note) == "function" then note = note(page) end
+      local body = (#page.groups > 0 or without_trainings[make]) and make(page)
       if body then
          links[#links + 1] = e("a", { href = "#" .. id }, title)
          parts[#parts + 1] = { e("section", { id = id }, e("h2", nil, title), note and e("p", { class = "note" }, note) or nil,
@@ -81,17 +91,24 @@ end
 local function several(count, word) return ("%d %s%s"):format(count, word, count == 1 and "" or "s") end
 
 local function header(page)
-   local runs, intervals, statuses = page.history.runs, false, {}
-   for _, group in ipairs(page.groups) do intervals = intervals or #group.members > 1 end
+   local runs, intervals, statuses, cut = page.history.runs, false, {}, ""
+   for _, group in ipairs(page.groups) do
+      intervals = intervals or #group.members > 1
+      if group.unfinished then cut = ", or by being unfinished" end
+   end
    if #runs == 1 then statuses = { " ", page:badge(runs[1]) } end
    local line = ("%s, %s"):format(several(#runs, "run"), several(#page.history.trainings, "training"))
    if #page.groups > 0 and intervals then
-      line = line .. (" in %s that differ by more than the seed; ± and bands: 95 %% interval of the mean over seeds"):format(
-         several(#page.groups, "group"))
+      line = line .. (" in %s that differ by more than the seed%s; ± and bands: 95 %% interval of the mean over seeds"):format(
+         several(#page.groups, "group"), cut)
    end
-   local first = runs[1].meta
+   local begun
+   for _, run in ipairs(runs) do
+      local started = run.meta.started
+      if type(started) == "string" and (not begun or started < begun) then begun = started end
+   end
    return e("header", nil, e("h1", nil, page.title, statuses), e("p", { class = "note" }, line, ". ",
-      type(first.started) == "string" and "Begun " .. first.started:gsub("T", " "):gsub("Z$", " UTC") or "", "."))
+      begun and "Begun " .. begun:gsub("T", " "):gsub("Z$", " UTC") .. "." or nil))
 end
 
 local function problems(page)
@@ -122,6 +139,9 @@ end
 -- Nothing may be loaded: the page is all there is. Vega compiles its expressions, hence unsafe-eval.
 local POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data: blob:"
 
+local DRAWING = 'document.documentElement.className = "drawing";'
+local NO_SCRIPT = "The charts are drawn by JavaScript, which is off here. Their numbers stand in tables."
+
 local function title_of(history)
    local names, seen = {}, {}
    for _, run in ipairs(history.runs) do
@@ -134,9 +154,10 @@ end
 -- page(history, out): the text of the report on what history.read gave, for a file at `out`, to which its links are relative.
 return function(history, out)
    local list = groups.of(history.trainings)
-   local page = setmetatable({ history = history, groups = list, labels = {}, tasks = figures.task_names(list), specs = {},
-      folder = tables.folder_of(out), title = title_of(history) }, Page)
+   local page = setmetatable({ history = history, groups = list, labels = {}, specs = {},
+      tasks = figures.short_names(groups.task_names(list)), folder = tables.folder_of(out), title = title_of(history) }, Page)
    for i, group in ipairs(list) do page.labels[i] = group.label end
+   page.spans, page.most_spans = groups.spans(history.trainings)
    local body, links = sections(page)
    local scripts, licences = libraries()
    local specs = {}
@@ -145,8 +166,9 @@ return function(history, out)
       e("meta", { ["http-equiv"] = "Content-Security-Policy", content = POLICY }),
       e("meta", { name = "viewport", content = "width=device-width, initial-scale=1" }),
       e("meta", { name = "generator", content = "Engram " .. require "engram.version" }), e("title", nil, page.title), "\n",
-      e("style", nil, raw(tables.asset "page.css")), "\n")
-   local main = e("body", nil, header(page), links, "\n", problems(page), e("main", nil, body),
+      e("style", nil, raw(tables.asset "page.css")), raw("<script>" .. DRAWING .. "</script>\n"))
+   local main = e("body", nil, header(page), links, e("noscript", nil, e("p", { class = "note" }, NO_SCRIPT)), "\n", problems(page),
+      e("main", nil, body),
       e("footer", nil, e("p", nil, "Made by engram report, Engram " .. require "engram.version" .. ". Charts: Vega-Lite."), licences), "\n",
       specs, html.json("chart-config", charts.config), scripts, raw("<script>" .. tables.asset "page.js" .. "</script>"))
    return "<!DOCTYPE html>\n" .. tostring(e("html", { lang = "en" }, head, main)) .. "\n"

@@ -15,21 +15,54 @@ local function metric(name) return function(training) return training.metrics[na
 
 -- Title, what it shows of a training, format, and which is best: 1 the largest, -1 the smallest.
 local COLUMNS = {
-   { "average accuracy, %", metric "average_accuracy", "%.2f", 1 },
+   { "average accuracy,\194\160%", metric "average_accuracy", "%.2f", 1 },
    { "backward transfer", metric "backward_transfer", "%.2f", 1 },
    { "forgetting", metric "forgetting", "%.2f", -1 },
-   { "learning accuracy, %", metric "learning_accuracy", "%.2f", 1 },
+   { "learning accuracy,\194\160%", metric "learning_accuracy", "%.2f", 1 },
    { "steps", function(training) return training.summary.steps end, "%.0f" },
    { "seconds", function(training) return training.summary.seconds end, "%.1f" },
 }
 
--- The row with the best figure of a column, or nil where it has no best.
-local function best_of(rows, column)
-   local best
+-- The best figure of a column among the trainings that came to their end; nil where there is no choice.
+local function best_of(page, rows, column)
+   local best, count = nil, 0
    for i, row in ipairs(rows) do
-      if column[4] and row[column] and (not best or column[4] * row[column].mean > column[4] * rows[best][column].mean) then best = i end
+      if column[4] and row[column] and not page.groups[i].unfinished then
+         best, count = math.max(best or -math.huge, column[4] * row[column].mean), count + 1
+      end
    end
-   return #rows > 1 and best or nil
+   return count > 1 and column[4] * best or nil
+end
+
+-- How far a training has come: "killed, in task 2 of 3".
+local function standing(training)
+   local last, state = training.spans[#training.spans], training.run.state
+   if state == "finished" then state = training.state == "damaged" and "damaged" or "cut short" end
+   return state .. (last and (", in task %d%s"):format(last.task, #training.tasks > 0 and " of " .. #training.tasks or "") or "")
+end
+
+-- The first line of what ended a training or a run; nil where it was told to stop.
+local function error_of(training, run)
+   for _, text in ipairs{ training and training.summary.error or false, run.status.error or false } do
+      if type(text) == "string" and text ~= "interrupted" then return text:match "[^\n]*" end
+   end
+end
+
+-- What did not come to its end, how far it came, and why; runs that have no training to show too.
+local function unfinished(page)
+   local rows = {}
+   for i, group in ipairs(page.groups) do
+      for _, training in ipairs(group.unfinished and group.members or {}) do
+         rows[#rows + 1] = { { page:swatch(i), training.run.name, training.folder ~= "" and "/" .. training.folder or nil },
+            standing(training), error_of(training, training.run) }
+      end
+   end
+   for _, run in ipairs(page.history.runs) do
+      local known = run.state == "finished"
+      for _, training in ipairs(run.trainings) do known = known or training.unfinished end
+      if not known then rows[#rows + 1] = { run.name, run.state, error_of(nil, run) } end
+   end
+   return #rows > 0 and { e("h3", nil, "Not finished"), html.table({ "run", "how far", "error" }, rows, { true, true, true }) } or nil
 end
 
 function tables.summary(page)
@@ -37,18 +70,20 @@ function tables.summary(page)
    for i, group in ipairs(page.groups) do
       found[i] = {}
       for _, column in ipairs(COLUMNS) do found[i][column] = groups.figure(group, column[2]) end
-      rows[i] = { { page:swatch(i), group.label }, #group.seeds > 1 and #group.seeds .. ": " .. table.concat(group.seeds, ", ")
+      rows[i] = { { page:swatch(i), page:label(group) }, #group.seeds > 1 and #group.seeds .. ": " .. table.concat(group.seeds, ", ")
          or group.seeds[1] }
    end
    for j, column in ipairs(COLUMNS) do
       head[j + 2] = column[1]
-      local best = best_of(found, column)
-      for i in ipairs(rows) do
-         local text = figures.shown(found[i][column], column[3])
-         rows[i][j + 2] = i == best and e("strong", nil, text) or text or "–"
+      local best = best_of(page, found, column)
+      for i, group in ipairs(page.groups) do
+         local figure = found[i][column]
+         local text = figures.shown(figure, column[3])
+         rows[i][j + 2] = best and figure and figure.mean == best and not group.unfinished and e("strong", nil, text) or text or "–"
       end
    end
-   return html.table(head, rows, { [2] = true })
+   local whole, rest = #rows > 0 and html.table(head, rows, { [2] = true }), unfinished(page)
+   return (whole or rest) and { whole, rest } or nil
 end
 
 -- ---- settings ---------------------------------------------------------------------------------------------

@@ -1,5 +1,5 @@
 -- groups.lua: what belongs together. Trainings that differ by their seed alone are one group; its curves and figures are means with
--- intervals.
+-- intervals. Those that did not come to their end are apart: their figures are not those of the others.
 local flat = require "engram.run.flat"
 local history = require "engram.run.history"
 local statistics = require "engram.statistics"
@@ -68,12 +68,18 @@ local function label_of(group, keys)
    return table.concat(parts, " ")
 end
 
--- Gives each group its label by these keys; false when two would share one.
+local function with_mark(label, group)
+   if not group.unfinished then return label end
+   return label == "" and "unfinished" or label .. " (unfinished)"
+end
+
+-- Gives each group its label by these keys; false when two would share one. Of an unfinished group little may be known.
 local function label_all(list, keys)
    local taken = {}
    for _, group in ipairs(list) do
-      group.label = label_of(group, keys)
-      if group.label == "" or #group.label > 60 or taken[group.label] then return false end
+      local words = label_of(group, keys)
+      group.label = with_mark(words, group)
+      if words == "" and not group.unfinished or #group.label > 60 or taken[group.label] then return false end
       taken[group.label] = true
    end
    return true
@@ -101,7 +107,7 @@ local function label(list)
    for _, keys in ipairs(sets) do if label_all(list, keys) then return end end
    for i, group in ipairs(list) do
       local short = label_of(group, sets[#sets]):sub(1, 50):gsub("[\192-\255][\128-\191]*$", "")
-      group.label = ("%d: %s"):format(i, short ~= "" and short or group.members[1].run.name)
+      group.label = with_mark(("%d: %s"):format(i, short ~= "" and short or group.members[1].run.name), group)
    end
 end
 
@@ -121,15 +127,55 @@ function groups.gather(list, key_of)
    return gathered
 end
 
--- groups.of(trainings) -> { { label, about = { key = word }, members = trainings, seeds = words } }, in the order of their first member.
+-- groups.of(trainings) -> { { label, about = { key = word }, members = trainings, seeds = words, unfinished } }, in the order of their
+-- first member.
 function groups.of(trainings)
-   local list = groups.gather(trainings, function(training) return json.encode(identity(training)) end)
+   local list = groups.gather(trainings, function(training)
+      return json.encode{ about = identity(training), unfinished = training.unfinished }
+   end)
    for _, group in ipairs(list) do
-      group.about, group.seeds = identity(group.members[1]), {}
+      group.about, group.seeds, group.unfinished = identity(group.members[1]), {}, group.members[1].unfinished
       for i, training in ipairs(group.members) do group.seeds[i] = training.seed and tostring(training.seed) or "?" end
    end
    if #list > 0 then label(list) end
    return list
+end
+
+-- The names of the tasks, where all groups agree; else "task 1", ... of as many as the longest has.
+function groups.task_names(list)
+   local longest, same, names = {}, true, {}
+   for _, group in ipairs(list) do
+      local tasks = group.members[1].tasks
+      if #tasks > #longest then longest = tasks end
+   end
+   for _, group in ipairs(list) do
+      for j, name in ipairs(group.members[1].tasks) do same = same and name == longest[j] end
+   end
+   for j, name in ipairs(longest) do names[j] = same and name or "task " .. j end
+   return names
+end
+
+-- Where the tasks of all these trainings lie, { { task, from, to, last }, ... } as in training.lua, and how many tasks the longest has;
+-- no list when a task ends at one step here and at another there.
+function groups.spans(trainings)
+   local by_task, list, most = {}, {}, 0
+   for _, training in ipairs(trainings) do
+      most = math.max(most, #training.spans)
+      for _, span in ipairs(training.spans) do
+         local known = by_task[span.task]
+         if not known then
+            known = { task = span.task, from = span.from, to = span.to, last = span.last }
+            by_task[span.task], list[#list + 1] = known, known
+         end
+         known.to, known.from, known.last = known.to or span.to, math.min(known.from, span.from), math.max(known.last, span.last)
+      end
+   end
+   for _, span in ipairs(list) do if span.to and span.last > span.to then return nil, most end end
+   for _, training in ipairs(trainings) do
+      for _, span in ipairs(training.spans) do if span.to and span.to ~= by_task[span.task].to then return nil, most end end
+   end
+   table.sort(list, function(a, b) return a.task < b.task end)
+   return list, most
 end
 
 -- { mean, low, high, n } of what `figure(training)` gives for the members; nil when it gives nothing.

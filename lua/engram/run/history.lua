@@ -2,8 +2,8 @@
 -- What compare, report, plot, ls, show and diff are made of. A file that is damaged is a line in `problems`, not the end of it.
 local core = require "engram.core"
 local flat = require "engram.run.flat"
-local json = require "engram.json"
 local left = require "engram.run.left"
+local trainings = require "engram.run.training"
 local C = core.C
 
 local history = {}
@@ -40,117 +40,6 @@ local function names_or_none(folder, problems)
    return list or {}
 end
 
--- The table in a JSON file; an empty one, and a problem, when it cannot be read. The second result: whether it was.
-local function load_table(path, problems)
-   if not is_file(path) then return {}, false end
-   local ok, value = pcall(json.load, path)
-   if ok and type(value) == "table" then return value, true end
-   problems[#problems + 1] = ok and path .. ": expected an object" or tostring(value)
-   return {}, false
-end
-
--- The events of metrics.jsonl. A last line without an end is one that is being written, or was when the run was killed.
-local function load_events(path, problems)
-   local events, number = {}, 0
-   local file = io.open(path, "rb")
-   if not file then return events end
-   local text = file:read "*a" or ""
-   file:close()
-   for line in text:gmatch "([^\n]*)\n" do
-      number = number + 1
-      local ok, event = pcall(json.decode, line)
-      if ok and type(event) == "table" and #event == 0 then
-         events[#events + 1] = event
-      elseif line:find "%S" then
-         problems[#problems + 1] = ("%s:%d: is no event: %s"):format(path, number, ok and "expected an object" or tostring(event))
-      end
-   end
-   return events
-end
-
--- ---- one training -----------------------------------------------------------------------------------------
-
-local function is_number(value) return type(value) == "number" end
-
-local function is_row(value)
-   if type(value) ~= "table" or #value == 0 then return false end
-   for _, item in ipairs(value) do if not is_number(item) and item ~= json.null then return false end end
-   return true
-end
-
--- A list of rows with json.null taken out; nil when it is none.
-local function matrix_of(value)
-   if type(value) ~= "table" then return nil end
-   local rows = {}
-   for i, row in ipairs(value) do
-      if not is_row(row) then return nil end
-      rows[i] = { width = #row }
-      for j = 1, #row do rows[i][j] = is_number(row[j]) and row[j] or nil end
-   end
-   return rows
-end
-
--- What is read, or made, when it is asked for: lists of runs do not read a million events.
-local made = {}
-local Training = {}
-function Training:__index(key)
-   if not made[key] then return nil end
-   rawset(self, key, made[key](self))
-   return rawget(self, key)
-end
-
-function made:events() return load_events(self.path .. "/metrics.jsonl", self.run.problems) end
-
--- The matrix, or, of a training that runs or was killed, as far as the events know it.
-function made:accuracy()
-   local rows = matrix_of(self.summary.accuracy)
-   if rows then return rows end
-   rows = {}
-   for _, event in ipairs(self.events) do
-      if event.event == "task" and is_number(event.task) and is_row(event.accuracy) then rows[event.task] = event.accuracy end
-   end
-   return matrix_of(rows) or {}
-end
-
--- The step at which each task ended, or stands.
-function made:boundaries()
-   local ends = {}
-   for _, event in ipairs(self.events) do
-      local task, step = event.task, event.step
-      if is_number(task) and task >= 1 and task % 1 == 0 and is_number(step) then ends[task] = math.max(ends[task] or 0, step) end
-   end
-   return ends
-end
-
-function made:tasks()
-   local given, names, width = type(self.summary.tasks) == "table" and self.summary.tasks or {}, {}, 0
-   for _, row in ipairs(self.accuracy) do width = math.max(width, row.width) end
-   for j = 1, math.max(width, #given) do names[j] = type(given[j]) == "string" and given[j] or "task " .. j end
-   return names
-end
-
-function made:overlap() return matrix_of(self.metrics.update_overlap) or {} end
-function made:density() return is_row(self.metrics.update_density) and self.metrics.update_density or {} end
-
--- "finished", "cut" short, "damaged" (its summary is), or "begun": there is no summary yet.
-local function state_of(run, path, summary, is_read)
-   if not is_read then return is_file(path .. "/summary.json") and "damaged" or "begun" end
-   local complete = summary.complete
-   if complete == nil then complete = run.state == "finished" end
-   return complete and "finished" or "cut"
-end
-
--- The training in a folder, or nil when it holds none.
-local function read_training(run, folder)
-   local path = folder == "" and run.path or run.path .. "/" .. folder
-   if not is_file(path .. "/metrics.jsonl") and not is_file(path .. "/summary.json") then return nil end
-   local summary, is_read = load_table(path .. "/summary.json", run.problems)
-   local name = type(summary.name) == "string" and summary.name or folder ~= "" and folder or nil
-   return setmetatable({ run = run, path = path, folder = folder, name = name, summary = summary,
-      state = state_of(run, path, summary, is_read), metrics = type(summary.metrics) == "table" and summary.metrics or {},
-      seed = is_number(summary.seed) and summary.seed or is_number(run.meta.seed) and run.meta.seed or nil }, Training)
-end
-
 -- ---- runs -------------------------------------------------------------------------------------------------
 
 local function words_of(path)
@@ -165,7 +54,7 @@ local function read_run(path, name)
    local run = { path = path, name = name, trainings = {}, problems = {}, overrides = words_of(path .. "/overrides.txt") }
    for _, part in ipairs{ "meta", "status", "settings" } do
       local is_read
-      run[part], is_read = load_table(path .. "/" .. part .. ".json", run.problems)
+      run[part], is_read = trainings.load_table(path .. "/" .. part .. ".json", run.problems)
       if part ~= "meta" and not is_read and is_file(path .. "/" .. part .. ".json") then run.damaged = true end
    end
    run.state = left.state(path, run.status)
@@ -173,8 +62,7 @@ local function read_run(path, name)
    local script = type(run.meta.script) == "string" and run.meta.script or ""
    run.experiment = script:match "([^/]*)$":gsub("%.lua$", "")
    for _, folder in ipairs{ "", unpack(names_or_none(path, run.problems)) } do
-      local training = read_training(run, folder)
-      if training then run.trainings[#run.trainings + 1] = training end
+      run.trainings[#run.trainings + 1] = trainings.read(run, folder)
    end
    return run
 end
@@ -225,8 +113,8 @@ local function raise_none(path, found, who)
 end
 
 -- history.read(path, who) -> { path, runs, trainings = all that have something to show, problems = lines } of one path. A training is
--- { run, path, folder, name, state, seed, events, summary, metrics, accuracy, tasks, boundaries, density, overlap }. `who` begins the
--- message of an error.
+-- { run, path, folder, name, state, unfinished, seed, events, summary, metrics, accuracy, tasks, spans, density, overlap }: see
+-- training.lua. `who` begins the message of an error.
 function history.read(path, who)
    if type(path) ~= "string" or path == "" then core.raise("%s: expected the path of a run, got %s", who, core.typename(path)) end
    path = plain(path)
@@ -251,6 +139,8 @@ function history.read(path, who)
 end
 
 -- ---- curves of a training ---------------------------------------------------------------------------------
+
+local is_number, is_row = trainings.is_number, trainings.is_row
 
 local NOT_METRICS = { task = true, epoch = true, step = true, seed = true }
 

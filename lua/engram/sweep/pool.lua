@@ -143,7 +143,8 @@ function Pool:step()
    return #self.running > 0 or (not halted and #self.waiting > 0)
 end
 
--- pool(sweep, { parallel =, fail_fast = }) runs what is not finished -> failures (jobs with .reason), how many are finished.
+-- pool(sweep, { parallel =, fail_fast = }) runs what is not finished -> failures (jobs with .reason), how many are finished, how many
+-- were never started, since the others were stopped.
 return function(sweep, options)
    local waiting = {}
    for i, job in ipairs(sweep.jobs) do waiting[i] = job end
@@ -158,5 +159,5 @@ return function(sweep, options)
    self.line.dirty = false
    self.line:finish()
    if not ok then error(problem, 0) end
-   return self.failures, self.counts.finished or 0
+   return self.failures, self.counts.finished or 0, #waiting
 end

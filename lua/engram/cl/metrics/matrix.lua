@@ -1,5 +1,7 @@
 -- cl/metrics/matrix.lua: the accuracy matrix. R[i][j] is the accuracy on task j after training task i, in percent; nil where it was not
 -- measured. R.initial[j] is that before any training, R.items[j] the number of test items, R.scenario the stream's.
+local distinct = require "engram.run.names".distinct
+
 local Matrix = {}
 Matrix.__index = Matrix
 
@@ -20,19 +22,20 @@ function Matrix.__tostring(self)
 end
 
 -- A row of CSV; a matrix of many tasks is mostly holes, which are written at once.
-local function csv_row(self, i)
-   local first, last, row = math.huge, 0, self[i]
+local function csv_row(names, row, i)
+   local first, last = math.huge, 0
    for j in pairs(row) do first, last = math.min(first, j), math.max(last, j) end
    if last == 0 then first = 1 end
    local words = {}
    for j = first, last do words[#words + 1] = row[j] and ("%.4f"):format(row[j]) or "" end
-   return self.names[i] .. (","):rep(first) .. table.concat(words, ",") .. (","):rep(#self.names - math.max(last, first))
+   return names[i] .. (","):rep(first) .. table.concat(words, ",") .. (","):rep(#names - math.max(last, first))
 end
 
--- As CSV: a row a task, the first column its name.
+-- As CSV: a row a task, the first column its name; with its number where a task comes twice.
 function Matrix:csv()
-   local lines = { "after," .. table.concat(self.names, ",") }
-   for i = 1, #self do lines[i + 1] = csv_row(self, i) end
+   local names = distinct(self.names)
+   local lines = { "after," .. table.concat(names, ",") }
+   for i, row in ipairs(self) do lines[i + 1] = csv_row(names, row, i) end
    return table.concat(lines, "\n") .. "\n"
 end
 
