@@ -273,7 +273,7 @@ end)
 t.test("settings from a file are those of the run, also when it was killed before the script had asked for them", function()
    script("experiment.yaml", "optimizer: Adam\n")
    local _, whole = sh "rm -rf whole; engram run --quiet --into whole experiment.yaml"
-   for _, fault in ipairs{ "write@/config.yaml:1", "any@last.safetensors:30" } do
+   for _, fault in ipairs{ "write@/config.yaml:1", "any@last.safetensors:90" } do
       sh(("rm -rf cut; ENGRAM_FAULT=%s:KILL engram run --quiet --into cut experiment.yaml"):format(fault))
       sh "mv experiment.yaml away"
       t.expect({ fault, sh "engram resume --quiet cut" }):equals{ fault, 0, whole, "" }
