@@ -48,6 +48,9 @@ for _, name in ipairs{ "portable", "avx2", "avx512" } do
    if pcall(require "engram.core".instructions, name) then sets[#sets + 1] = name end
 end
 
+-- Files, formats and processes have no kernels: once is enough.
+local ONCE = { fault = true, file = true, idx = true, json = true, npy = true, program = true, system = true, yaml = true }
+
 local function collect()
    local lua = ("%s run --no-run --quiet "):format(quote(program))
    for _, path in ipairs(lines_of "ls tests/cli/test_*.lua tests/lua/test_*.lua 2>/dev/null") do add(path, lua .. path) end
@@ -55,7 +58,8 @@ local function collect()
    add("tests/docs/symbols.lua", lua .. "tests/docs/symbols.lua")
    for _, path in ipairs(lines_of("ls " .. quote(build) .. "/test/test_*")) do
       if not path:find "%.d$" then
-         for _, set in ipairs(sets) do add(path .. " " .. set, "env ENGRAM_INSTRUCTIONS=" .. set .. " " .. path) end
+         local last = ONCE[path:match "test_([^/]*)$"] and 1 or #sets
+         for _, set in ipairs{ unpack(sets, 1, last) } do add(path .. " " .. set, "env ENGRAM_INSTRUCTIONS=" .. set .. " " .. path) end
       end
    end
    local vectors = os.getenv "ENGRAM_VECTORS" or exists "../shared/vectors/README.md" and "../shared/vectors"
