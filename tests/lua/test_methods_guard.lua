@@ -39,6 +39,26 @@ t.test("a penalty that has no effect is said aloud", function()
    t.expect(said(cl.methods.MAS{})["importance 0"]):is_nil()
 end)
 
+t.test("a penalty that runs away ends the training, and the error names the method, lambda and lr", function()
+   local long = { stream = cl.stream{ cl.task(a, { epochs = 5 }), cl.task(b, { epochs = 30 }) } }
+   for _, name in ipairs{ "EWC", "MAS", "SI", "L2" } do
+      local method = cl.methods[name]{ lambda = 1e5 }
+      t.expect(function() said(method, long) end):raises("with " .. name .. " (lambda = 100000) and SGD{ dampening = 0, lr = 0.05")
+      t.expect(function() said(method, long) end):raises "try a smaller lambda or a smaller lr"
+   end
+   t.expect(function() said(nil, { optimizer = function(m) return optim.SGD(m, { lr = 1e30 }) end }) end):raises "lr = 1e+30"
+   t.expect(function() cl.methods.EWC{ lambda = math.huge } end):raises "lambda is infinite, expected a finite number"
+end)
+
+-- The reader's run: a class-incremental penalty at a common step size went to 1e52 and came back as finished.
+t.test("a penalty that runs away within short tasks is no finished training", function()
+   local stream = cl.streams.split("glyphs/digits", { tasks = 5, scenario = "class", train = 1000, test = 100 })
+   local given = { stream = stream, seed = 1, batch_size = 20, method = cl.methods.EWC{},
+      model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 30), nn.ReLU(), nn.Linear(30, 10) } end,
+      optimizer = function(m) return optim.SGD(m, { lr = 0.1 }) end }
+   t.expect(function() cl.train(given) end):raises "the penalty runs away at step"
+end)
+
 t.test("methods without a memory, alone in the class-incremental scenario", function()
    local class = { stream = cl.stream{ cl.task(a), cl.task(b), scenario = "class" } }
    local task = { stream = cl.stream{ cl.task(a), cl.task(b), scenario = "task" } }

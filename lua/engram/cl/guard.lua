@@ -1,5 +1,6 @@
 -- cl/guard.lua: what a training says of its methods before a reader is misled: a penalty without effect, and a method of which it is known
 -- that it cannot work in the scenario. Each is said once (warnings.lua).
+local divergence = require "engram.cl.divergence"
 local warnings = require "engram.cl.warnings"
 
 local guard = {}
@@ -39,11 +40,17 @@ function guard.begin(t)
    end
 end
 
--- importance(t, method, list): importances that are all zero hold nothing.
+local HUGE = 1000                                     -- times the largest loss: the weights are far from where anything was learned
+
+-- importance(t, method, list): importances that are all zero hold nothing; under a huge penalty, or not finite, they are the end.
 function guard.importance(t, method, list)
+   for _, importance in ipairs(list) do
+      if not importance:isfinite():all() then divergence.raise(t, "an importance is not finite") end
+   end
    for _, importance in ipairs(list) do
       if importance:abs():max():item() > 0 then return end
    end
+   if divergence.runaway(t, HUGE) then divergence.raise(t, "all importances are zero under a huge penalty") end
    warnings.once(t, "importance 0", "%s: all importances are zero after task %d, so its penalty has no effect: the model is certain " ..
       "of every item, or its outputs do not depend on the weights", method.description.name, t.task)
 end

@@ -44,6 +44,7 @@ local function check_value(who, key, about, value)
    local wanted = about.type or type(about.default)
    if type(value) ~= wanted then raise("%s: %s must be a %s, got %s", who, key, wanted, core.typename(value)) end
    if value ~= value then raise("%s: %s is not a number (NaN)", who, key) end
+   if value == math.huge or value == -math.huge then raise("%s: %s is infinite, expected a finite number", who, key) end
    if about.whole and value % 1 ~= 0 then raise("%s: %s = %g, expected a whole number", who, key, value) end
    if about.min and value < about.min then raise("%s: %s = %g, expected at least %g", who, key, value, about.min) end
    if about.max and value > about.max then raise("%s: %s = %g, expected at most %g", who, key, value, about.max) end
