@@ -186,6 +186,7 @@ t.test("the common lambda says what a convention's lambda is with the 1/2", func
    t.expect(cl.methods.SI{ lambda = 10 }:common_lambda()):equals(20)
    t.expect(cl.methods.SI{ lambda = 10, convention = "avalanche" }:common_lambda()):equals(10)
    t.expect(cl.methods.MAS{ lambda = 10, convention = "facil" }:common_lambda()):equals(10)
+   t.expect(cl.methods.MAS{ lambda = 10, convention = "avalanche" }:common_lambda()):equals(20)
    t.expect(cl.methods.L2{ lambda = 10 }:common_lambda()):equals(20)
    t.expect(function() EWC{ batched = true } end):raises "with batched = true give 'empirical'"
    t.expect(function() EWC{ convention = "mamoth" } end):raises "did you mean 'mammoth'?"
@@ -309,8 +310,10 @@ end
 local mas_cases = {
    { "paper", { lambda = 2 }, { factor = 2, merge = merged(1, 1),
       F = function(w, list) return absolute_gradients(w, singly(list), "squared") end } },
-   { "avalanche", { convention = "avalanche", lambda = 2 }, { factor = 1, merge = merged(0.5, 0.5),
-      F = function(w, _, batches) return scaled(absolute_gradients(w, batches, "squared"), 3) end } },
+   { "avalanche", { convention = "avalanche", lambda = 2 },
+      { factor = 2,                                        -- no 1/2; the first task's count whole
+         merge = function(memory, F, anchor) merged(0.5, memory[1] and 0.5 or 1)(memory, F, anchor) end,
+         F = function(w, _, batches) return absolute_gradients(w, batches, "squared") end } },
    { "facil", { convention = "facil", lambda = 2 }, { factor = 1, merge = merged(0.5, 0.5),
       F = function(w, _, batches)
          local F = absolute_gradients(w, { batches[1], batches[2] }, "plain")
