@@ -156,6 +156,29 @@ t.test("descriptions and options are checked", function()
    t.expect(function() cl.methods.SI{ lambda = 0 / 0 } end):raises "is not a number"
 end)
 
+t.test("an option that the others leave without effect is an error, and so is one that a convention fixes otherwise", function()
+   local function refused(name, text, options) t.expect(function() cl.methods[name](options) end):raises(text) end
+   refused("ER", "per_class has no effect with filling = 'reservoir': it is used with filling = 'task end'", { per_class = 5 })
+   refused("ER", "memory has no effect with filling = 'task end': it is used with filling = 'reservoir' or 'balanced'",
+      { convention = "van-de-ven", memory = 50 })
+   refused("AGEM", "per_class has no effect with filling = 'one batch'", { filling = "one batch", per_class = 5 })
+   refused("EWC", "gamma has no effect with mode = 'separate': it is used with mode = 'online'", { gamma = 0.5 })
+   refused("EWC", "gamma_in_penalty has no effect with mode = 'separate'", { gamma_in_penalty = true })
+   refused("EWC", "scout_lr has no effect with convention = 'sound': it is used with convention = 'classp-repository'", { scout_lr = 1 })
+   refused("EWC", "divisor has no effect with samples = 20", { divisor = "items - 1", samples = 20 })
+   refused("EWC", "divisor = 'items', but convention 'van-de-ven' is divisor = 'items - 1'",
+      { convention = "van-de-ven", divisor = "items" })
+   refused("EWC", "half = true, but convention 'hsu' is half = false", { convention = "hsu", half = true })
+   for key, value in pairs{ samples = 5, mode = "online", exclude_head = true } do
+      refused("EWC", key .. " has no effect with convention = 'classp-repository'", { convention = "classp-repository", [key] = value })
+   end
+   refused("MAS", "alpha has no effect with mode = 'online': it is used with mode = 'averaged'", { alpha = 0.2 })
+   t.expect(cl.methods.MAS{ convention = "facil", alpha = 0.2 }.hyper.alpha):equals(0.2)
+   local steps = cl.streams.iterations(cl.stream{ cl.task(a), cl.task(b) }, { steps = 5 })
+   t.expect(function() said(cl.methods.GDumb{}, { stream = steps }) end):raises "streams.iterations: 5) would have no effect"
+   t.expect(function() cl.streams.online(steps, { epochs = 2 }) end):raises "cl.streams.online: unknown option 'epochs'"
+end)
+
 t.test("every option of every method stands under its heading in the reference, with every choice", function()
    local text = t.read "docs/reference/methods.md"
    for _, name in ipairs(cl.methods.list()) do

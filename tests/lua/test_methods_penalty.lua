@@ -190,7 +190,7 @@ t.test("the common lambda says what a convention's lambda is with the 1/2", func
    t.expect(cl.methods.L2{ lambda = 10 }:common_lambda()):equals(20)
    t.expect(function() EWC{ batched = true } end):raises "with batched = true give 'empirical'"
    t.expect(function() EWC{ convention = "mamoth" } end):raises "did you mean 'mammoth'?"
-   t.expect(EWC{ convention = "hsu", half = true }.hyper.half):is_true()          -- what is given counts more than the convention
+   t.expect(cl.methods.SI{ convention = "mammoth", clip = 2 }.hyper.clip):equals(2)          -- a convention's numbers are defaults
 end)
 
 -- ---- L2 ---------------------------------------------------------------------------------------------------

@@ -28,6 +28,10 @@ return {
 
    plan = function(self, t, k)
       local items = 0
+      if t.stream[k].steps then
+         core.raise("GDumb trains epochs = %d on its memory, so the stream's steps (streams.iterations: %d) would have no effect: leave " ..
+            "them out and give GDumb{ epochs = n }", self.hyper.epochs, t.stream[k].steps)
+      end
       for j = 1, k do items = items + t.stream[j]:items "train" end
       return { items = math.min(items, self.hyper.memory), epochs = self.hyper.epochs }
    end,

@@ -12,9 +12,11 @@ function memory.hyper(fillings, own)
    }
    for _, filling in ipairs(fillings) do
       if filling == "task end" then
-         shared.per_class = { default = 100, min = 1, whole = true, doc = "filling = 'task end': items of each class of a task" }
+         shared.per_class = { default = 100, min = 1, whole = true, with = { filling = { "task end" } },
+            doc = "items of each class of a task" }
       elseif filling == "reservoir" or filling == "balanced" then
-         shared.memory = { default = 1000, min = 1, whole = true, doc = "the most items that stay" }
+         shared.memory = { default = 1000, min = 1, whole = true, with = { filling = { "reservoir", "balanced" } },
+            doc = "the most items that stay" }
       end
    end
    for key, about in pairs(own or {}) do shared[key] = about end
