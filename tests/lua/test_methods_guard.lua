@@ -71,6 +71,13 @@ t.test("methods without a memory, alone in the class-incremental scenario", func
    t.expect(said(cl.methods.DERpp{}, class)["class-incremental"]):is_nil()
 end)
 
+t.test("PackNet says when a task finds no free weight, and prunes always", function()
+   local task = { stream = cl.stream{ cl.task(a), cl.task(b), scenario = "task" } }
+   t.expect(said(cl.methods.PackNet{ prune = 0 }, task)["PackNet full"]):is_true()
+   t.expect(said(cl.methods.PackNet{ prune = 0.5 }, task)["PackNet full"]):is_nil()
+   t.expect(function() cl.methods.PackNet{ retrain = 1 } end):raises "retrain = 1 leaves no step before the pruning"
+end)
+
 t.test("what an optimizer keeps from task to task stands in the log", function()
    local function adam(m) return optim.Adam(m) end
    t.expect(said(nil, { optimizer = adam })["optimizer state"]):is_true()

@@ -32,6 +32,14 @@ local function method_list(given)
    local fits = type(list) == "table" and (#list > 0 or next(list) == nil)
    for _, method in ipairs(fits and list or {}) do fits = fits and is_method(method) end
    if not fits then raise("cl.train: method must be a method or a list of methods, as cl.methods.EWC{ lambda = 100 } makes them") end
+   local place = {}
+   for i, method in ipairs(list) do
+      if place[method] then
+         raise("cl.train: method: elements %d and %d are the same %s, whose state would be changed twice a step: make two, or leave " ..
+            "one out", place[method], i, method.description.name)
+      end
+      place[method] = i
+   end
    return list
 end
 

@@ -8,8 +8,8 @@ local raise = core.raise
 local description = {}
 
 -- In the order in which they are called. A misspelled hook would never be, so unknown fields are refused.
-description.hooks = { "plan", "train_data", "begin", "task_begin", "batch", "loss", "gradients", "after_step", "task_end", "test_begin",
-   "test_end" }
+description.hooks = { "plan", "train_data", "begin", "task_begin", "batch", "loss", "loss_gradients", "gradients", "after_step",
+   "task_end", "test_begin", "test_end" }
 local FIELDS = { "name", "doc", "source", "hyper", "state", "presets", "check", "regularizer", "common_lambda", "extra_bytes",
    unpack(description.hooks) }
 local RESERVED = { description = true, hyper = true, owner = true }            -- what every method has

@@ -16,6 +16,20 @@ local function fill(self, t)
    self.filled = t.task
 end
 
+-- Kinds of state that speak of the weights as a task left them.
+local OF_WEIGHTS = { parameters = true, marks = true, tasks = true, model = true }
+
+local function check_beside(t)
+   for _, method in ipairs(t.methods) do
+      for _, kind in pairs(method.description.state or {}) do
+         if OF_WEIGHTS[kind] then
+            core.raise("GDumb trains from scratch for every task: %s, which keeps old weights, cannot stand beside it",
+               method.description.name)
+         end
+      end
+   end
+end
+
 return {
    name = "GDumb",
    doc = "for each task a model from scratch, trained on a balanced memory alone",
@@ -27,6 +41,7 @@ return {
    state = { memory = "buffer", filled = "scalar" },
 
    plan = function(self, t, k)
+      check_beside(t)
       local items = 0
       if t.stream[k].steps then
          core.raise("GDumb trains epochs = %d on its memory, so the stream's steps (streams.iterations: %d) would have no effect: leave " ..

@@ -8,6 +8,7 @@
 --   begin, task_begin
 --   batch              before the forward pass: may replace t.x, t.y, t.tasks (the task of each item), set t.weight (of the loss)
 --   loss               returns a term to add, or nil
+--   loss_gradients     after the backward pass, before any method changes .grad: may read it
 --   gradients          after the backward pass: may change .grad; a penalty adds its value to t.penalty
 --   after_step, task_end
 --   test_begin, test_end (self, t, k)   before and after the model is evaluated on task k: may change the weights and change them back
