@@ -23,11 +23,13 @@ end
 t.test("a penalty that has no effect is said aloud", function()
    t.expect(said(cl.methods.EWC{ lambda = 0 })["lambda 0"]):is_true()
    t.expect(said(cl.methods.EWC{ lambda = 10 })["lambda 0"]):is_nil()
-   local long = cl.stream{ cl.task(a), cl.task(b, { epochs = 30 }) }                  -- 120 steps
-   t.expect(said(cl.methods.EWC{ lambda = 1e-12 }, { stream = long })["idle penalty"]):is_true()
-   t.expect(said(cl.methods.EWC{ lambda = 10 }, { stream = long })["idle penalty"]):is_nil()
-   local short = cl.stream{ cl.task(a), cl.task(b, { epochs = 20 }) }                 -- 80: not yet
-   t.expect(said(cl.methods.EWC{ lambda = 1e-12 }, { stream = short })["idle penalty"]):is_nil()
+   local long = cl.stream{ cl.task(a), cl.task(b, { epochs = 9 }) }                   -- 36 steps
+   local short = cl.stream{ cl.task(a), cl.task(b, { epochs = 5 }) }                  -- 20: not yet
+   for _, name in ipairs{ "EWC", "SI", "MAS", "L2", "LwF" } do
+      t.expect(said(cl.methods[name]{ lambda = 1e-9 }, { stream = long })["idle penalty"]):is_true()
+      t.expect(said(cl.methods[name]{ lambda = 1e-9 }, { stream = short })["idle penalty"]):is_nil()
+      t.expect(said(cl.methods[name]{}, { stream = long })["idle penalty"]):is_nil()
+   end
    local function silent()                                  -- the outputs do not depend on the weights
       local model = nn.Sequential{ nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3) }
       for _, p in ipairs(model:parameters()) do p:detach():zero_() end
