@@ -138,6 +138,11 @@ local cases = {
    { "van-de-ven, 6 samples", { convention = "van-de-ven", samples = 6, lambda = 4 },
       { factor = 2, merge = separate,                      -- its loop takes one more, and divides by all
          F = function(w, list) return mean_of_squares(w, { unpack(list, 1, 7) }, rules.exact) end } },
+   { "van-de-ven, 9 samples of 10", { convention = "van-de-ven", samples = 9, lambda = 4 },
+      { factor = 2, merge = separate,                      -- one more is all: the loop comes to its end, where it divides by items - 1
+         F = function(w, list) return scaled(mean_of_squares(w, list, rules.exact), 10 / 9) end } },
+   { "van-de-ven, more samples than items", { convention = "van-de-ven", samples = 11, lambda = 4 },
+      { factor = 2, merge = separate, F = function(w, list) return scaled(mean_of_squares(w, list, rules.exact), 10 / 9) end } },
    { "facil", { convention = "facil", lambda = 4 },
       { factor = 2, merge = merged(0.5, 0.5),              -- full batches alone; the output layer is free
          F = function(w, _, batches)

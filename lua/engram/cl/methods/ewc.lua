@@ -73,9 +73,10 @@ return {
       local how, set = importance.how(self, t), importance.items(t)
       local items = set:size()
       how.label, how.drop_last = own.fisher, own.convention == "facil"
-      if own.divisor == "items - 1" and how.samples and how.samples + 1 < items then
+      if how.samples and own.divisor == "items - 1" then
          how.samples = how.samples + 1                       -- van de Ven's loop ends one item late, and divides by them all
       end
+      if how.samples and how.samples >= items then how.samples = nil end          -- it comes to its natural end
       local new = fisher.diagonal(t.model, set, how)
       if not how.samples then divide_(new, own.divisor, t, items) end
       importance.file(self, t, new)
