@@ -459,6 +459,19 @@ t.test("the order of a list of methods does not matter to SI's path, and the sam
    t.expect(function() train("domain", { once, cl.methods.L2{}, once }) end):raises "elements 1 and 3 are the same EWC"
 end)
 
+t.test("a task that comes again adds nothing to a memory that has its share, and is no task to come", function()
+   local again = cl.streams.recur(stream "domain", { times = 3 })
+   for name, options in pairs{ ER = { convention = "van-de-ven", per_class = 2 }, AGEM = { per_class = 2 }, GEM = { per_task = 4 } } do
+      local once, thrice = cl.methods[name](options), cl.methods[name](options)
+      train("domain", once)
+      local run = train("domain", thrice, { stream = again, evaluate = "task" })
+      t.expect({ name, thrice.memory:size() }):equals{ name, once.memory:size() }
+      t.expect(run.metrics.forward_transfer):is_nil()
+      t.expect(run.metrics.reasons.forward_transfer):contains "tasks come again"
+   end
+   train("task", cl.methods.ER{ convention = "van-de-ven", per_class = 2 }, { stream = cl.streams.recur(stream "task", { times = 2 }) })
+end)
+
 t.test("LwF distils over the task's own items alone, whatever stands beside them", function()
    local function at_second(methods)
       local found

@@ -43,9 +43,13 @@ end
 
 local function empty_matrix(t)
    local names, items = {}, {}
-   for k, experience in ipairs(t.stream) do names[k], items[k] = experience.name, experience:items "test" end
+   local recurring
+   for k, experience in ipairs(t.stream) do
+      names[k], items[k] = experience.name, experience:items "test"
+      recurring = recurring or experience.again
+   end
    local matrix = metrics.matrix(names)
-   matrix.items, matrix.scenario = items, t.stream.scenario
+   matrix.items, matrix.scenario, matrix.recurring = items, t.stream.scenario, recurring
    return matrix
 end
 

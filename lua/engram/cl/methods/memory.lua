@@ -38,6 +38,15 @@ function memory.draw(self, t)
    return self.memory:draw(n > 0 and n or t.batch_size)
 end
 
+-- The number of different tasks before the present one.
+function memory.old_tasks(t)
+   local count = 0
+   for k = 1, t.task - 1 do
+      if not t.stream[k].again then count = count + 1 end
+   end
+   return count
+end
+
 -- The loss of drawn items, each over the units that are active for it.
 function memory.loss(t, drawn) return scenario.masked_loss(t, t.model(drawn.images), drawn.labels, drawn.tasks) end
 
@@ -53,9 +62,10 @@ function memory.take(self, t, count, by_class)
    self.memory:take(t.experience.train, count, by_class, function(y) return memory.tasks_of(t.stream, t.task, y) end)
 end
 
--- file(self, t): at a task's end: items of it are drawn that stay.
+-- file(self, t): at a task's end: items of it are drawn that stay, unless it came again and has its share in the memory.
 function memory.file(self, t)
    local filling = self.hyper.filling
+   if t.experience.again then return end
    if filling == "task end" then
       memory.take(self, t, self.hyper.per_class, true)
    elseif filling == "one batch" then
