@@ -80,6 +80,14 @@ t.test("PackNet says when a task finds no free weight, and prunes always", funct
    t.expect(function() cl.methods.PackNet{ retrain = 1 } end):raises "retrain = 1 leaves no step before the pruning"
 end)
 
+t.test("a blurred task of several epochs is said to repeat its boundaries", function()
+   local twice = cl.stream{ cl.task(a, { epochs = 2 }), cl.task(b, { epochs = 2 }) }
+   t.expect(said(nil, { stream = cl.streams.blur(twice) })["blur repeats"]):is_true()
+   t.expect(said(nil, { stream = cl.streams.online(cl.streams.blur(twice)) })["blur repeats"]):is_nil()
+   t.expect(said(nil, { stream = cl.streams.iterations(cl.streams.blur(twice), { steps = 9 }) })["blur repeats"]):is_true()
+   t.expect(said(nil, { stream = twice })["blur repeats"]):is_nil()
+end)
+
 t.test("what an optimizer keeps from task to task stands in the log", function()
    local function adam(m) return optim.Adam(m) end
    t.expect(said(nil, { optimizer = adam })["optimizer state"]):is_true()

@@ -2,6 +2,7 @@
 -- that it cannot work in the scenario. Each is said once (warnings.lua).
 local autograd = require "engram.autograd"
 local divergence = require "engram.cl.divergence"
+local plan = require "engram.cl.plan"
 local warnings = require "engram.cl.warnings"
 
 local guard = {}
@@ -31,9 +32,22 @@ local function check_scenario(t)
       "the accuracy of the last task; methods with a memory (ER, DER++, GDumb) do not", table.concat(names, " and "))
 end
 
+-- A blurred task that is gone through again jumps back in time: items of the task before come once more after those of the next.
+local function check_order(t)
+   for k, experience in ipairs(t.stream) do
+      local epochs = experience.ordered and plan.of(t, k).epochs or 1
+      if epochs > 1 then
+         warnings.once(t, "blur repeats", "task %d, '%s', is blurred and gone through %d times in its order of time, so its boundaries " ..
+            "come as often: streams.online makes it one pass", k, experience.name, epochs)
+         return
+      end
+   end
+end
+
 -- begin(t): what can be told before the first step.
 function guard.begin(t)
    check_scenario(t)
+   check_order(t)
    for _, method in ipairs(t.methods) do
       if method.description.regularizer and method.hyper.lambda == 0 then
          warnings.once(t, "lambda 0", "%s: lambda = 0, so its penalty has no effect", method.description.name)
