@@ -472,6 +472,24 @@ t.test("a task that comes again adds nothing to a memory that has its share, and
    train("task", cl.methods.ER{ convention = "van-de-ven", per_class = 2 }, { stream = cl.streams.recur(stream "task", { times = 2 }) })
 end)
 
+t.test("a memory of bytes holds bytes, and gives the numbers that a batch of the data set has", function()
+   local function digits(scale)
+      return engram.data.dataset{ name = "bytes", images = engram.randint(0, 255, 20, 1, 4, 4, { stream = "bytes" }):to "uint8",
+         labels = engram.randint(1, 3, 20, { stream = "bytes" }), classes = 3, scale = scale, shift = -0.13 }
+   end
+   local set, memory = digits(1 / 77), buffer.new()
+   local x, y = set:batch(engram.arange(1, 20))
+   memory:add("reservoir", 20, { images = x, labels = y, tasks = 1, format = buffer.format(set) })
+   t.expect({ memory.images.dtype, memory.images:bytes() }):equals{ "uint8", 20 * 16 }
+   t.expect(memory:items(engram.arange(1, 20)).images:equal(x)):is_true()
+   t.expect((memory:dataset(3):batch(engram.arange(1, 20))):equal(x)):is_true()
+   memory:take(set, 5, false, 2)
+   t.expect(memory.images.dtype):equals "uint8"
+   memory:take(digits(1 / 99), 5, false, 3)                  -- another normalisation: they can only be numbers
+   t.expect(memory.images.dtype):equals "float32"
+   t.expect(memory:items(engram.arange(1, 20)).images:equal(x)):is_true()
+end)
+
 t.test("LwF distils over the task's own items alone, whatever stands beside them", function()
    local function at_second(methods)
       local found

@@ -1,5 +1,6 @@
 -- GDumb (Prabhu, Torr and Dokania 2020): a memory is filled greedily, balanced over classes; for each task a model is trained from scratch
 -- on the memory alone. Whatever does worse than this has not learned from the stream.
+local buffer = require "engram.cl.buffer"
 local core = require "engram.core"
 local memory = require "engram.cl.methods.memory"
 
@@ -9,7 +10,8 @@ local function fill(self, t)
    for first = 1, set:size(), 500 do
       engram.scope(function()
          local x, y = set:batch(engram.arange(first, math.min(first + 499, set:size())))
-         self.memory:add("balanced", self.hyper.memory, { images = x, labels = y, tasks = memory.tasks_of(t.stream, t.task, y) })
+         self.memory:add("balanced", self.hyper.memory, { images = x, labels = y, format = buffer.format(set),
+            tasks = memory.tasks_of(t.stream, t.task, y) })
       end)
       t.poll()
    end

@@ -1,4 +1,5 @@
 -- cl/methods/memory.lua: what the methods share that keep items of old tasks: how their memory is filled, and what is drawn from it.
+local buffer = require "engram.cl.buffer"
 local scenario = require "engram.cl.scenario"
 
 local memory = {}
@@ -54,7 +55,8 @@ function memory.loss(t, drawn) return scenario.masked_loss(t, t.model(drawn.imag
 function memory.offer(self, t, logits)
    local filling, x, y = self.hyper.filling, t.fresh.x, t.fresh.y
    if filling ~= "reservoir" and filling ~= "balanced" then return end
-   self.memory:add(filling, self.hyper.memory, { images = x, labels = y, tasks = memory.tasks(t), logits = logits })
+   self.memory:add(filling, self.hyper.memory, { images = x, labels = y, tasks = memory.tasks(t), logits = logits,
+      format = buffer.format(t.experience.train) })
 end
 
 -- take(self, t, count, by_class): so many items of the task's data, or of each of its classes, stay for good.
