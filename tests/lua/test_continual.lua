@@ -181,4 +181,14 @@ t.test("the stream's hash, options without effect and what an optimizer keeps ar
    t.expect(summary):contains('"stream_sha256": "' .. hash .. '"')
 end)
 
+t.test("by default a point looks at four batches of items, at most 256", function()
+   for batch, items in pairs{ [10] = 40, [100] = 256, [1] = 5 } do
+      local seen
+      train(split "task", { batch_size = batch, evaluate_every = 1000, evaluate = "never", on_step = function(state)
+         seen = state.evaluate_items
+      end })
+      t.expect({ batch, seen }):equals{ batch, items }
+   end
+end)
+
 t.done()

@@ -23,11 +23,13 @@ end
 t.test("a penalty that has no effect is said aloud", function()
    t.expect(said(cl.methods.EWC{ lambda = 0 })["lambda 0"]):is_true()
    t.expect(said(cl.methods.EWC{ lambda = 10 })["lambda 0"]):is_nil()
-   local long = cl.stream{ cl.task(a), cl.task(b, { epochs = 30 }) }                  -- 120 steps
-   t.expect(said(cl.methods.EWC{ lambda = 1e-12 }, { stream = long })["idle penalty"]):is_true()
-   t.expect(said(cl.methods.EWC{ lambda = 10 }, { stream = long })["idle penalty"]):is_nil()
-   local short = cl.stream{ cl.task(a), cl.task(b, { epochs = 20 }) }                 -- 80: not yet
-   t.expect(said(cl.methods.EWC{ lambda = 1e-12 }, { stream = short })["idle penalty"]):is_nil()
+   local long = cl.stream{ cl.task(a), cl.task(b, { epochs = 9 }) }                   -- 36 steps
+   local short = cl.stream{ cl.task(a), cl.task(b, { epochs = 5 }) }                  -- 20: not yet
+   for _, name in ipairs{ "EWC", "SI", "MAS", "L2", "LwF" } do
+      t.expect(said(cl.methods[name]{ lambda = 1e-9 }, { stream = long })["idle penalty"]):is_true()
+      t.expect(said(cl.methods[name]{ lambda = 1e-9 }, { stream = short })["idle penalty"]):is_nil()
+      t.expect(said(cl.methods[name]{}, { stream = long })["idle penalty"]):is_nil()
+   end
    local function silent()                                  -- the outputs do not depend on the weights
       local model = nn.Sequential{ nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 3) }
       for _, p in ipairs(model:parameters()) do p:detach():zero_() end
@@ -37,6 +39,26 @@ t.test("a penalty that has no effect is said aloud", function()
    t.expect(said(cl.methods.MAS{}, frozen)["importance 0"]):is_true()
    t.expect(said(cl.methods.SI{}, frozen)["importance 0"]):is_true()
    t.expect(said(cl.methods.MAS{})["importance 0"]):is_nil()
+end)
+
+t.test("a penalty that runs away ends the training, and the error names the method, lambda and lr", function()
+   local long = { stream = cl.stream{ cl.task(a, { epochs = 5 }), cl.task(b, { epochs = 30 }) } }
+   for _, name in ipairs{ "EWC", "MAS", "SI", "L2" } do
+      local method = cl.methods[name]{ lambda = 1e5 }
+      t.expect(function() said(method, long) end):raises("with " .. name .. " (lambda = 100000) and SGD{ dampening = 0, lr = 0.05")
+      t.expect(function() said(method, long) end):raises "try a smaller lambda or a smaller lr"
+   end
+   t.expect(function() said(nil, { optimizer = function(m) return optim.SGD(m, { lr = 1e30 }) end }) end):raises "lr = 1e+30"
+   t.expect(function() cl.methods.EWC{ lambda = math.huge } end):raises "lambda is infinite, expected a finite number"
+end)
+
+-- The reader's run: a class-incremental penalty at a common step size went to 1e52 and came back as finished.
+t.test("a penalty that runs away within short tasks is no finished training", function()
+   local stream = cl.streams.split("glyphs/digits", { tasks = 5, scenario = "class", train = 1000, test = 100 })
+   local given = { stream = stream, seed = 1, batch_size = 20, method = cl.methods.EWC{},
+      model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 30), nn.ReLU(), nn.Linear(30, 10) } end,
+      optimizer = function(m) return optim.SGD(m, { lr = 0.1 }) end }
+   t.expect(function() cl.train(given) end):raises "the penalty runs away at step"
 end)
 
 t.test("methods without a memory, alone in the class-incremental scenario", function()
@@ -49,6 +71,21 @@ t.test("methods without a memory, alone in the class-incremental scenario", func
    end
    t.expect(said(nil, class)["class-incremental"]):is_nil()
    t.expect(said(cl.methods.DERpp{}, class)["class-incremental"]):is_nil()
+end)
+
+t.test("PackNet says when a task finds no free weight, and prunes always", function()
+   local task = { stream = cl.stream{ cl.task(a), cl.task(b), scenario = "task" } }
+   t.expect(said(cl.methods.PackNet{ prune = 0 }, task)["PackNet full"]):is_true()
+   t.expect(said(cl.methods.PackNet{ prune = 0.5 }, task)["PackNet full"]):is_nil()
+   t.expect(function() cl.methods.PackNet{ retrain = 1 } end):raises "retrain = 1 leaves no step before the pruning"
+end)
+
+t.test("a blurred task of several epochs is said to repeat its boundaries", function()
+   local twice = cl.stream{ cl.task(a, { epochs = 2 }), cl.task(b, { epochs = 2 }) }
+   t.expect(said(nil, { stream = cl.streams.blur(twice) })["blur repeats"]):is_true()
+   t.expect(said(nil, { stream = cl.streams.online(cl.streams.blur(twice)) })["blur repeats"]):is_nil()
+   t.expect(said(nil, { stream = cl.streams.iterations(cl.streams.blur(twice), { steps = 9 }) })["blur repeats"]):is_true()
+   t.expect(said(nil, { stream = twice })["blur repeats"]):is_nil()
 end)
 
 t.test("what an optimizer keeps from task to task stands in the log", function()
@@ -134,6 +171,29 @@ t.test("descriptions and options are checked", function()
    end
    t.expect(function() cl.methods.LwF{ temperature = 0 } end):raises "temperature must be more than 0"
    t.expect(function() cl.methods.SI{ lambda = 0 / 0 } end):raises "is not a number"
+end)
+
+t.test("an option that the others leave without effect is an error, and so is one that a convention fixes otherwise", function()
+   local function refused(name, text, options) t.expect(function() cl.methods[name](options) end):raises(text) end
+   refused("ER", "per_class has no effect with filling = 'reservoir': it is used with filling = 'task end'", { per_class = 5 })
+   refused("ER", "memory has no effect with filling = 'task end': it is used with filling = 'reservoir' or 'balanced'",
+      { convention = "van-de-ven", memory = 50 })
+   refused("AGEM", "per_class has no effect with filling = 'one batch'", { filling = "one batch", per_class = 5 })
+   refused("EWC", "gamma has no effect with mode = 'separate': it is used with mode = 'online'", { gamma = 0.5 })
+   refused("EWC", "gamma_in_penalty has no effect with mode = 'separate'", { gamma_in_penalty = true })
+   refused("EWC", "scout_lr has no effect with convention = 'sound': it is used with convention = 'classp-repository'", { scout_lr = 1 })
+   refused("EWC", "divisor has no effect with samples = 20", { divisor = "items - 1", samples = 20 })
+   refused("EWC", "divisor = 'items', but convention 'van-de-ven' is divisor = 'items - 1'",
+      { convention = "van-de-ven", divisor = "items" })
+   refused("EWC", "half = true, but convention 'hsu' is half = false", { convention = "hsu", half = true })
+   for key, value in pairs{ samples = 5, mode = "online", exclude_head = true } do
+      refused("EWC", key .. " has no effect with convention = 'classp-repository'", { convention = "classp-repository", [key] = value })
+   end
+   refused("MAS", "alpha has no effect with mode = 'online': it is used with mode = 'averaged'", { alpha = 0.2 })
+   t.expect(cl.methods.MAS{ convention = "facil", alpha = 0.2 }.hyper.alpha):equals(0.2)
+   local steps = cl.streams.iterations(cl.stream{ cl.task(a), cl.task(b) }, { steps = 5 })
+   t.expect(function() said(cl.methods.GDumb{}, { stream = steps }) end):raises "streams.iterations: 5) would have no effect"
+   t.expect(function() cl.streams.online(steps, { epochs = 2 }) end):raises "cl.streams.online: unknown option 'epochs'"
 end)
 
 t.test("every option of every method stands under its heading in the reference, with every choice", function()

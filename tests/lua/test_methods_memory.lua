@@ -433,14 +433,78 @@ t.test("any two methods train together", function()
    local names = cl.methods.list()
    local function make(name) return cl.methods[name](name == "GDumb" and { epochs = 1 } or nil) end
    local planner = { Joint = true, Cumulative = true, GDumb = true }
+   local weights = { L2 = true, EWC = true, SI = true, MAS = true, LwF = true, PackNet = true }          -- what they keep speaks of them
+   local function conflict(a, b) return planner[a] and planner[b] or a == "GDumb" and weights[b] or b == "GDumb" and weights[a] end
    for i = 1, #names do
       for j = 1, #names do
          local pair = { make(names[i]), i ~= j and make(names[j]) or nil }
-         if not (i ~= j and planner[names[i]] and planner[names[j]]) then
+         if i ~= j and conflict(names[i], names[j]) then
+            t.expect(function() train("task", pair) end):raises(planner[names[i]] and planner[names[j]] and "both choose what is trained"
+               or "GDumb trains from scratch for every task")
+         else
             t.expect({ names[i], names[j], #train("task", pair).hash }):equals{ names[i], names[j], 64 }
          end
       end
    end
+end)
+
+t.test("the order of a list of methods does not matter to SI's path, and the same object twice is an error", function()
+   for _, other in ipairs{ function() return cl.methods.EWC{ lambda = 30 } end, function() return cl.methods.L2{ lambda = 1 } end } do
+      local before, after = cl.methods.SI{ lambda = 3 }, cl.methods.SI{ lambda = 3 }
+      train("domain", { before, other() })
+      train("domain", { other(), after })
+      t.expect(plain.from(after.importance[1])):close_to(plain.from(before.importance[1]), 1e-10)
+   end
+   local once = cl.methods.EWC{}
+   t.expect(function() train("domain", { once, cl.methods.L2{}, once }) end):raises "elements 1 and 3 are the same EWC"
+end)
+
+t.test("a task that comes again adds nothing to a memory that has its share, and is no task to come", function()
+   local again = cl.streams.recur(stream "domain", { times = 3 })
+   for name, options in pairs{ ER = { convention = "van-de-ven", per_class = 2 }, AGEM = { per_class = 2 }, GEM = { per_task = 4 } } do
+      local once, thrice = cl.methods[name](options), cl.methods[name](options)
+      train("domain", once)
+      local run = train("domain", thrice, { stream = again, evaluate = "task" })
+      t.expect({ name, thrice.memory:size() }):equals{ name, once.memory:size() }
+      t.expect(run.metrics.forward_transfer):is_nil()
+      t.expect(run.metrics.reasons.forward_transfer):contains "tasks come again"
+   end
+   train("task", cl.methods.ER{ convention = "van-de-ven", per_class = 2 }, { stream = cl.streams.recur(stream "task", { times = 2 }) })
+end)
+
+t.test("a memory of bytes holds bytes, and gives the numbers that a batch of the data set has", function()
+   local function digits(scale)
+      return engram.data.dataset{ name = "bytes", images = engram.randint(0, 255, 20, 1, 4, 4, { stream = "bytes" }):to "uint8",
+         labels = engram.randint(1, 3, 20, { stream = "bytes" }), classes = 3, scale = scale, shift = -0.13 }
+   end
+   local set, memory = digits(1 / 77), buffer.new()
+   local x, y = set:batch(engram.arange(1, 20))
+   memory:add("reservoir", 20, { images = x, labels = y, tasks = 1, format = buffer.format(set) })
+   t.expect({ memory.images.dtype, memory.images:bytes() }):equals{ "uint8", 20 * 16 }
+   t.expect(memory:items(engram.arange(1, 20)).images:equal(x)):is_true()
+   t.expect((memory:dataset(3):batch(engram.arange(1, 20))):equal(x)):is_true()
+   memory:take(set, 5, false, 2)
+   t.expect(memory.images.dtype):equals "uint8"
+   memory:take(digits(1 / 99), 5, false, 3)                  -- another normalisation: they can only be numbers
+   t.expect(memory.images.dtype):equals "float32"
+   t.expect(memory:items(engram.arange(1, 20)).images:equal(x)):is_true()
+end)
+
+t.test("LwF distils over the task's own items alone, whatever stands beside them", function()
+   local function at_second(methods)
+      local found
+      train("class", methods, { on_step = function(state)
+         if state.task == 2 and state.step_in_task == 2 then found = state.penalty end
+      end })
+      return found
+   end
+   cl.methods.register{ name = "Beside", doc = "items beside the batch in one step", hyper = {}, state = {},
+      batch = function(_, state)
+         if state.task ~= 2 or state.step_in_task ~= 2 then return end
+         state.tasks = engram.full({ 2 * #state.y }, 2, { dtype = "int64" })
+         state.x, state.y = engram.cat{ state.x, state.x * 3 }, engram.cat{ state.y, state.y }
+      end }
+   t.expect(at_second{ cl.methods.LwF{}, cl.methods.Beside{} }):close_to(at_second{ cl.methods.LwF{} }, 1e-12)
 end)
 
 t.test("a fork takes over what a method keeps: it is the longer training, to the bit", function()

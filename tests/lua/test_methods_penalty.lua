@@ -138,6 +138,11 @@ local cases = {
    { "van-de-ven, 6 samples", { convention = "van-de-ven", samples = 6, lambda = 4 },
       { factor = 2, merge = separate,                      -- its loop takes one more, and divides by all
          F = function(w, list) return mean_of_squares(w, { unpack(list, 1, 7) }, rules.exact) end } },
+   { "van-de-ven, 9 samples of 10", { convention = "van-de-ven", samples = 9, lambda = 4 },
+      { factor = 2, merge = separate,                      -- one more is all: the loop comes to its end, where it divides by items - 1
+         F = function(w, list) return scaled(mean_of_squares(w, list, rules.exact), 10 / 9) end } },
+   { "van-de-ven, more samples than items", { convention = "van-de-ven", samples = 11, lambda = 4 },
+      { factor = 2, merge = separate, F = function(w, list) return scaled(mean_of_squares(w, list, rules.exact), 10 / 9) end } },
    { "facil", { convention = "facil", lambda = 4 },
       { factor = 2, merge = merged(0.5, 0.5),              -- full batches alone; the output layer is free
          F = function(w, _, batches)
@@ -186,10 +191,11 @@ t.test("the common lambda says what a convention's lambda is with the 1/2", func
    t.expect(cl.methods.SI{ lambda = 10 }:common_lambda()):equals(20)
    t.expect(cl.methods.SI{ lambda = 10, convention = "avalanche" }:common_lambda()):equals(10)
    t.expect(cl.methods.MAS{ lambda = 10, convention = "facil" }:common_lambda()):equals(10)
+   t.expect(cl.methods.MAS{ lambda = 10, convention = "avalanche" }:common_lambda()):equals(20)
    t.expect(cl.methods.L2{ lambda = 10 }:common_lambda()):equals(20)
    t.expect(function() EWC{ batched = true } end):raises "with batched = true give 'empirical'"
    t.expect(function() EWC{ convention = "mamoth" } end):raises "did you mean 'mammoth'?"
-   t.expect(EWC{ convention = "hsu", half = true }.hyper.half):is_true()          -- what is given counts more than the convention
+   t.expect(cl.methods.SI{ convention = "mammoth", clip = 2 }.hyper.clip):equals(2)          -- a convention's numbers are defaults
 end)
 
 -- ---- L2 ---------------------------------------------------------------------------------------------------
@@ -309,8 +315,10 @@ end
 local mas_cases = {
    { "paper", { lambda = 2 }, { factor = 2, merge = merged(1, 1),
       F = function(w, list) return absolute_gradients(w, singly(list), "squared") end } },
-   { "avalanche", { convention = "avalanche", lambda = 2 }, { factor = 1, merge = merged(0.5, 0.5),
-      F = function(w, _, batches) return scaled(absolute_gradients(w, batches, "squared"), 3) end } },
+   { "avalanche", { convention = "avalanche", lambda = 2 },
+      { factor = 2,                                        -- no 1/2; the first task's count whole
+         merge = function(memory, F, anchor) merged(0.5, memory[1] and 0.5 or 1)(memory, F, anchor) end,
+         F = function(w, _, batches) return absolute_gradients(w, batches, "squared") end } },
    { "facil", { convention = "facil", lambda = 2 }, { factor = 1, merge = merged(0.5, 0.5),
       F = function(w, _, batches)
          local F = absolute_gradients(w, { batches[1], batches[2] }, "plain")

@@ -169,7 +169,8 @@ end)
 t.test("the area under the learning curve needs every step", function()
    t.expect(metrics.learning_curve_area(record, { beta = 1 })):close_to(((10 + 40) / 2 + (20 + 60) / 2 + (30 + 85) / 2) / 3, 1e-12)
    t.expect(metrics.learning_curve_area(record, { beta = 0 })):close_to((10 + 20 + 30) / 3, 1e-12)
-   t.expect({ metrics.learning_curve_area(record, { beta = 2 }) }):equals{ nil, "an accuracy that it needs was not measured" }
+   t.expect({ metrics.learning_curve_area(record, { beta = 2 }) }):equals{ nil,
+      "task 3 has 1 steps, its curve needs 2: give a smaller beta" }
    t.expect(function() metrics.learning_curve_area(record, { beta = -1 }) end):raises "beta must be a whole number"
 end)
 
@@ -273,6 +274,20 @@ t.test("accuracy counts the largest output, in any batch size, and leaves mode a
    t.expect(engram.random.stream("dropout").counter == before):is_true()
    t.expect(model.training):is_true()
    t.expect(function() metrics.accuracy(model, set, { batch_size = 0 }) end):raises "batch_size must be a whole number"
+end)
+
+t.test("what is no matrix, no number or no figure is told", function()
+   t.expect(function() metrics.forgetting(nil) end):raises "metrics.forgetting: expected a matrix of accuracies, R[i][j], got nil"
+   t.expect(function() metrics.average_accuracy{ 90, 80 } end):raises "row 1 is a number, expected a list of accuracies"
+   t.expect(function() metrics.intransigence(hand, { reference = 5 }) end):raises "an accuracy for each of 3 tasks, got number"
+   t.expect(function() return metrics.forgeting end):raises "there is no figure 'forgeting', did you mean 'forgetting'?"
+   local broken = matrix{ { 90, 10 }, { 0 / 0, 80 } }
+   for _, name in ipairs{ "average_accuracy", "forgetting", "backward_transfer", "learning_accuracy" } do
+      t.expect({ name, metrics[name](broken) }):equals{ name, nil, "the accuracy on task 1 after task 2 is not a number" }
+   end
+   local short = { { step = 0, task = 1, step_in_task = 0, accuracy = { 10 } },
+      { step = 1, task = 1, step_in_task = 1, accuracy = { 20 } } }
+   t.expect({ metrics.learning_curve_area(short) }):equals{ nil, "task 1 has 1 steps, its curve needs 10: give a smaller beta" }
 end)
 
 t.done()

@@ -89,6 +89,28 @@ t.test("another loss sees the active units as classes from 1", function()
    t.expect(seen):equals{ { 2, 2 }, { 2, 1 } }
 end)
 
+-- Squares would feel a mask: another loss sees each task's items by themselves.
+t.test("another loss of a mixed batch is the mean over items of its tasks' losses", function()
+   local function squares(logits, y) return (logits - y:one_hot(logits:size(2), logits.dtype)):square():mean() end
+   local context = { stream = stream_of "task", task = 3, loss_function = squares }
+   local logits = engram.randn(5, 7, { dtype = "float64" }):requires_grad_()
+   local y = engram.tensor({ 1, 5, 7, 2, 4 }, { dtype = "int64" })
+   local tasks = scenario.tasks_of(context.stream, y)
+   local mixed, sum = scenario.masked_loss(context, logits, y, tasks), 0
+   for i = 1, 5 do
+      local row = engram.tensor({ i }, { dtype = "int64" })
+      sum = sum + scenario.loss(context, logits:detach():index_select(1, row), y:index_select(1, row), tasks[i]:item()):item()
+   end
+   t.expect(mixed:item()):close_to(sum / 5, 1e-12)
+   mixed:backward()
+   t.expect(logits.grad[{ 1, { 3, 7 } }]:abs():sum():item()):equals(0)
+   t.expect(logits.grad[{ {}, { 1, 2 } }]:abs():sum():item()):above(0)
+   local run = cl.train{ stream = context.stream, loss = squares, method = cl.methods.ER{ memory = 20 }, batch_size = 8, seed = 1,
+      model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(9, 7) } end,
+      optimizer = function(m) return optim.SGD(m, { lr = 0.05 }) end }
+   for _, note in ipairs(run.losses) do t.expect(note.loss):below(3) end
+end)
+
 t.test("answers come from the active units alone", function()
    local logits = engram.tensor{ { 9, 0, 1, 2, 8, 0, 3 }, { 0, 1, 7, 2, 6, 9, 3 } }
    t.expect(scenario.answers(stream_of "task", logits, 2, 2):tolist()):equals{ 5, 3 }

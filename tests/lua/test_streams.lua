@@ -209,6 +209,7 @@ t.test("recur: a task that comes again has its items and units, under a number o
    t.expect(stream.classes):equals(10)
    stream[1]:release()
    t.expect(stream[3].train:size() > 0):is_true()
+   t.expect({ stream[1].again, stream[2].again, stream[3].again }):equals{ false, false, true }
    local rounds = streams.recur(permuted(3), { times = 2, seed = 5 })
    t.expect(#rounds):equals(6)
    local hashes = {}

@@ -7,7 +7,8 @@
 --   and by classes or tasks: take() draws so many of each class, or of the whole, of a data set and adds room for them
 local core = require "engram.core"
 local random = require "engram.random"
-local raise = core.raise
+local tensor = require "engram.tensor"
+local C, check, raise = core.C, core.check, core.raise
 
 local Buffer = {}
 Buffer.__index = Buffer
@@ -46,6 +47,49 @@ local function make_room(self, capacity, batch)
       end
    end
    self.capacity = capacity
+end
+
+-- ---- bytes ------------------------------------------------------------------------------------------------
+
+-- Images that come from bytes are kept as bytes, with the scale and shift that make numbers of them.
+
+-- format(dataset): { scale =, shift = } of a data set of bytes, else nil.
+function buffer.format(dataset)
+   return dataset.images.dtype == "uint8" and { scale = dataset.scale, shift = dataset.shift } or nil
+end
+
+-- The numbers of bytes at an index (all), as a data set's batch has them.
+local function numbers(format, bytes, index)
+   local shape = bytes.shape
+   index = index and index:contiguous() or lib().arange(1, shape[1])
+   shape[1] = index:numel()
+   local x = tensor.new(0, shape)
+   check(C.eg_batch(x.tensor, bytes.tensor, index.tensor, format.scale, format.shift))
+   return x
+end
+
+-- The bytes whose numbers these are, or nil where they are no bytes' numbers.
+local function bytes_of(format, images)
+   local bytes = ((images - format.shift) / format.scale + 0.5):clamp(0, 255):to "uint8"
+   return numbers(format, bytes):equal(images) and bytes or nil
+end
+
+-- batch.images become bytes where those in the memory are; what has another normalisation makes numbers of them all.
+local function pack(self, batch, format)
+   if not self.images and format then self.scale, self.shift = format.scale, format.shift end
+   if not self.scale then return end
+   local alike = format and format.scale == self.scale and format.shift == self.shift
+   local bytes = alike and bytes_of(self, batch.images)
+   if bytes then
+      batch.images = bytes
+      return
+   end
+   if self.images then
+      local all = numbers(self, self.images):keep()
+      self.images:release()
+      self.images = all
+   end
+   self.scale, self.shift = nil, nil
 end
 
 -- Item i of the batch takes the place `slot`.
@@ -114,11 +158,13 @@ local function balanced(self, batch, i, slots, class)
    put(self, slot, batch, i)
 end
 
--- add(filling, capacity, batch): offers a batch { images =, labels =, tasks =, logits = } (tasks: a number, or int64 for each item).
+-- add(filling, capacity, batch): offers a batch { images =, labels =, tasks =, logits =, format = } (tasks: a number, or int64 for each
+-- item; format: of the data set that the images are of, see buffer.format).
 function Buffer:add(filling, capacity, batch)
    local n = #batch.labels
    local given = { images = batch.images:detach(), labels = batch.labels:contiguous(), logits = batch.logits and batch.logits:detach(),
       tasks = type(batch.tasks) == "number" and lib().full({ n }, batch.tasks, { dtype = "int64" }) or batch.tasks }
+   pack(self, given, batch.format)
    make_room(self, capacity, given)
    local slots, labels = nil, nil
    if filling == "balanced" then slots, labels = slots_by_class(self), given.labels:tolist() end
@@ -142,6 +188,7 @@ function Buffer:take(dataset, count, by_class, tasks)
    local images, own = dataset:batch(chosen)
    local given = type(tasks) == "function" and tasks(own) or lib().full({ #chosen }, tasks, { dtype = "int64" })
    local batch = { images = images, labels = own, tasks = given }
+   pack(self, batch, buffer.format(dataset))
    make_room(self, self.count + #chosen, batch)
    for _, name in ipairs(FIELDS) do
       if batch[name] then self[name]:narrow(1, self.count + 1, #chosen):copy_(batch[name]) end
@@ -155,7 +202,8 @@ end
 function Buffer:items(index)
    local found = {}
    for _, name in ipairs(FIELDS) do
-      if self[name] then found[name] = self[name]:index_select(1, index) end
+      local own = self[name]
+      if own then found[name] = name == "images" and self.scale and numbers(self, own, index) or own:index_select(1, index) end
    end
    return found
 end
@@ -190,7 +238,7 @@ end
 function Buffer:dataset(classes)
    if self.count == 0 then raise "cl.buffer: it is empty" end
    local set = require "engram.data".dataset{ name = "memory", images = self.images:narrow(1, 1, self.count):clone():keep(),
-      labels = self.labels:narrow(1, 1, self.count):clone():keep(), classes = classes }
+      labels = self.labels:narrow(1, 1, self.count):clone():keep(), classes = classes, scale = self.scale, shift = self.shift }
    local tasks = self.tasks:narrow(1, 1, self.count):clone():keep()
    local batch = set.batch
    set.batch = function(own, index)

@@ -20,7 +20,7 @@ local checkpoint = {}
 
 local VERSION = 3
 local COUNTERS = { "task", "epoch", "step", "step_in_task", "moved", "weights", "loss", "loss_sum", "loss_count",
-   "penalty", "idle", "arithmetic" }
+   "penalty", "idle", "arithmetic", "largest_loss" }
 
 -- What the place in an epoch depends on.
 checkpoint.batches = { "batch_size", "shuffle", "drop_last" }
@@ -124,7 +124,7 @@ end
 -- What resuming and forking have in common: everything but the optimizer's and the methods' state.
 local function restore_rest(t, tensors, state)
    for _, key in ipairs(COUNTERS) do t[key] = state.counters[key] end
-   t.time, t.operations = state.time or t.time, state.operations
+   t.time, t.operations = state.time or t.time, state.operations             -- a kept checkpoint has no times
    past.restore(tensors, t)
    t.tracker.before = state.before and unpack_(tensors, "tracker.before", state.before)
    t.tracker.masks = unpack_(tensors, "tracker.masks", state.masks)

@@ -1,10 +1,13 @@
 -- cl/guard.lua: what a training says of its methods before a reader is misled: a penalty without effect, and a method of which it is known
 -- that it cannot work in the scenario. Each is said once (warnings.lua).
+local autograd = require "engram.autograd"
+local divergence = require "engram.cl.divergence"
+local plan = require "engram.cl.plan"
 local warnings = require "engram.cl.warnings"
 
 local guard = {}
 
-local NOTHING, PATIENCE = 1e-12, 100                  -- a share of the loss that is no effect; so many steps on end
+local NOTHING, PATIENCE = 1e-6, 30                    -- a share of the loss and of its gradient that is no effect; so many steps on end
 
 -- True when the method keeps or sees items of old tasks.
 local function remembers(method)
@@ -29,9 +32,22 @@ local function check_scenario(t)
       "the accuracy of the last task; methods with a memory (ER, DER++, GDumb) do not", table.concat(names, " and "))
 end
 
+-- A blurred task that is gone through again jumps back in time: items of the task before come once more after those of the next.
+local function check_order(t)
+   for k, experience in ipairs(t.stream) do
+      local epochs = experience.ordered and plan.of(t, k).epochs or 1
+      if epochs > 1 then
+         warnings.once(t, "blur repeats", "task %d, '%s', is blurred and gone through %d times in its order of time, so its boundaries " ..
+            "come as often: streams.online makes it one pass", k, experience.name, epochs)
+         return
+      end
+   end
+end
+
 -- begin(t): what can be told before the first step.
 function guard.begin(t)
    check_scenario(t)
+   check_order(t)
    for _, method in ipairs(t.methods) do
       if method.description.regularizer and method.hyper.lambda == 0 then
          warnings.once(t, "lambda 0", "%s: lambda = 0, so its penalty has no effect", method.description.name)
@@ -39,22 +55,58 @@ function guard.begin(t)
    end
 end
 
--- importance(t, method, list): importances that are all zero hold nothing.
+local HUGE = 1000                                     -- times the largest loss: the weights are far from where anything was learned
+
+-- importance(t, method, list): importances that are all zero hold nothing; under a huge penalty, or not finite, they are the end.
 function guard.importance(t, method, list)
+   for _, importance in ipairs(list) do
+      if not importance:isfinite():all() then divergence.raise(t, "an importance is not finite") end
+   end
    for _, importance in ipairs(list) do
       if importance:abs():max():item() > 0 then return end
    end
+   if divergence.runaway(t, HUGE) then divergence.raise(t, "all importances are zero under a huge penalty") end
    warnings.once(t, "importance 0", "%s: all importances are zero after task %d, so its penalty has no effect: the model is certain " ..
       "of every item, or its outputs do not depend on the weights", method.description.name, t.task)
 end
 
+-- ---- a penalty that moves nothing --------------------------------------------------------------------------
+
+local function is_small(penalty, t) return penalty ~= nil and math.abs(penalty) < NOTHING * math.abs(t.loss) end
+
+-- before_penalties(t): the gradients of the loss are kept for this step's comparison, where the last penalty was so small that there is
+-- reason to compare.
+function guard.before_penalties(t)
+   if not is_small(t.penalty_before, t) then return end
+   t.loss_gradients = {}
+   for i, p in ipairs(t.parameters) do
+      local grad = autograd.gradient_of(p)
+      t.loss_gradients[i] = grad and grad:clone() or false
+   end
+end
+
+local function squares(x) return x:square():sum():item() end
+
+-- Whether what methods have changed of the gradients is next to nothing.
+local function leaves_gradients(t)
+   local change, whole = 0, 0
+   for i, before in ipairs(t.loss_gradients) do
+      if before then
+         change, whole = change + squares(autograd.gradient_of(t.parameters[i]) - before), whole + squares(before)
+      end
+   end
+   return change <= NOTHING ^ 2 * whole
+end
+
 -- step(t): t.penalty is the sum of the penalties of this step, nil while there are none.
 function guard.step(t)
-   local idle = t.penalty ~= nil and math.abs(t.penalty) < NOTHING * math.abs(t.loss)
+   local idle = t.loss_gradients and is_small(t.penalty, t) and leaves_gradients(t)
+   t.loss_gradients = nil
    t.idle = idle and t.idle + 1 or 0
    if t.idle == PATIENCE then
-      warnings.once(t, "idle penalty", "the penalty has been below %g of the loss for %d steps (step %d, task %d): it has no effect; " ..
-         "lambda is too small by orders of magnitude, or the importances are zero", NOTHING, PATIENCE, t.step, t.task)
+      warnings.once(t, "idle penalty", "the penalty and its gradient have been below %g of the loss and its gradient for %d steps (step " ..
+         "%d, task %d): it has no effect; lambda is too small by orders of magnitude, or the importances are zero", NOTHING, PATIENCE,
+         t.step, t.task)
    end
 end
 

@@ -32,6 +32,14 @@ local function method_list(given)
    local fits = type(list) == "table" and (#list > 0 or next(list) == nil)
    for _, method in ipairs(fits and list or {}) do fits = fits and is_method(method) end
    if not fits then raise("cl.train: method must be a method or a list of methods, as cl.methods.EWC{ lambda = 100 } makes them") end
+   local place = {}
+   for i, method in ipairs(list) do
+      if place[method] then
+         raise("cl.train: method: elements %d and %d are the same %s, whose state would be changed twice a step: make two, or leave " ..
+            "one out", place[method], i, method.description.name)
+      end
+      place[method] = i
+   end
    return list
 end
 
@@ -50,10 +58,11 @@ local function evaluated_tasks(given)
    return given == "current" and 1 or given
 end
 
--- Items that a continual evaluation may look at: one of every task at least.
-local function evaluated_items(given, tasks, length)
-   local items = core.whole("cl.train: evaluate_items", given or math.max(256, length))
+-- Items that a continual evaluation may look at: one of every task at least. By default few enough for a point every ten steps to cost
+-- less than a tenth of the training.
+local function evaluated_items(given, tasks, length, batch_size)
    local shared = type(tasks) == "number" and math.min(tasks, length) or length
+   local items = core.whole("cl.train: evaluate_items", given or math.max(math.min(256, 4 * batch_size), shared))
    if items < shared then
       raise("cl.train: evaluate_items = %d is less than an item for each of %d tasks; give more, or evaluate_tasks = a number", items,
          shared)
@@ -81,12 +90,12 @@ function options.check(given)
       if given[name] == nil then raise("cl.train: %s is missing", name) end
    end
    if not stream.is_stream(given.stream) then raise("cl.train: stream is none: make it with cl.stream{ cl.task(...), ... }") end
+   local batch_size, tasks = core.whole("cl.train: batch_size", given.batch_size or 32), evaluated_tasks(given.evaluate_tasks)
    return {
       stream = given.stream, methods = method_list(given.method), seed = given.seed,
-      batch_size = core.whole("cl.train: batch_size", given.batch_size or 32),
+      batch_size = batch_size,
       evaluate_every = given.evaluate_every and core.whole("cl.train: evaluate_every", given.evaluate_every),
-      evaluate_tasks = evaluated_tasks(given.evaluate_tasks),
-      evaluate_items = evaluated_items(given.evaluate_items, evaluated_tasks(given.evaluate_tasks), #given.stream),
+      evaluate_tasks = tasks, evaluate_items = evaluated_items(given.evaluate_items, tasks, #given.stream, batch_size),
       evaluate_batch_size = core.whole("cl.train: evaluate_batch_size", given.evaluate_batch_size or 100),
       checkpoint_every = given.checkpoint_every and core.whole("cl.train: checkpoint_every", given.checkpoint_every),
       shuffle = of_type("shuffle", given.shuffle, "boolean") ~= false,

@@ -1,11 +1,10 @@
 -- cl/step.lua: one step of a training: batch -> model -> loss (and the methods' terms) -> backward -> the methods edit gradients ->
 -- optimizer -> the scope ends and every temporary goes back to the pool.
-local core = require "engram.core"
 local tensor = require "engram.tensor"
 local arithmetic = require "engram.cl.metrics.arithmetic"
+local divergence = require "engram.cl.divergence"
 local guard = require "engram.cl.guard"
 local scenario = require "engram.cl.scenario"
-local raise = core.raise
 
 local step = {}
 
@@ -15,26 +14,6 @@ function step.hook(t, name)
       local f = method[name]
       if f then f(method, t) end
    end
-end
-
--- ---- divergence -------------------------------------------------------------------------------------------
-
-local function diverged(t, how)
-   raise("cl.train: diverged: %s at step %d (task %d, epoch %d) with %s: try a smaller lr, or look for bad values in the data", how,
-      t.step, t.task, t.epoch, tostring(t.optimizer))
-end
-
-local function check_loss(t)
-   if t.loss - t.loss ~= 0 then diverged(t, t.loss ~= t.loss and "the loss is not a number" or "the loss is infinite") end
-end
-
--- The last step of a task has no loss after it that would tell.
-function step.check_weights(t)
-   tensor.scope(function()
-      for _, p in ipairs(t.parameters) do
-         if not p:detach():isfinite():all() then diverged(t, "a weight is not finite") end
-      end
-   end)
 end
 
 -- ---- the step ---------------------------------------------------------------------------------------------
@@ -70,18 +49,21 @@ local function count_arithmetic(t, loss)
 end
 
 local function one_step(t)
-   t.penalty, t.weight = nil, nil
+   t.penalty_before, t.penalty, t.weight = t.penalty, nil, nil
    t.fresh = { x = t.x, y = t.y, tasks = t.tasks }         -- as the stream gave them, whatever methods put beside them
    t.optimizer:zero_grad()
    step.hook(t, "batch")
    t.logits = t.model(t.x)
    local loss = batch_loss(t)
    t.loss = loss:item()
-   check_loss(t)
+   divergence.loss(t)
    loss = whole_loss(t, loss)
    count_arithmetic(t, loss)
    loss:backward()
+   guard.before_penalties(t)
+   step.hook(t, "loss_gradients")
    step.hook(t, "gradients")
+   divergence.penalty(t)
    guard.step(t)
    t.optimizer:step(t)
    step.hook(t, "after_step")

@@ -1,6 +1,7 @@
 -- cl/task.lua: one task of a training: its epochs, what is noted and saved between steps, and what happens at its ends.
 local checkpoint = require "engram.cl.checkpoint"
 local core = require "engram.core"
+local divergence = require "engram.cl.divergence"
 local evaluation = require "engram.cl.evaluation"
 local plan = require "engram.cl.plan"
 local scenario = require "engram.cl.scenario"
@@ -111,7 +112,7 @@ end
 
 local function finish(t)
    note_loss(t)
-   step.check_weights(t)
+   divergence.weights(t)
    t.tracker:task_end()
    t.step_density[t.task] = t.weights > 0 and t.moved / t.weights or 0
    consolidate(t)

@@ -43,9 +43,13 @@ end
 
 local function empty_matrix(t)
    local names, items = {}, {}
-   for k, experience in ipairs(t.stream) do names[k], items[k] = experience.name, experience:items "test" end
+   local recurring
+   for k, experience in ipairs(t.stream) do
+      names[k], items[k] = experience.name, experience:items "test"
+      recurring = recurring or experience.again
+   end
    local matrix = metrics.matrix(names)
-   matrix.items, matrix.scenario = items, t.stream.scenario
+   matrix.items, matrix.scenario, matrix.recurring = items, t.stream.scenario, recurring
    return matrix
 end
 
@@ -61,7 +65,7 @@ local function begin(given)
    t.given, t.model, t.optimizer, t.make_model = given, options.make(given)
    t.parameters, t.poll, t.losses = t.model:parameters(), poller(t), {}
    t.task, t.epoch, t.step, t.step_in_task, t.loss_sum, t.loss_count = 0, 0, 0, 0, 0, 0
-   t.idle = 0
+   t.idle, t.largest_loss = 0, 0
    t.doing, t.save_seconds, t.mark = "training", 0, {}        -- the mark: whose state a method holds
    t.total_steps, t.present = count_steps(t), t.stream:present()
    t.accuracy, t.step_density, t.tracker = empty_matrix(t), {}, tracker_of(t.model)

@@ -1,5 +1,7 @@
 -- cl/warnings.lua: what a training says aloud, once: on standard error (also with --quiet) and in log.txt. What has been said is part of a
 -- checkpoint, so that a run that is gone on with does not repeat it.
+local progress = require "engram.run.progress"
+
 local warnings = {}
 
 -- Says `text` once under `key`; `aloud`: on standard error too. Before the run's folder is open it waits in t.unsaid.
@@ -18,8 +20,8 @@ end
 -- once(t, key, format, ...): warns in the training t, unless it has warned under this key before.
 function warnings.once(t, key, format, ...) say(t, key, true, "warning: " .. format:format(...)) end
 
--- note(t, key, format, ...): the same for what is worth knowing, but no cause for alarm: in log.txt alone.
-function warnings.note(t, key, format, ...) say(t, key, false, format:format(...)) end
+-- note(t, key, format, ...): the same for what is worth knowing, but no cause for alarm: not with --quiet.
+function warnings.note(t, key, format, ...) say(t, key, not progress.quiet, format:format(...)) end
 
 -- flush(t): tells what had to wait for the run's folder.
 function warnings.flush(t)

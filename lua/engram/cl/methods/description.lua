@@ -8,8 +8,8 @@ local raise = core.raise
 local description = {}
 
 -- In the order in which they are called. A misspelled hook would never be, so unknown fields are refused.
-description.hooks = { "plan", "train_data", "begin", "task_begin", "batch", "loss", "gradients", "after_step", "task_end", "test_begin",
-   "test_end" }
+description.hooks = { "plan", "train_data", "begin", "task_begin", "batch", "loss", "loss_gradients", "gradients", "after_step",
+   "task_end", "test_begin", "test_end" }
 local FIELDS = { "name", "doc", "source", "hyper", "state", "presets", "check", "regularizer", "common_lambda", "extra_bytes",
    unpack(description.hooks) }
 local RESERVED = { description = true, hyper = true, owner = true }            -- what every method has
@@ -44,12 +44,49 @@ local function check_value(who, key, about, value)
    local wanted = about.type or type(about.default)
    if type(value) ~= wanted then raise("%s: %s must be a %s, got %s", who, key, wanted, core.typename(value)) end
    if value ~= value then raise("%s: %s is not a number (NaN)", who, key) end
+   if value == math.huge or value == -math.huge then raise("%s: %s is infinite, expected a finite number", who, key) end
    if about.whole and value % 1 ~= 0 then raise("%s: %s = %g, expected a whole number", who, key, value) end
    if about.min and value < about.min then raise("%s: %s = %g, expected at least %g", who, key, value, about.min) end
    if about.max and value > about.max then raise("%s: %s = %g, expected at most %g", who, key, value, about.max) end
 end
 
--- options(given, options): the hyper-parameters: defaults, then what the convention sets, then the options, each checked.
+-- ---- options that say nothing, or two things ------------------------------------------------------------------------------
+
+local function quoted(value) return type(value) == "string" and ("'%s'"):format(value) or tostring(value) end
+
+local function is_one_of(value, list)
+   for _, v in ipairs(list) do
+      if v == value then return true end
+   end
+   return false
+end
+
+-- `with` and `without` of a hyper-parameter, { other hyper-parameter = { values } }: with which alone, and with which not, it is used.
+local function check_used(who, key, about, hyper)
+   for other, values in pairs(about.with or {}) do
+      if not is_one_of(hyper[other], values) then
+         local words = {}
+         for i, value in ipairs(values) do words[i] = quoted(value) end
+         raise("%s: %s has no effect with %s = %s: it is used with %s = %s", who, key, other, quoted(hyper[other]), other,
+            table.concat(words, " or "))
+      end
+   end
+   for other, values in pairs(about.without or {}) do
+      if is_one_of(hyper[other], values) then
+         raise("%s: %s has no effect with %s = %s, it is used with any other", who, key, other, quoted(hyper[other]))
+      end
+   end
+end
+
+-- What a convention sets by a choice or a yes or no is its formula; numbers are its defaults alone.
+local function check_fixed(who, key, value, preset, convention)
+   local fixed = preset[key]
+   if fixed == nil or fixed == value or type(fixed) == "number" then return end
+   raise("%s: %s = %s, but convention '%s' is %s = %s: leave out one of them", who, key, quoted(value), convention, key, quoted(fixed))
+end
+
+-- options(given, options): the hyper-parameters: defaults, then what the convention sets, then the options, each checked: an option that
+-- the others leave without effect is an error.
 function description.options(given, options)
    local who, declared, hyper = "cl.methods." .. given.name, given.hyper or {}, {}
    if options ~= nil and type(options) ~= "table" then raise("%s: options must be a table, got %s", who, core.typename(options)) end
@@ -59,8 +96,13 @@ function description.options(given, options)
    end
    for key, about in pairs(declared) do hyper[key] = about.default end
    local convention = options and options.convention or hyper.convention
-   for key, value in pairs(given.presets and given.presets[convention] or {}) do hyper[key] = value end
-   for key, value in pairs(options or {}) do hyper[key] = value end
+   local preset = given.presets and given.presets[convention] or {}
+   for key, value in pairs(preset) do hyper[key] = value end
+   for key, value in pairs(options or {}) do
+      check_fixed(who, key, value, preset, convention)
+      hyper[key] = value
+   end
+   for key in pairs(options or {}) do check_used(who, key, declared[key], hyper) end
    if given.check then given.check(hyper, who) end
    return hyper
 end

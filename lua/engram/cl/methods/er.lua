@@ -17,7 +17,7 @@ return {
    batch = function(self, t)
       if self.hyper.convention == "van-de-ven" and t.stream.scenario == "task" and t.task > 1 then
          local n = self.hyper.replay_batch > 0 and self.hyper.replay_batch or t.batch_size
-         self.drawn = self.memory:draw_of_tasks(math.ceil(n / (t.task - 1)), t.task - 1)
+         self.drawn = self.memory:draw_of_tasks(math.ceil(n / memory.old_tasks(t)), t.task - 1)
       else
          self.drawn = memory.draw(self, t)
       end

@@ -9,14 +9,28 @@ local importance = require "engram.cl.methods.importance"
 local repository = require "engram.cl.methods.repository"
 
 -- Multiplies the mean over items by what the library divides by.
-local function divide_(new, hyper, t, items)
+local function divide_(new, divisor, t, items)
    local scale = 1
-   if hyper.divisor == "items - 1" then
+   if divisor == "items - 1" then
       scale = items / math.max(1, items - 1)
-   elseif hyper.divisor == "full batches" then
+   elseif divisor == "full batches" then
       scale = items / (t.loader.steps * t.batch_size)
    end
    for _, f in ipairs(scale ~= 1 and new or {}) do f:mul_(scale) end
+end
+
+local hyper = importance.hyper{
+   lambda = { default = 100, min = 0, doc = "weight of the penalty" },
+   fisher = { default = "exact", choices = { "exact", "sampled", "empirical", "argmax", "weighted" }, doc = "whose label counts" },
+   gamma_in_penalty = { default = false, with = { mode = { "online" } }, doc = "gamma also multiplies the penalty" },
+   divisor = { default = "items", choices = { "items", "items - 1", "full batches" }, with = { samples = { 0 } },
+      doc = "what the sum over items is divided by" },
+   convention = { default = "sound",
+      choices = { "sound", "avalanche", "mammoth", "van-de-ven", "facil", "hsu", "classp-repository" }, doc = "whose formula" },
+   scout_lr = { default = 0.25, min = 0, with = { convention = { "classp-repository" } }, doc = "step size of the model of its own" },
+}
+for _, key in ipairs{ "samples", "mode", "gamma", "gamma_in_penalty", "alpha", "from_zero", "exclude_head", "units", "divisor" } do
+   hyper[key].without = { convention = { "classp-repository" } }
 end
 
 return {
@@ -24,27 +38,19 @@ return {
    doc = "a quadratic penalty that holds the weights that mattered to old tasks",
    source = "arXiv 1612.00796",
    regularizer = true,
-   hyper = importance.hyper{
-      lambda = { default = 100, min = 0, doc = "weight of the penalty" },
-      fisher = { default = "exact", choices = { "exact", "sampled", "empirical", "argmax", "weighted" }, doc = "whose label counts" },
-      gamma_in_penalty = { default = false, doc = "online: gamma also multiplies the penalty" },
-      divisor = { default = "items", choices = { "items", "items - 1", "full batches" }, doc = "what the sum over items is divided by" },
-      convention = { default = "sound",
-         choices = { "sound", "avalanche", "mammoth", "van-de-ven", "facil", "hsu", "classp-repository" }, doc = "whose formula" },
-      scout_lr = { default = 0.25, min = 0, doc = "classp-repository: step size of the model of its own" },
-   },
+   hyper = hyper,
    presets = {
       avalanche = { fisher = "empirical", batched = true, half = false },
       mammoth = { fisher = "weighted", mode = "online", half = false, divisor = "full batches" },
-      ["van-de-ven"] = { fisher = "exact", gamma_in_penalty = true, divisor = "items - 1" },
+      ["van-de-ven"] = { gamma_in_penalty = true, divisor = "items - 1" },
       facil = { fisher = "argmax", batched = true, mode = "averaged", exclude_head = true, units = "seen" },
       hsu = { fisher = "argmax", half = false },
       ["classp-repository"] = { fisher = "empirical", batched = true, half = false },
    },
-   check = function(hyper, who)
-      if hyper.batched and (hyper.fisher == "exact" or hyper.fisher == "weighted") then
+   check = function(own, who)
+      if own.batched and (own.fisher == "exact" or own.fisher == "weighted") then
          require "engram.core".raise("%s: fisher = '%s' weighs each item's square; with batched = true give 'empirical', 'argmax' or " ..
-            "'sampled'", who, hyper.fisher)
+            "'sampled'", who, own.fisher)
       end
    end,
    state = { importance = "tasks", anchor = "tasks" },
@@ -62,16 +68,17 @@ return {
    end,
 
    task_end = function(self, t)
-      local hyper = self.hyper
-      if hyper.convention == "classp-repository" then return end
+      local own = self.hyper
+      if own.convention == "classp-repository" then return end
       local how, set = importance.how(self, t), importance.items(t)
       local items = set:size()
-      how.label, how.drop_last = hyper.fisher, hyper.convention == "facil"
-      if hyper.divisor == "items - 1" and how.samples and how.samples + 1 < items then
+      how.label, how.drop_last = own.fisher, own.convention == "facil"
+      if how.samples and own.divisor == "items - 1" then
          how.samples = how.samples + 1                       -- van de Ven's loop ends one item late, and divides by them all
       end
+      if how.samples and how.samples >= items then how.samples = nil end          -- it comes to its natural end
       local new = fisher.diagonal(t.model, set, how)
-      if not how.samples then divide_(new, hyper, t, items) end
+      if not how.samples then divide_(new, own.divisor, t, items) end
       importance.file(self, t, new)
    end,
 

@@ -1,5 +1,6 @@
 -- GDumb (Prabhu, Torr and Dokania 2020): a memory is filled greedily, balanced over classes; for each task a model is trained from scratch
 -- on the memory alone. Whatever does worse than this has not learned from the stream.
+local buffer = require "engram.cl.buffer"
 local core = require "engram.core"
 local memory = require "engram.cl.methods.memory"
 
@@ -9,11 +10,26 @@ local function fill(self, t)
    for first = 1, set:size(), 500 do
       engram.scope(function()
          local x, y = set:batch(engram.arange(first, math.min(first + 499, set:size())))
-         self.memory:add("balanced", self.hyper.memory, { images = x, labels = y, tasks = memory.tasks_of(t.stream, t.task, y) })
+         self.memory:add("balanced", self.hyper.memory, { images = x, labels = y, format = buffer.format(set),
+            tasks = memory.tasks_of(t.stream, t.task, y) })
       end)
       t.poll()
    end
    self.filled = t.task
+end
+
+-- Kinds of state that speak of the weights as a task left them.
+local OF_WEIGHTS = { parameters = true, marks = true, tasks = true, model = true }
+
+local function check_beside(t)
+   for _, method in ipairs(t.methods) do
+      for _, kind in pairs(method.description.state or {}) do
+         if OF_WEIGHTS[kind] then
+            core.raise("GDumb trains from scratch for every task: %s, which keeps old weights, cannot stand beside it",
+               method.description.name)
+         end
+      end
+   end
 end
 
 return {
@@ -27,7 +43,12 @@ return {
    state = { memory = "buffer", filled = "scalar" },
 
    plan = function(self, t, k)
+      check_beside(t)
       local items = 0
+      if t.stream[k].steps then
+         core.raise("GDumb trains epochs = %d on its memory, so the stream's steps (streams.iterations: %d) would have no effect: leave " ..
+            "them out and give GDumb{ epochs = n }", self.hyper.epochs, t.stream[k].steps)
+      end
       for j = 1, k do items = items + t.stream[j]:items "train" end
       return { items = math.min(items, self.hyper.memory), epochs = self.hyper.epochs }
    end,

@@ -66,5 +66,7 @@ return {
       self.turned = true
    end,
 
-   task_end = function(self, t) memory.take(self, t, self.hyper.per_task, false) end,
+   task_end = function(self, t)
+      if not t.experience.again then memory.take(self, t, self.hyper.per_task, false) end
+   end,
 }

@@ -14,8 +14,11 @@ function importance.hyper(own)
       batched = { default = false, doc = "the size of the batch's mean gradient instead of the mean size of the items' gradients" },
       mode = { default = "separate", choices = { "separate", "online", "averaged" },
          doc = "a penalty a task; importances summed, with the latest anchor; or averaged" },
-      gamma = { default = 1, min = 0, max = 1, doc = "online: the share of the old importances that stays" },
-      alpha = { default = 0.5, min = 0, max = 1, doc = "averaged: the share of the old importances, the rest is the new ones'" },
+      gamma = { default = 1, min = 0, max = 1, with = { mode = { "online" } }, doc = "the share of the old importances that stays" },
+      alpha = { default = 0.5, min = 0, max = 1, with = { mode = { "averaged" } },
+         doc = "the share of the old importances, the rest is the new ones'" },
+      from_zero = { default = true, with = { mode = { "averaged" } },
+         doc = "the first task's importances too, with zero; false: they count whole" },
       half = { default = true, doc = "lambda / 2 instead of lambda" },
       exclude_head = { default = false, doc = "the output layer is not held" },
       units = { default = "active", choices = { "active", "seen" }, doc = "outputs that count: the task's active ones, or all so far" },
@@ -58,7 +61,7 @@ function importance.file(self, t, new)
       return
    end
    local stays, comes = hyper.gamma, 1
-   if hyper.mode == "averaged" then stays, comes = hyper.alpha, 1 - hyper.alpha end
+   if hyper.mode == "averaged" and (old or hyper.from_zero) then stays, comes = hyper.alpha, 1 - hyper.alpha end
    for i, f in ipairs(new) do
       f:mul_(comes)
       if old then f:add_(old[i], stays) end

@@ -8,6 +8,7 @@
 --   begin, task_begin
 --   batch              before the forward pass: may replace t.x, t.y, t.tasks (the task of each item), set t.weight (of the loss)
 --   loss               returns a term to add, or nil
+--   loss_gradients     after the backward pass, before any method changes .grad: may read it
 --   gradients          after the backward pass: may change .grad; a penalty adds its value to t.penalty
 --   after_step, task_end
 --   test_begin, test_end (self, t, k)   before and after the model is evaluated on task k: may change the weights and change them back
@@ -18,7 +19,7 @@ local state = require "engram.cl.methods.state"
 local suggest = require "engram.suggest"
 local raise = core.raise
 
-local methods, registry, names = {}, {}, {}
+local methods, registry, names, classes = {}, {}, {}, {}
 local Method = {}
 
 -- Bytes of all declared state, and a table of bytes by name.
@@ -52,6 +53,7 @@ function methods.register(given)
    registry[name] = given
    names[#names + 1] = name
    local class = { __index = function(_, key) return given[key] or Method[key] end, __tostring = methods.describe }
+   classes[name] = class
    methods[name] = function(options)
       return setmetatable({ description = given, hyper = description.options(given, options) }, class)
    end
@@ -59,7 +61,11 @@ function methods.register(given)
 end
 
 -- again(method): another method of the same name and settings, without the state.
-function methods.again(method) return methods[method.description.name](method.hyper) end
+function methods.again(method)
+   local hyper = {}
+   for key, value in pairs(method.hyper) do hyper[key] = value end
+   return setmetatable({ description = method.description, hyper = hyper }, classes[method.description.name])
+end
 
 function methods.list() return { unpack(names) } end
 function methods.description(name) return registry[name] end

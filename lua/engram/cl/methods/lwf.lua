@@ -24,29 +24,29 @@ local function restricted(new, old, T, first, last)
    return -(scenario.narrow(target, first, last) * scenario.narrow(log_p, first, last)):sum(2):mean()
 end
 
-local function over_heads(t, old, T)
+local function over_heads(t, new, old, T)
    local sum
    for k = 1, t.task - 1 do
-      local term = distance(t.logits, old, T, t.stream[k].first_class, t.stream[k].last_class)
+      local term = distance(new, old, T, t.stream[k].first_class, t.stream[k].last_class)
       sum = sum and sum + term or term
    end
    return sum
 end
 
--- KD of this step by the method's `units`.
-local function distillation(self, t, old)
+-- KD of this step by the method's `units`; new, old: the outputs for the stream's own items, now and then.
+local function distillation(self, t, new, old)
    local stream, T, units = t.stream, self.hyper.temperature, self.hyper.units
-   if stream.scenario == "task" and units ~= "joined" then return over_heads(t, old, T) end
+   if stream.scenario == "task" and units ~= "joined" then return over_heads(t, new, old, T) end
    local last = stream.reach[t.task - 1]
    if units == "active" then
       local _, now = scenario.range(stream, t.task, t.task)
       local _, before = scenario.range(stream, t.task - 1, t.task - 1)
-      local kd = distance(scenario.narrow(t.logits, 1, now), old, T, 1, before, true)
+      local kd = distance(scenario.narrow(new, 1, now), old, T, 1, before, true)
       return stream.scenario == "domain" and kd * (t.task - 1) or kd
    elseif units == "restricted" then
-      return restricted(t.logits, old, T, 1, last)
+      return restricted(new, old, T, 1, last)
    end
-   return distance(t.logits, old, T, 1, last)
+   return distance(new, old, T, 1, last)
 end
 
 return {
@@ -80,7 +80,9 @@ return {
 
    loss = function(self, t)
       if t.task == 1 or self.hyper.lambda == 0 then return nil end
-      local kd = distillation(self, t, teacher.answer(t.model, self.teacher, t.x))
+      local new, own = t.logits, #t.fresh.y                   -- not what other methods put beside them
+      if own < new:size(1) then new = new:narrow(1, 1, own) end
+      local kd = distillation(self, t, new, teacher.answer(t.model, self.teacher, t.fresh.x))
       local term = kd * (self.hyper.lambda * (self.hyper.squared_temperature and self.hyper.temperature ^ 2 or 1))
       t.penalty = (t.penalty or 0) + term:item()
       return term

@@ -8,7 +8,6 @@ local hyper = importance.hyper{
    lambda = { default = 1, min = 0, doc = "weight of the penalty" },
    norm = { default = "squared", choices = { "squared", "plain", "mean square" },
       doc = "size of outputs: sum of squares, root, mean" },
-   scale = { default = 1, min = 0, doc = "multiplies the importances" },
    convention = { default = "paper", choices = { "paper", "avalanche", "facil", "hsu" }, doc = "whose formula" },
 }
 hyper.mode.default, hyper.half.default = "online", false
@@ -20,7 +19,7 @@ return {
    regularizer = true,
    hyper = hyper,
    presets = {
-      avalanche = { batched = true, mode = "averaged", half = true, scale = 3 },
+      avalanche = { batched = true, mode = "averaged", from_zero = false },
       facil = { norm = "plain", batched = true, mode = "averaged", half = true, exclude_head = true, units = "seen" },
       hsu = { norm = "mean square", batched = true },
    },
@@ -32,9 +31,8 @@ return {
       local how = importance.how(self, t)
       how.norm, how.drop_last = self.hyper.norm, self.hyper.convention == "facil"
       local new = fisher.sensitivity(t.model, importance.items(t), how)
-      if self.hyper.scale ~= 1 then for _, f in ipairs(new) do f:mul_(self.hyper.scale) end end
       importance.file(self, t, new)
    end,
 
-   common_lambda = function(self) return importance.lambda(self) * self.hyper.scale end,
+   common_lambda = importance.lambda,
 }

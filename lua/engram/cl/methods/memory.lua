@@ -1,4 +1,5 @@
 -- cl/methods/memory.lua: what the methods share that keep items of old tasks: how their memory is filled, and what is drawn from it.
+local buffer = require "engram.cl.buffer"
 local scenario = require "engram.cl.scenario"
 
 local memory = {}
@@ -12,9 +13,11 @@ function memory.hyper(fillings, own)
    }
    for _, filling in ipairs(fillings) do
       if filling == "task end" then
-         shared.per_class = { default = 100, min = 1, whole = true, doc = "filling = 'task end': items of each class of a task" }
+         shared.per_class = { default = 100, min = 1, whole = true, with = { filling = { "task end" } },
+            doc = "items of each class of a task" }
       elseif filling == "reservoir" or filling == "balanced" then
-         shared.memory = { default = 1000, min = 1, whole = true, doc = "the most items that stay" }
+         shared.memory = { default = 1000, min = 1, whole = true, with = { filling = { "reservoir", "balanced" } },
+            doc = "the most items that stay" }
       end
    end
    for key, about in pairs(own or {}) do shared[key] = about end
@@ -36,6 +39,15 @@ function memory.draw(self, t)
    return self.memory:draw(n > 0 and n or t.batch_size)
 end
 
+-- The number of different tasks before the present one.
+function memory.old_tasks(t)
+   local count = 0
+   for k = 1, t.task - 1 do
+      if not t.stream[k].again then count = count + 1 end
+   end
+   return count
+end
+
 -- The loss of drawn items, each over the units that are active for it.
 function memory.loss(t, drawn) return scenario.masked_loss(t, t.model(drawn.images), drawn.labels, drawn.tasks) end
 
@@ -43,7 +55,8 @@ function memory.loss(t, drawn) return scenario.masked_loss(t, t.model(drawn.imag
 function memory.offer(self, t, logits)
    local filling, x, y = self.hyper.filling, t.fresh.x, t.fresh.y
    if filling ~= "reservoir" and filling ~= "balanced" then return end
-   self.memory:add(filling, self.hyper.memory, { images = x, labels = y, tasks = memory.tasks(t), logits = logits })
+   self.memory:add(filling, self.hyper.memory, { images = x, labels = y, tasks = memory.tasks(t), logits = logits,
+      format = buffer.format(t.experience.train) })
 end
 
 -- take(self, t, count, by_class): so many items of the task's data, or of each of its classes, stay for good.
@@ -51,9 +64,10 @@ function memory.take(self, t, count, by_class)
    self.memory:take(t.experience.train, count, by_class, function(y) return memory.tasks_of(t.stream, t.task, y) end)
 end
 
--- file(self, t): at a task's end: items of it are drawn that stay.
+-- file(self, t): at a task's end: items of it are drawn that stay, unless it came again and has its share in the memory.
 function memory.file(self, t)
    local filling = self.hyper.filling
+   if t.experience.again then return end
    if filling == "task end" then
       memory.take(self, t, self.hyper.per_class, true)
    elseif filling == "one batch" then

@@ -6,6 +6,8 @@ local autograd = require "engram.autograd"
 local core = require "engram.core"
 local head = require "engram.cl.methods.head"
 
+local warnings = require "engram.cl.warnings"
+
 local raise = core.raise
 
 -- ---- whose weight is whose: belongs holds the task's number, 0 while free -------------------------------------------------
@@ -34,6 +36,20 @@ local function trained(self, t)
    local masks = {}
    for i in ipairs(t.parameters) do masks[i] = self.belongs[i]:eq(t.task):keep() end
    return masks
+end
+
+-- A task that finds every hidden weight taken learns by its output units alone.
+local function warn_if_full(self, t)
+   local heads, hidden = head.of(t.model), false
+   for i, p in ipairs(t.parameters) do
+      if not heads[i] and p:dim() > 1 then
+         hidden = true
+         if self.masks[i]:any() then return end
+      end
+   end
+   if not hidden then return end
+   warnings.once(t, "PackNet full", "PackNet: task %d finds no free hidden weight: it trains its output units alone; a larger prune " ..
+      "(%g now) or a larger model leaves it some", t.task, self.hyper.prune)
 end
 
 -- The smallest share of the task's weights of each layer becomes 0 and free.
@@ -66,6 +82,9 @@ return {
       prune = { default = 0.75, min = 0, max = 1, doc = "share of a task's weights that is given back" },
       retrain = { default = 0.3, min = 0, max = 1, doc = "share of a task's steps that comes after the pruning" },
    },
+   check = function(hyper, who)
+      if hyper.retrain == 1 then raise("%s: retrain = 1 leaves no step before the pruning; give less than 1", who) end
+   end,
    state = { belongs = "marks", kept = "parameters" },
 
    begin = function(_, t)
@@ -82,6 +101,7 @@ return {
       claim(self, t)
       keep_values(self, t)
       self.masks = trained(self, t)
+      warn_if_full(self, t)
    end,
 
    gradients = function(self, t)

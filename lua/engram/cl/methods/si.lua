@@ -50,12 +50,23 @@ return {
       if t.task == 1 or not self.anchor[1] then self.anchor[1] = consolidate.copies(t.parameters) end
    end,
 
-   gradients = function(self, t)
+   -- Beside other methods the loss's gradients are copied before any of them; alone, the penalty's kernel does it on its way.
+   loss_gradients = function(self, t)
       self.before = nil
+      if self.hyper.gradient ~= "task" or #t.methods == 1 then return end
+      self.before = room_for(t.parameters)
+      for i, p in ipairs(t.parameters) do
+         local grad = autograd.gradient_of(p)
+         if grad then self.before[i]:copy_(grad) end
+      end
+   end,
+
+   gradients = function(self, t)
       if self.importance[1] then
-         self.before = self.hyper.gradient == "task" and room_for(t.parameters) or nil
+         local room = self.hyper.gradient == "task" and not self.before and room_for(t.parameters) or nil
          t.penalty = (t.penalty or 0) +
-            consolidate.quadratic_penalty_(t.parameters, self.anchor[1], self.importance[1], lambda(self), self.before)
+            consolidate.quadratic_penalty_(t.parameters, self.anchor[1], self.importance[1], lambda(self), room)
+         self.before = self.before or room
       end
       local clip = self.hyper.clip
       for _, p in ipairs(clip > 0 and t.parameters or {}) do

@@ -61,6 +61,9 @@ function averages.intransigence(R, options)
    if not reference then
       return nil, "needs the accuracies of models trained on tasks 1 .. k together: metrics.intransigence(R, { reference = list })"
    end
+   if type(reference) ~= "table" then
+      core.raise("metrics.intransigence: reference must be a list, an accuracy for each of %d tasks, got %s", #R, core.typename(reference))
+   end
    return mean(1, #R, function(k) return minus(reference[k], R[k][k]) end)
 end
 

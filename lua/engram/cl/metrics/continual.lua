@@ -182,11 +182,17 @@ function continual.learning_curve_area(A, options)
    if type(beta) ~= "number" or beta % 1 ~= 0 or beta < 0 then
       core.raise("%s: beta must be a whole number, got %s", who, tostring(beta))
    end
-   local areas, points = {}, {}
+   local areas, points, length = {}, {}, {}
    if not A or #A == 0 then return nil, NONE end
    for _, point in ipairs(A) do
+      length[point.task] = math.max(length[point.task] or 0, point.step_in_task)
       if point.step_in_task <= beta then
          areas[point.task], points[point.task] = (areas[point.task] or 0) + point.accuracy[point.task], (points[point.task] or 0) + 1
+      end
+   end
+   for k = 1, A[#A].task do
+      if length[k] and length[k] < beta then
+         return nil, ("task %d has %d steps, its curve needs %d: give a smaller beta"):format(k, length[k], beta)
       end
    end
    return dialects.mean(1, A[#A].task, function(k)

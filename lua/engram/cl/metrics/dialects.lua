@@ -35,6 +35,24 @@ function dialects.names(name)
    return list
 end
 
+-- of_matrix(name, figure): the figure, for what is a matrix alone; nil with a reason where a number in it is none.
+function dialects.of_matrix(name, figure)
+   return function(R, options)
+      if type(R) ~= "table" then
+         core.raise("metrics.%s: expected a matrix of accuracies, R[i][j], got %s", name, core.typename(R))
+      end
+      for i, row in ipairs(R) do
+         if type(row) ~= "table" then
+            core.raise("metrics.%s: row %d is a %s, expected a list of accuracies", name, i, core.typename(row))
+         end
+         for j, value in pairs(row) do
+            if value ~= value then return nil, ("the accuracy on task %s after task %d is not a number"):format(tostring(j), i) end
+         end
+      end
+      return figure(R, options)
+   end
+end
+
 -- The mean of f(j) for j = first .. last; nil with a reason when one of them is nil.
 function dialects.mean(first, last, f)
    local sum = 0

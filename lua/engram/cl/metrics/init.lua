@@ -14,7 +14,7 @@ local from_matrix, from_record = {}, {}
 
 for family, names in pairs{ averages = from_matrix, transfer = from_matrix, continual = from_record } do
    for name, figure in pairs(require("engram.cl.metrics." .. family)) do
-      metrics[name] = figure
+      metrics[name] = names == from_matrix and dialects.of_matrix(name, figure) or figure
       if name ~= "stability_gap" then names[#names + 1] = name end
    end
    table.sort(names)
@@ -35,10 +35,12 @@ end
 
 -- dialects(name): by which citations a figure can be chosen, the one it has by itself first.
 function metrics.dialects(name)
-   if type(metrics[name]) ~= "function" then
+   if type(rawget(metrics, name)) ~= "function" then
       core.raise("metrics.dialects: there is no figure '%s'%s", tostring(name), require "engram.suggest".hint(name, metrics))
    end
    return dialects.names(name) or {}
 end
 
-return metrics
+return setmetatable(metrics, { __index = function(_, key)
+   core.raise("cl.metrics: there is no figure '%s'%s", tostring(key), require "engram.suggest".hint(key, metrics))
+end })

@@ -1,5 +1,6 @@
 -- cl/metrics/matrix.lua: the accuracy matrix. R[i][j] is the accuracy on task j after training task i, in percent; nil where it was not
--- measured. R.initial[j] is that before any training, R.items[j] the number of test items, R.scenario the stream's.
+-- measured. R.initial[j] is that before any training, R.items[j] the number of test items, R.scenario the stream's,
+-- R.recurring whether tasks come again.
 local distinct = require "engram.run.names".distinct
 
 local Matrix = {}

@@ -46,6 +46,7 @@ transfer.backward_transfer = dialects.define("backward_transfer", "lopez-paz2017
 local function of_shared_units(f)
    return of_two(function(R, options, T)
       if R.scenario == "class" then return nil, "in the class scenario a task to come has no units yet: every answer is wrong" end
+      if R.recurring then return nil, "tasks come again: one that was trained before is no task to come" end
       return f(R, options, T)
    end)
 end

@@ -1,10 +1,15 @@
 -- Online: every item is met once, whatever the tasks' epochs were.
 local common = require "engram.cl.streams.common"
+local core = require "engram.core"
+
+local WHO = "cl.streams.online"
 
 return {
    name = "online",
    doc = "a single pass over every task: online(stream)",
-   make = function(stream)
-      return common.check_stream("cl.streams.online", stream):map(function(task) return task:derive{ epochs = 1, steps = false } end)
+   make = function(stream, options)
+      common.check_stream(WHO, stream)
+      core.options(WHO, options, {})                       -- it takes none
+      return stream:map(function(task) return task:derive{ epochs = 1, steps = false } end)
    end,
 }

@@ -38,10 +38,13 @@ return {
       if options.pattern and (options.times or options.seed) then raise("%s: a pattern needs neither times nor seed", WHO) end
       local pattern = options.pattern and check_pattern(options.pattern, #stream) or
          rounds(#stream, core.whole(WHO .. ": times", options.times or 2), options.seed and common.seed(WHO .. ": seed", options.seed))
-      local list, met = {}, {}
+      local list, met, known = {}, {}, {}
       for i, k in ipairs(pattern) do
          met[k] = (met[k] or 0) + 1
-         list[i] = stream[k]:derive{ name = met[k] > 1 and ("%s (%d)"):format(stream[k].name, met[k]) or stream[k].name }
+         local origin = stream[k].origin or stream[k]            -- which task it is, whatever stream it comes from
+         list[i] = stream[k]:derive{ name = met[k] > 1 and ("%s (%d)"):format(stream[k].name, met[k]) or stream[k].name,
+            origin = origin, again = known[origin] or false }
+         known[origin] = true
       end
       return assemble(list, stream)
    end,
