@@ -169,6 +169,22 @@ t.test("?symbol explains, ??symbol shows the source or the C prototype", functio
       "prompt 1:1\nfunction mine(a) return a + 1 end -- my own")
 end)
 
+t.test("? and ?? know plugins, functions of the core, commands of the prompt and of engram, and parts of a model", function()
+   local plugin = require "engram.help".folder .. "/../experiments/plugins/sign_sgd.lua"
+   shows({ ("SS = optim.load '%s'"):format(plugin), "?optim.SignSGD", "?SS", "??SS", "??optim.SGD", "??cl.methods.EWC", "?eg_matmul",
+      "?:who",
+      "?sweep", "?engram run", "model = nn.Sequential{ nn.Linear(2, 3) }", "?model[1]", "?model[1]:forward" },
+      "optim.SignSGD\n\nsteps of one size", "`lr = 0.001`: at least 0; size of a step", "doc = \"size of a step\"", "optim/sgd.lua",
+      "methods/ewc.lua", "name = \"EWC\"", "eg_status eg_matmul(", "The locals and globals that the session has made",
+      "usage: engram sweep",
+      "usage: engram run", "nn.Linear(inputs, outputs, options)")
+   for word, text in pairs{ eg_matmul = "eg_status eg_matmul(", [":who"] = "The locals and globals that" } do
+      local code, out = t.command("engram help " .. word)
+      t.expect(code):equals(0)
+      t.expect(out):contains(text)
+   end
+end)
+
 local has_help = pcall(require, "engram.help")
 if has_help then
    t.test("?symbol is the documentation's text, also for a method of a variable", function()

@@ -84,7 +84,7 @@ end
 function blocks.parts(text, name, is_special)
    local lines, parts, at = lines_of(text), {}, 1
    while at <= #lines do
-      local last, problem = at, nil
+      local last, problem = at
       if is_special(lines[at]) then parts[#parts + 1] = { text = lines[at], special = true }
       elseif lines[at]:find "%S" then
          last, problem = end_of_part(lines, at, name)

@@ -153,7 +153,7 @@ local function is_special(line) return line:find "^%s*:[^:]" or line:find "^%s*:
 local function special(self, line)
    line = line:match "^%s*(.-)%s*$"
    if line:find "^:" then return commands.run(self, line) end
-   local marks, path = line:match "^(%?%??)%s*([^%s({\"']*)"
+   local marks, path = line:match "^(%?%??)%s*([^({\"']*)"
    if marks then
       if path == "" then return false, "?NAME tells what the documentation says of it, ??NAME shows its source; :help has the rest" end
       local text, found = help[marks == "?" and "text" or "source"](self.session, path)
