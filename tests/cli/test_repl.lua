@@ -157,6 +157,18 @@ t.test("tables print with sorted keys, limited in depth and width, with cycles m
    end
 end)
 
+t.test("a library prints a line a name; deep tables a screenful", function()
+   for _, name in ipairs{ "engram", "cl", "nn", "optim", "package", "_G" } do
+      local screen = shows({ "cl.methods, nn.Linear, optim.SGD;", name })
+      local _, lines = screen:gsub("\n", "")
+      t.expect(lines):below(70)
+   end
+   t.expect(shows{ "nn" }):contains "   Linear = class,\n"
+   local fill = "deep = {} for i = 1, 20 do deep[i] = {} for j = 1, 9 do deep[i]['name' .. j] = { ('n'):rep(50) } end end"
+   local _, lines = shows({ fill, "deep" }, "\n..."):gsub("\n", "")
+   t.expect(lines):below(70)
+end)
+
 -- ---- help ---------------------------------------------------------------------------------------------------
 
 t.test("?symbol explains, ??symbol shows the source or the C prototype", function()
@@ -203,12 +215,13 @@ t.test("an error shows the message and our frames; :tb all of it; the session go
       "local function outer() local y = inner{} return y end",
       "outer()", ":tb", "kept", "engram.ones(2, 3):matmul(engram.ones(2))", "error{ code = 1 }", "error()", "syntax error here",
          "engram.ones(1).nothing",
-      "x = 'unfinished", ":nonsense", ":hepl" },
+      "x = 'unfinished", "   :tb", "$", ":nonsense", ":hepl" },
       "prompt 2:1: attempt to index field 'field' (a nil value)\n   prompt 2:1: in inner\n   prompt 3:1: in outer\n"
          .. "   prompt 4:1: in the chunk\n",
-      "stack traceback:\n  prompt 2:1: in function 'inner'", "\n5\n", "matmul: inner sizes differ", "an error that is no text: {...}",
+      "stack traceback:\n  prompt 2:1: in function 'inner'", "\n5\n", "matmul: inner sizes differ",
+      "an error that is no text: { code = 1 }",
       "an error that is no text: nil", "'=' expected near 'error'", "unfinished string", "unknown command ':nonsense'",
-      "unknown command ':hepl', did you mean 'help'?",
+      "$ COMMAND runs a shell command", "unknown command ':hepl', did you mean 'help'?",
       "prompt 10:1: tensor has no field or method 'nothing'")
    t.expect(screen):lacks "repl/session.lua"
 end)

@@ -27,7 +27,7 @@ end
 local function message_of(problem)
    if core.interrupted() then return "interrupted" end
    if type(problem) ~= "string" and not (type(problem) == "table" and (getmetatable(problem) or {}).__tostring) then
-      return ("an error that is no text: %s"):format(require "engram.repl.printing".short(problem))
+      return ("an error that is no text: %s"):format(require "engram.repl.printing".value(problem))
    end
    local ok, text = pcall(tostring, problem)
    text = ok and type(text) == "string" and text:gsub("^%[C%]:%-1: ", "") or "an error that cannot say what it is"
