@@ -375,6 +375,13 @@ t.test("what :save writes runs: = before an expression, _ and _1, what a failed 
    t.expect({ code, out, err }):equals{ 0, "5\n4\t10\n14\ta\n\n401\n4\n7\n9\n", "" }
 end)
 
+t.test(":plot takes bare numbers, and tells what is neither a variable nor a run", function()
+   local screen = shows({ ":plot 1,4,9,16", ":plot nosuch", ":plot no/such", "y = { 1, 2, 3 }", ":plot y" },
+      "neither a variable nor a run 'nosuch'", "neither a variable nor a run 'no/such'")
+   t.expect(screen):lacks "must be a table"
+   t.expect(screen):lacks "got nothing"
+end)
+
 t.test("engram repl FILE runs it, then stays; a failing file too", function()
    local path = write("start.lua",
       "local s = require('engram').settings{ lr = 0.1 }\nlocal answer = 42\nhelper = require 'beside'\nprint('ran', s.lr, arg[1])\n")

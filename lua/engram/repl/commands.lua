@@ -98,8 +98,11 @@ command("plot", { "curves in the terminal", usage = ":plot VALUES [, OPTIONS] | 
    run = function(prompt, rest)
       if rest == "" then return fail ":plot: of what? :plot VALUES or :plot RUN [METRIC]" end
       local path, metric = rest:match "^(%S+)%s*(%S*)$"
+      if rest:find "^[%d%s.,eE+-]+$" then rest = "{" .. rest .. "}" end                   -- bare numbers are a list
       if path and C.eg_file_kind(path) == 2 then
          rest = ("%q%s"):format(path, metric ~= "" and (", { metric = %q }"):format(metric) or "")
+      elseif rest:find "^[%w_/.-]+$" and not rest:find "^%a[%w_.]*$" or rest:find "^[%a_][%w_]*$" and not prompt.session:lookup(rest) then
+         return fail(":plot: there is neither a variable nor a run '%s'", rest)
       end
       return prompt:execute(("print(require 'engram'.plot(%s))"):format(rest), "quietly")
    end })
