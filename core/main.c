@@ -18,10 +18,21 @@ static pthread_t main_thread;
 
 /* ---- signals ---- */
 
-static void stop_hook(lua_State *L, lua_Debug *unused) {
-  (void)unused;
-  lua_sethook(L, NULL, 0, 0);
+/* Raises once; in what the prompt runs until it has ended, out of every pcall. */
+static void stop_hook(lua_State *L, lua_Debug *at) {
+  if (eg_prompt_handles(L, at)) return;
+  if (!eg_prompt_runs()) lua_sethook(L, NULL, 0, 0);
   luaL_error(L, "interrupted");
+}
+
+/* What the second interrupt says. */
+static void tell_how_to_force(void) {
+  static const char run[] = "\nengram: stopping at the next safe point; once more stops at once, without saving\n";
+  static const char prompt[] =
+      "\nengram: what runs has not stopped yet; once more ends the session, and what is in it is lost\n";
+  bool session = eg_prompt_runs();
+  ssize_t ignored = write(STDERR_FILENO, session ? prompt : run, (session ? sizeof prompt : sizeof run) - 1);
+  (void)ignored;
 }
 
 /* The first signal asks: tensor operations fail, the trainer stops after its step, interpreted Lua code raises an
@@ -37,9 +48,7 @@ static void on_signal(int number) {
   if (host && (asked > 1 || eg_interrupt_pending()))
     lua_sethook(host, stop_hook, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
   if (asked == 2) {
-    static const char text[] = "\nengram: stopping at the next safe point; once more stops at once, without saving\n";
-    ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
-    (void)ignored;
+    tell_how_to_force();
   } else if (asked > 2) {
     signal(number, SIG_DFL);
     raise(number);

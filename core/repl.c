@@ -242,6 +242,48 @@ static int read_line(lua_State *L) {
   return results;
 }
 
+/* ---- running what was typed ---- */
+
+static volatile sig_atomic_t running; /* a chunk of an interactive session, not yet its error's handler */
+
+bool eg_prompt_runs(void) { return running; }
+
+/* Calls the Lua handler (the upvalue) with the error; by then no interrupt is raised any more. */
+static int on_error(lua_State *L) {
+  running = 0;
+  lua_sethook(L, NULL, 0, 0);
+  lua_pushvalue(L, lua_upvalueindex(1));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, 1);
+  return 1;
+}
+
+bool eg_prompt_handles(lua_State *L, lua_Debug *at) {
+  if (!running || !lua_getinfo(L, "f", at)) return false;
+  bool handles = lua_tocfunction(L, -1) == on_error;
+  lua_pop(L, 1);
+  return handles;
+}
+
+/* editor.run(f, handler, ...): xpcall, but an interrupt is raised in f until f has ended, whatever catches it. In C, so that it cannot
+ * strike between the end of f and the disarming. */
+static int run_guarded(lua_State *L) {
+  luaL_checktype(L, 2, LUA_TFUNCTION);
+  sig_atomic_t outer = running;
+  lua_pushvalue(L, 2);
+  lua_pushcclosure(L, on_error, 1);
+  lua_replace(L, 2);
+  lua_pushvalue(L, 1);
+  lua_insert(L, 3); /* f, on_error, f, arguments */
+  running = 1;
+  int status = lua_pcall(L, lua_gettop(L) - 3, LUA_MULTRET, 2);
+  lua_sethook(L, NULL, 0, 0);
+  running = outer;
+  lua_pushboolean(L, status == 0);
+  lua_replace(L, 2);
+  return lua_gettop(L) - 1;
+}
+
 /* ---- a file for its owner alone ---- */
 
 static bool write_all(int descriptor, const char *text, size_t length) {
@@ -291,6 +333,7 @@ static void push_name(lua_State *L) {
 
 int luaopen_engram_repl_editor(lua_State *L) {
   static const luaL_Reg functions[] = {{"read", read_line},
+                                       {"run", run_guarded},
                                        {"set_completer", set_completer},
                                        {"remember", remember},
                                        {"write_private", lua_write_private},

@@ -2,6 +2,7 @@
 -- a heading ### `nn.Linear(inputs, outputs, options)` names a symbol (or several), and what stands below it is its help.
 local core = require "engram.core"
 local objects = require "engram.help.objects"
+local prototypes = require "engram.help.prototypes"
 local suggest = require "engram.suggest"
 
 local help = {}
@@ -24,7 +25,7 @@ end
 
 -- Reads one page into `sections`; returns { rooms, text }: the names in its title, and what stands under the title.
 local function read_page(path, sections)
-   local page, section, fenced, part, title = { rooms = {}, lines = {} }, nil, false, nil, nil
+   local page, section, fenced, part, title = { rooms = {}, lines = {}, commands = {} }, nil, false, nil, nil
    for line in io.lines(path) do
       if line:find "^```" then fenced = not fenced end
       local level, heading = line:match "^(#+) (.*)$"
@@ -35,12 +36,15 @@ local function read_page(path, sections)
             for _, name in ipairs(names_of(heading)) do page.rooms[#page.rooms + 1] = name.name end
          end
          if #level == 2 then part = heading end
-         if #level == 3 then
+         if heading:find "^`[:?$]" then                -- what a line of the prompt may be: no symbol
+            section = { names = names_of(heading), heading = line, lines = {} }
+            table.insert(page.commands, section)
+         elseif #level == 3 then
             section = { names = names_of(heading), heading = line, part = part or title, lines = {} }
             sections[#sections + 1] = section
          end
       end
-      if #sections > 0 and section then
+      if section then
          if line ~= section.heading then table.insert(section.lines, line) end
       elseif not part and not (level and #level > 1) then
          table.insert(page.lines, line)
@@ -141,6 +145,17 @@ local function members(room)
    return list
 end
 
+-- The help on a command of the prompt, as ":who"; nil when there is none.
+local function command_text(name)
+   for _, page in ipairs(read().pages) do
+      for _, section in ipairs(page.commands) do
+         for _, entry in ipairs(section.names) do
+            if entry.name == name then return section.heading .. "\n\n" .. joined(section.lines) end
+         end
+      end
+   end
+end
+
 local function names_by_part(list)
    local lines, part = {}, false
    for _, member in ipairs(list) do
@@ -168,9 +183,15 @@ end
 -- ---- what is asked ----------------------------------------------------------------------------------------
 
 -- text(name): the help on a symbol, by any of its names ("nn.Linear", "engram.nn.Linear", "Linear", "Tensor:matmul", "matmul", "x:matmul"),
--- on a room ("nn") or a class ("Optimizer"), as Markdown; nil for an unknown name.
+-- on a room ("nn") or a class ("Optimizer"), a command of the prompt (":who") or a function of the core ("eg_matmul"), as Markdown; nil
+-- for an unknown name.
 function help.text(name)
    name = tostring(name):gsub("^%s+", ""):gsub("%s+$", ""):gsub("%(.*$", "")
+   if name:find "^:" then return command_text(name:match "^:%a+") end
+   if name:find "^C?%.?eg_" then
+      local text, place = prototypes.text(name)
+      return text and place .. "\n" .. text
+   end
    local sections = find(name)
    local room = room_text((name:gsub("^engram%.", "")))
    if room and not (#sections > 0 and name:find "^%u") then return room end

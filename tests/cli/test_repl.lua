@@ -157,6 +157,18 @@ t.test("tables print with sorted keys, limited in depth and width, with cycles m
    end
 end)
 
+t.test("a library prints a line a name; deep tables a screenful", function()
+   for _, name in ipairs{ "engram", "cl", "nn", "optim", "package", "_G" } do
+      local screen = shows({ "cl.methods, nn.Linear, optim.SGD;", name })
+      local _, lines = screen:gsub("\n", "")
+      t.expect(lines):below(70)
+   end
+   t.expect(shows{ "nn" }):contains "   Linear = class,\n"
+   local fill = "deep = {} for i = 1, 20 do deep[i] = {} for j = 1, 9 do deep[i]['name' .. j] = { ('n'):rep(50) } end end"
+   local _, lines = shows({ fill, "deep" }, "\n..."):gsub("\n", "")
+   t.expect(lines):below(70)
+end)
+
 -- ---- help ---------------------------------------------------------------------------------------------------
 
 t.test("?symbol explains, ??symbol shows the source or the C prototype", function()
@@ -167,6 +179,22 @@ t.test("?symbol explains, ??symbol shows the source or the C prototype", functio
       "core/engram.h:", "/* out = a b. (m,k)x(k,n);", "eg_status eg_matmul(eg_tensor *out, const eg_tensor *a, const eg_tensor *b);",
       "engram/json.lua:", "function methods.matmul(a, b)", "it has no source in Lua", "?NAME tells what",
       "prompt 1:1\nfunction mine(a) return a + 1 end -- my own")
+end)
+
+t.test("? and ?? know plugins, functions of the core, commands of the prompt and of engram, and parts of a model", function()
+   local plugin = require "engram.help".folder .. "/../experiments/plugins/sign_sgd.lua"
+   shows({ ("SS = optim.load '%s'"):format(plugin), "?optim.SignSGD", "?SS", "??SS", "??optim.SGD", "??cl.methods.EWC", "?eg_matmul",
+      "?:who",
+      "?sweep", "?engram run", "model = nn.Sequential{ nn.Linear(2, 3) }", "?model[1]", "?model[1]:forward" },
+      "optim.SignSGD\n\nsteps of one size", "`lr = 0.001`: at least 0; size of a step", "doc = \"size of a step\"", "optim/sgd.lua",
+      "methods/ewc.lua", "name = \"EWC\"", "eg_status eg_matmul(", "The locals and globals that the session has made",
+      "usage: engram sweep",
+      "usage: engram run", "nn.Linear(inputs, outputs, options)")
+   for word, text in pairs{ eg_matmul = "eg_status eg_matmul(", [":who"] = "The locals and globals that" } do
+      local code, out = t.command("engram help " .. word)
+      t.expect(code):equals(0)
+      t.expect(out):contains(text)
+   end
 end)
 
 local has_help = pcall(require, "engram.help")
@@ -187,12 +215,13 @@ t.test("an error shows the message and our frames; :tb all of it; the session go
       "local function outer() local y = inner{} return y end",
       "outer()", ":tb", "kept", "engram.ones(2, 3):matmul(engram.ones(2))", "error{ code = 1 }", "error()", "syntax error here",
          "engram.ones(1).nothing",
-      "x = 'unfinished", ":nonsense", ":hepl" },
+      "x = 'unfinished", "   :tb", "$", ":nonsense", ":hepl" },
       "prompt 2:1: attempt to index field 'field' (a nil value)\n   prompt 2:1: in inner\n   prompt 3:1: in outer\n"
          .. "   prompt 4:1: in the chunk\n",
-      "stack traceback:\n  prompt 2:1: in function 'inner'", "\n5\n", "matmul: inner sizes differ", "an error that is no text: {...}",
+      "stack traceback:\n  prompt 2:1: in function 'inner'", "\n5\n", "matmul: inner sizes differ",
+      "an error that is no text: { code = 1 }",
       "an error that is no text: nil", "'=' expected near 'error'", "unfinished string", "unknown command ':nonsense'",
-      "unknown command ':hepl', did you mean 'help'?",
+      "$ COMMAND runs a shell command", "unknown command ':hepl', did you mean 'help'?",
       "prompt 10:1: tensor has no field or method 'nothing'")
    t.expect(screen):lacks "repl/session.lua"
 end)
@@ -233,6 +262,54 @@ t.test("a pasted block is one chunk; its 200 lines of locals stay", function()
    play{ "expect > ", "paste " .. path, "wait 0.3", "send \\r", "expect > ", "line v190, total, count, scale(4)",
       "expect \\n190   12   1   8\\n",
       "line total = total + v1", "expect > ", "line total", "expect \\n13\\n", "send \\cd" }
+end)
+
+-- Pastes a text and then plays the steps.
+local function paste(text, ...)
+   local path = write("pasted.lua", text)
+   return play{ "expect > ", "paste " .. path, "wait 0.3", "send \\r", ... }
+end
+
+t.test("a pasted block shows its last expression, a call too; a bare name at its end wants no more lines", function()
+   paste("local q1 = 5\nq1 * 2", "expect \\n10\\n", "expect > ", "line q1", "expect \\n5\\n", "send \\cd")
+   paste("local q2 = { 1, 2 }\nlocal function f(t)\n   return #t, t[1]\nend\n\nf(\n   q2)", "expect \\n2   1\\n", "expect > ",
+      "line q2[2] + _1", "expect \\n4\\n", "send \\cd")
+   paste("local q3 = 'there'\nq3", "expect \"there\"\\n> ", "send \\cd")
+   paste("local q4\nq5 = 6\nif q4 then q5 = 7 end\nprint('on' .. q5);", "expect on6\\n> ", "line q5", "expect \\n6\\n", "send \\cd")
+   paste("local f = function(a) return a end\nlocal q6 = f\n{ 4 }[1] = 5", "expect prompt 1:3:", "expect > ", "send \\cd")
+end)
+
+t.test("a pasted block with expressions and commands between runs part by part, or not at all", function()
+   local screen = paste("local a1 = 5\na1 + 1\n:who\nfor i = 1, 2 do\n\n   print('at', i)\nend\n"
+      .. "local t1 = ('x')\n   :rep(3)\n   :upper()\nt1",
+      "expect \"XXX\"", "expect > ", "send \\cd")
+   for _, text in ipairs{ "\n6\n", "\na1    local ", "at\t1\nat\t2\n" } do t.expect(screen):contains(text) end
+   screen = paste("b1 = 1\nb1 + 1\nb1 = nil .. 'x'\nb1 = 7", "expect rest of the block was not run", "expect > ", "line b1",
+      "expect \\n1\\n",
+      "send \\cd")
+   t.expect(screen):contains "prompt 1:3: attempt to concatenate a nil value"
+   paste("c1 = 1\nc1\nc1 = 2)", "expect prompt 1:3: ", "expect > ", "line c1", "expect \\nnil\\n", "send \\cd")
+   paste("d1 = 1\nd1 + 1\nfor i = 1, 3 do d1 = d1 + i", "expect >> ", "line end", "expect \\n2\\n", "expect > ", "line d1",
+      "expect \\n7\\n",
+      "send \\cd")
+end)
+
+t.test("an expression behind statements on a line is shown; an empty line ends what is not complete, but not a block", function()
+   play{ "expect > ", "line x=engram.ones(2,3); x.shape[2]", "expect \\n3\\n> ", "line local l=1 local l=2 l", "expect \\n2\\n> ",
+      "line x=engram.ones(2,3); x.shap", "expect tensor has no field or method 'shap'", "expect > ", "line y = 5; -y", "expect \\n-5\\n> ",
+      "line y = 1 y +", "expect >> ", "line 2", "expect \\n3\\n> ", "line y =", "expect >> ", "line",
+      "expect the code is not complete: y =\\n> ",
+      "line function f()", "expect >> ", "line", "expect >> ", "line return 8 end", "expect > ", "line f()", "expect \\n8\\n> ",
+      "line local z = f() f(z);", "expect > ", "line z", "expect \\n8\\n> ", "send \\cd" }
+end)
+
+t.test("an expression that is not complete asks for more", function()
+   play{ "expect > ", "line {1,", "expect >> ", "line 2}", "expect \\n{ 1, 2 }\\n> ", "line 1 +", "expect >> ", "line 1",
+      "expect \\n2\\n> ",
+      "line not", "expect >> ", "line nil", "expect \\ntrue\\n> ", "line a ==", "expect >> ", "line nil", "expect \\ntrue\\n> ",
+      "line function(x)", "expect >> ", "line return x end", "expect function: prompt 5:1", "expect > ", "line {1, }}",
+      "expect prompt 6:1: ",
+      "expect > ", "send \\cd" }
 end)
 
 t.test("a long line's time is told; :time and :timeit", function()
@@ -283,6 +360,28 @@ t.test(":load runs a file and keeps its locals; :save writes the session as a sc
    t.expect(out):contains "\n42\n"
 end)
 
+t.test("what :save writes runs: = before an expression, _ and _1, what a failed line left, silent lines, blocks", function()
+   local folder = work .. "/saving"
+   os.execute("mkdir -p " .. folder)
+   write("saving/block.lua", "local c = 3\nc + 1\nc = c * 2")
+   play({ "expect > ", "line local a1 = 4", "expect > ", "line = a1 + 1", "expect \\n5\\n> ",
+      "line local kept, text = _ * 2, 'a\\\\n' error 'late'",
+      "expect late", "expect > ", "line a1, kept", "expect \\n4   10\\n> ", "line _2 + _1, text", "expect \\n14 ", "expect > ",
+      "line a1 * 100;",
+      "expect > ", "line _ + 1", "expect \\n401\\n> ", "paste block.lua", "wait 0.3", "send \\r", "expect \\n4\\n> ",
+      "line local d = 1 return d + c", "expect \\n7\\n> ", "line x=1; x+8", "expect \\n9\\n> ", "line :save out.lua", "expect chunks\\n> ",
+      "send \\cd" }, { folder = folder })
+   local code, out, err = t.command(("cd %s && engram run --no-run out.lua"):format(folder))
+   t.expect({ code, out, err }):equals{ 0, "5\n4\t10\n14\ta\n\n401\n4\n7\n9\n", "" }
+end)
+
+t.test(":plot takes bare numbers, and tells what is neither a variable nor a run", function()
+   local screen = shows({ ":plot 1,4,9,16", ":plot nosuch", ":plot no/such", "y = { 1, 2, 3 }", ":plot y" },
+      "neither a variable nor a run 'nosuch'", "neither a variable nor a run 'no/such'")
+   t.expect(screen):lacks "must be a table"
+   t.expect(screen):lacks "got nothing"
+end)
+
 t.test("engram repl FILE runs it, then stays; a failing file too", function()
    local path = write("start.lua",
       "local s = require('engram').settings{ lr = 0.1 }\nlocal answer = 42\nhelper = require 'beside'\nprint('ran', s.lr, arg[1])\n")
@@ -328,6 +427,15 @@ t.test("Ctrl-C ends an endless loop: at the prompt, in a function, in a coroutin
    interrupted("f = loadstring 'for i = 1, 1e12 do local x = i * 2 end'", "f()")
 end)
 
+t.test("one Ctrl-C ends a loop that catches errors: pcall around a loop, around an operation, xpcall, a coroutine", function()
+   interrupted("", "while true do pcall(function() while true do end end) end")
+   interrupted("x = engram.ones(3)", "while true do pcall(function() x:sum() end) end")
+   interrupted("n = 0", "while true do xpcall(function() while true do end end, function() n = n + 1 end) end")
+   interrupted("", "while true do pcall(coroutine.wrap(function() while true do pcall(function() while true do end end) end end)) end")
+   interrupted("", "while true do pcall(require, 'no_such_module') end")
+   interrupted("", "for i = 1, 1e9 do pcall(error, { i }) end")
+end)
+
 t.test("Ctrl-C ends a training", function()
    interrupted("model = nn.Sequential{ nn.Flatten(), nn.Linear(784, 10) }; o = optim.SGD(model, { lr = 0.1 }); "
       .. "s = cl.stream{ cl.task('glyphs/digits', { limit = 500, test_limit = 20, epochs = 10000 }) }",
@@ -349,7 +457,7 @@ end)
 
 t.test("the second Ctrl-C tells how to force, the third ends the process", function()
    play({ "expect > ", "line ('x'):rep(40):find(('x*'):rep(20) .. 'y')", "wait 0.3", "send \\cc", "wait 0.2", "send \\cc",
-      "expect once more stops at once",
+      "expect once more ends the session, and what is in it is lost",
       "send \\cc", "eof" }, { code = 130 })
 end)
 

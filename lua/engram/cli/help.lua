@@ -8,7 +8,8 @@ local usage_error = require "engram.usage"
 local command = {
    summary = "tell more about a command or a symbol",
    usage = "help [COMMAND|SYMBOL]",
-   text = "SYMBOL is a name of the library, nn.Linear or Tensor:matmul or matmul, or a room such as optim.",
+   text = "SYMBOL is a name of the library, nn.Linear or Tensor:matmul or matmul, a room such as optim, a function of the core such as\n"
+      .. "eg_matmul, or a command of the prompt such as :who.",
    options = {
       { "man", doc = "print the manual page, for man" },
       { "bash", doc = "print the completion, for bash" },

@@ -2,8 +2,8 @@
 -- function(prompt, rest of the line) }; it prints, and returns false when it failed.
 local core = require "engram.core"
 local errors = require "engram.repl.errors"
-local lexer = require "engram.repl.lexer"
 local printing = require "engram.repl.printing"
+local script = require "engram.repl.script"
 local suggest = require "engram.suggest"
 local timing = require "engram.repl.timing"
 local C = core.C
@@ -86,24 +86,9 @@ command("load", { "run a file here; its locals stay", usage = ":load FILE [WORD.
    return prompt:load(table.remove(words, 1), words)
 end })
 
--- A chunk as it stands in a script: an expression is printed, a `return` ends nothing, and what failed is a comment.
-local function as_script(chunk)
-   local text, outline = chunk.text, lexer.outline(chunk.text)
-   if chunk.expression then text = "print(" .. text:sub(1, outline.last) .. ")"
-   elseif outline.returns then
-      local given = text:sub(outline.returns + #"return", outline.last)
-      text = text:sub(1, outline.returns - 1) .. (given:find "%S" and "local _ =" .. given or "")
-   end
-   return chunk.good and text or "-- failed: " .. text:gsub("\n", "\n-- ")
-end
-
 command("save", { "write what was typed here as a script", usage = ":save FILE", files = true, run = function(prompt, rest)
    if rest == "" then return fail ":save: to which file? :save FILE" end
-   local lines = { ("-- A session of %s, engram %s."):format(os.date "%Y-%m-%d %H:%M", require "engram.version"),
-      'local engram = require "engram"',
-      "local nn, optim, schedule, data, cl = engram.nn, engram.optim, engram.schedule, engram.data, engram.cl", "" }
-   for _, chunk in ipairs(prompt.session.chunks) do lines[#lines + 1] = as_script(chunk) end
-   local text = table.concat(lines, "\n") .. "\n"
+   local text = script.text(prompt.session.chunks)
    if C.eg_file_kind(rest) ~= 0 then return fail(":save: %s is there already", rest) end
    if C.eg_file_write(rest, text, #text) ~= 0 then return fail(":save: %s", core.message()) end
    print(("%s: %d chunks"):format(rest, #prompt.session.chunks))
@@ -113,8 +98,11 @@ command("plot", { "curves in the terminal", usage = ":plot VALUES [, OPTIONS] | 
    run = function(prompt, rest)
       if rest == "" then return fail ":plot: of what? :plot VALUES or :plot RUN [METRIC]" end
       local path, metric = rest:match "^(%S+)%s*(%S*)$"
+      if rest:find "^[%d%s.,eE+-]+$" then rest = "{" .. rest .. "}" end                   -- bare numbers are a list
       if path and C.eg_file_kind(path) == 2 then
          rest = ("%q%s"):format(path, metric ~= "" and (", { metric = %q }"):format(metric) or "")
+      elseif rest:find "^[%w_/.-]+$" and not rest:find "^%a[%w_.]*$" or rest:find "^[%a_][%w_]*$" and not prompt.session:lookup(rest) then
+         return fail(":plot: there is neither a variable nor a run '%s'", rest)
       end
       return prompt:execute(("print(require 'engram'.plot(%s))"):format(rest), "quietly")
    end })

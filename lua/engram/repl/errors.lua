@@ -27,7 +27,7 @@ end
 local function message_of(problem)
    if core.interrupted() then return "interrupted" end
    if type(problem) ~= "string" and not (type(problem) == "table" and (getmetatable(problem) or {}).__tostring) then
-      return ("an error that is no text: %s"):format(require "engram.repl.printing".short(problem))
+      return ("an error that is no text: %s"):format(require "engram.repl.printing".value(problem))
    end
    local ok, text = pcall(tostring, problem)
    text = ok and type(text) == "string" and text:gsub("^%[C%]:%-1: ", "") or "an error that cannot say what it is"
@@ -37,21 +37,21 @@ end
 -- The traceback without the prompt's own frames, above and below.
 local function whole_trace(text)
    local lines, begun = { text, "stack traceback:" }, false
-   for line in debug.traceback("", 3):gmatch "\n(\t[^\n]+)" do
+   for line in debug.traceback("", 4):gmatch "\n(\t[^\n]+)" do
       local is_prompt = line:find("engram/repl/", 1, true)
       if is_prompt and begun then break end
       begun = begun or not is_prompt
       if begun then lines[#lines + 1] = "  " .. line:sub(2) end
    end
-   if lines[#lines]:find "in function 'xpcall'$" then lines[#lines] = nil end
+   if lines[#lines]:find "%[C%]: in function '%a+'$" then lines[#lines] = nil end                    -- what ran it all
    return table.concat(lines, "\n")
 end
 
--- The message handler of the prompt's chunks: the text to show.
+-- The message handler of the prompt's chunks, for editor.run, whose own frame is between this and the error: the text to show.
 function errors.describe(problem)
    local text = message_of(problem)
    errors.last = whole_trace(text)
-   local lines = text == "interrupted" and {} or frames(3)
+   local lines = text == "interrupted" and {} or frames(4)
    if #lines == 1 and text:find(lines[1]:match "^%s*(.-:%d+:)", 1, true) then lines[1] = nil end     -- says nothing more
    return table.concat({ text, unpack(lines) }, "\n")
 end

@@ -2,12 +2,12 @@
 -- prototype and comment as core/engram.h has them.
 local core = require "engram.core"
 local members = require "engram.repl.members"
+local plugins = require "engram.repl.plugins"
 local printing = require "engram.repl.printing"
+local prototypes = require "engram.help.prototypes"
 local suggest = require "engram.suggest"
 
 local help = {}
-
-local lua_folder = package.searchpath("engram.core", package.path):match "^(.*)/engram/core%.lua$"
 
 -- ---- from the documentation -----------------------------------------------------------------------------------
 
@@ -27,10 +27,28 @@ local function documented(session, path)
    return object and docs.text(object) or not own and docs.text(path) or nil
 end
 
+-- The help on a command of `engram`, as `engram help` prints it: "sweep", "engram run".
+local function command_text(path)
+   local commands = require "engram.cli.commands"
+   local name = path:match "^engram%s+(%l+)" or path
+   for _, known in ipairs(commands.names) do
+      if known == name then return require "engram.cli.options".help(name, commands.load(name)) end
+   end
+end
+
+-- Headings stand out on a terminal; their marks and the fences of code go.
+local function rendered(text)
+   return (("\n" .. text):gsub("\n```[^\n]*", ""):gsub("\n#+%s*([^\n]*)", function(title)
+      return "\n" .. printing.styled("title", (title:gsub("`", "")))
+   end):gsub("^%s+", ""):gsub("%s+$", ""))
+end
+
 -- What is known of a value that the documentation does not have.
 local function described(session, path)
    local found, value = members.follow(session, path)
    if not found then return nil end
+   local given, room = plugins.of(value)
+   if given then return rendered(plugins.text(given, room)) end
    if type(value) ~= "function" then return ("%s is a %s: %s"):format(path, core.typename(value), printing.short(value)) end
    local comment = help.comment(session, value)
    return ("%s is a %s%s"):format(path, printing.short(value), comment and "\n" .. comment or "")
@@ -46,18 +64,11 @@ local function elsewhere(docs, word)
    return table.concat(lines)
 end
 
--- Headings stand out on a terminal; their marks and the fences of code go.
-local function rendered(text)
-   return (("\n" .. text):gsub("\n```[^\n]*", ""):gsub("\n#+%s*([^\n]*)", function(title)
-      return "\n" .. printing.styled("title", (title:gsub("`", "")))
-   end):gsub("^%s+", ""):gsub("%s+$", ""))
-end
-
 -- The text for `?path`; false as second result when there is none.
 function help.text(session, path)
-   local text = documented(session, path)
+   local text = not path:find "%s" and documented(session, path)
    if text then return rendered(text), true end
-   text = described(session, path)
+   text = described(session, path) or command_text(path)
    if text then return text, true end
    local docs = reference()
    local near = docs and docs.nearest(path)
@@ -97,28 +108,15 @@ local function lua_source(session, f)
    return place .. "\n" .. (comment and comment .. "\n" or "") .. shown
 end
 
--- engram.h, opened, and its path: the source tree's, or the installed one's.
-local function header()
-   local above = lua_folder:match "^(.*)/[^/]*$" or ".."
-   local prefix = above:match "^(.*)/[^/]*/[^/]*$" or above
-   for _, path in ipairs{ above .. "/core/engram.h", prefix .. "/include/engram/engram.h" } do
-      local file = io.open(path)
-      if file then return file, path end
-   end
-end
-
--- The prototype of a function of the core, with the comment above it.
-local function c_source(name)
-   local file, path = header()
-   if not file then return nil end
-   local text = file:read "*a"
-   file:close()
-   local at = text:find("\n[%w_ *]-%f[%w_]" .. name .. "%(")
-   if not at then return nil end
-   local prototype = text:match("^[^;]*;[^\n]*", at + 1)
-   local comment = text:sub(1, at):match "\n(/%*[^\n]-%*/)\n$" or text:sub(1, at):match ".*\n(/%*.-%*/)\n$"
-   local line = select(2, text:sub(1, at):gsub("\n", "")) + 1
-   return printing.styled("note", ("%s:%d"):format(path, line)) .. "\n" .. (comment and comment .. "\n" or "") .. prototype
+-- The file of an optimizer or a method; of one that was typed, its step.
+local function plugin_source(session, given, room)
+   local path = plugins.path(given, room)
+   if not path then return given.step and lua_source(session, given.step) or plugins.text(given, room) end
+   local file = io.open(path, "rb")
+   local text = file and file:read "*a" or ""
+   if file then file:close() end
+   if text:find "%z" then text = "it is compiled: its source is not here" end
+   return printing.styled("note", path) .. "\n" .. text:gsub("%s+$", "")
 end
 
 -- What is a function in a value: itself, or what makes or runs a table that is called.
@@ -132,10 +130,12 @@ end
 
 -- The text for `??path`; false as second result when there is none.
 function help.source(session, path)
-   local kernel = path:match "^[C%.]*%.?(eg_[%w_]+)$"
-   local text = kernel and c_source(kernel)
-   if text then return text, true end
+   local text, place = prototypes.text(path)
+   if text then return printing.styled("note", place) .. "\n" .. text, true end
    local found, value = members.follow(session, path)
+   local given, room
+   if found then given, room = plugins.of(value) end
+   if given then return plugin_source(session, given, room), true end
    local f = found and function_of(value)
    text = type(f) == "function" and lua_source(session, f)
    if text then return text, true end

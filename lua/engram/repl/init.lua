@@ -1,6 +1,7 @@
 -- repl/init.lua: `engram` alone and `engram repl FILE`: on a terminal a Lua prompt that prints what an expression is and keeps the
 -- session after an error or Ctrl-C; from a pipe it runs the input as it comes and ends with exit code 1 at the first error.
 local core = require "engram.core"
+local blocks = require "engram.repl.blocks"
 local commands = require "engram.repl.commands"
 local completion = require "engram.repl.completion"
 local editor = require "engram.repl.editor"
@@ -64,9 +65,11 @@ function Prompt:complain(problem)
    return false
 end
 
--- After a chunk: an interrupt has had its effect. A signal that is not Ctrl-C ends the session.
+-- After a chunk: an interrupt has had its effect, also in a training that would have polled for it. A signal that is not Ctrl-C ends
+-- the session.
 function Prompt:settle()
    debug.sethook()
+   C.eg_interrupt_trap(0)
    local signal = core.interrupted()
    if signal == 2 and self.interactive then C.eg_interrupt_set(0)
    elseif signal then self.ended = true end
@@ -82,10 +85,10 @@ function Prompt:run(chunk, untimed, ...)
    local function finish(good, ...)
       local seconds = C.eg_clock() - from
       if good and chunk.shown then
-         self.session:keep_results(...)
+         self.session:keep_results(chunk, ...)
          if not chunk.silent then
             local problem
-            good, problem = xpcall(show, errors.describe, ...)
+            good, problem = editor.run(show, errors.describe, ...)
             if not good then self:complain(problem) end
          end
       elseif not good then
@@ -143,10 +146,14 @@ end
 
 -- ---- lines --------------------------------------------------------------------------------------------------
 
--- What a line does that is no Lua: a command, a question, or something for the shell. nil when it is Lua.
+-- A command, a question, or something for the shell.
+local function is_special(line) return line:find "^%s*:[^:]" or line:find "^%s*:%s*$" or line:find "^%s*%?" or line:find "^%s*%$" end
+
+-- Does what such a line says: true when it went well; false and the problem, if it is still to be told.
 local function special(self, line)
-   if line:find "^:[^:]" or line == ":" then return commands.run(self, line) end
-   local marks, path = line:match "^(%?%??)%s*([^%s({\"']*)"
+   line = line:match "^%s*(.-)%s*$"
+   if line:find "^:" then return commands.run(self, line) end
+   local marks, path = line:match "^(%?%??)%s*([^({\"']*)"
    if marks then
       if path == "" then return false, "?NAME tells what the documentation says of it, ??NAME shows its source; :help has the rest" end
       local text, found = help[marks == "?" and "text" or "source"](self.session, path)
@@ -154,37 +161,63 @@ local function special(self, line)
       return found, not found and text or nil
    end
    local command = line:match "^%$%s*(.+)$"
-   if command then
-      io.stdout:flush()
-      local status = os.execute(command)
-      local code = status % 256 == 0 and status / 256 or 128 + status % 128
-      return code == 0, code ~= 0 and ("exit code %d"):format(code) or nil
-   end
+   if not command then return false, "$ COMMAND runs a shell command" end
+   io.stdout:flush()
+   local status = os.execute(command)
+   local code = status % 256 == 0 and status / 256 or 128 + status % 128
+   return code == 0, code ~= 0 and ("exit code %d"):format(code) or nil
 end
 
-function Prompt:take(line)
-   if not self.pending and not line:find "\n" then
-      local good, problem = special(self, line)
-      if good ~= nil then
-         if problem then self:complain(problem) end
-         self:settle()
-         return good
+function Prompt:take_special(line)
+   local good, problem = special(self, line)
+   if problem then self:complain(problem) end
+   self:settle()
+   return good
+end
+
+-- Runs the parts of a pasted block one by one, up to the first that fails.
+function Prompt:take_parts(parts, text, name)
+   for i, part in ipairs(parts) do
+      local good, chunk, problem
+      if part.special then
+         good = self:take_special(part.text)
+      else
+         chunk, problem = self.session:compile(part.text, name, true)
+         if chunk then chunk.block = text end
+         if chunk then good = self:run(chunk) else good = self:complain(problem) end
+      end
+      if self.ended then return good end
+      if not good then
+         if i < #parts then self:complain "the rest of the block was not run" end
+         return false
       end
    end
-   local name = self.interactive and (self.name or self.session:next_name()) or "=stdin"
-   local text = self.pending and self.pending .. "\n" .. line or (self.interactive and "" or ("\n"):rep(self.lines - 1)) .. line
-   self.pending = nil
-   local chunk, problem = self.session:compile(text, name, self.interactive)
-   if chunk then
-      self.name = nil
-      return not text:find "%S" or self:run(chunk)
+   return true
+end
+
+-- Takes a text that does not compile whole: as parts, as one that wants more lines, or not at all.
+function Prompt:take_apart(text, name, problem, line)
+   local parts
+   if self.interactive and text:find "\n" then
+      parts, problem = blocks.parts(text, name, is_special)
+      if parts then return self:take_parts(parts, text, name) end
    end
-   if problem ~= "incomplete" then
-      self.name = nil
-      return self:complain(problem)
+   if problem ~= "incomplete" then return self:complain(problem) end
+   if self.interactive and line == "" and not blocks.is_open(text) then
+      return self:complain("the code is not complete: " .. text:match "^(.-)%s*$")
    end
    self.pending, self.name = text, name
    return true
+end
+
+function Prompt:take(line)
+   if not self.pending and not line:find "\n" and is_special(line) then return self:take_special(line) end
+   local name = self.interactive and (self.name or self.session:next_name()) or "=stdin"
+   local text = self.pending and self.pending .. "\n" .. line or (self.interactive and "" or ("\n"):rep(self.lines - 1)) .. line
+   self.pending, self.name = nil, nil
+   local chunk, problem = self.session:compile(text, name, self.interactive)
+   if chunk then return not text:find "%S" or self:run(chunk) end
+   return self:take_apart(text, name, problem, line)
 end
 
 -- Reads a line and does what it says.

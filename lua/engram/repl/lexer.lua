@@ -72,29 +72,47 @@ end
 local OPENS = { ["function"] = true, ["do"] = true, ["if"] = true, ["repeat"] = true }
 local CLOSES = { ["end"] = true, ["until"] = true }
 
+local BRACKETS = { ["("] = 1, ["["] = 1, ["{"] = 1, [")"] = -1, ["]"] = -1, ["}"] = -1 }
+
+-- The positions of the tokens outside of all blocks and brackets, comments aside, and how many of these are open at the end.
+function lexer.starts(text)
+   local starts, depth = {}, 0
+   for kind, from, last in lexer.tokens(text) do
+      if kind ~= "comment" then
+         if depth == 0 then starts[#starts + 1] = from end
+         local word = last and text:sub(from, last)
+         if kind == "keyword" then depth = depth + (OPENS[word] and 1 or 0) - (CLOSES[word] and 1 or 0)
+         elseif kind == "symbol" then depth = depth + (BRACKETS[word] or 0) end
+      end
+   end
+   return starts, depth
+end
+
 -- What a chunk (that compiles) holds: { locals = names declared at its top level, in order; names = the set of all names in it;
 -- returns = where its top-level `return` begins; silent = it ends with a semicolon }.
 function lexer.outline(text)
-   local outline, depth, declaring, seen = { locals = {}, names = {}, last = 0, silent = false }, 0, false, {}
+   local outline, depth, seen = { locals = {}, names = {}, last = 0, silent = false }, 0, {}
+   local declaring, wanted = false, false              -- inside of a `local`; the next name is one that it declares
    for kind, from, last in lexer.tokens(text) do
       if kind ~= "comment" then
          local word = text:sub(from, last)
          if kind == "name" then
             outline.names[word] = true
-            if declaring and not seen[word] then
+            if wanted and not seen[word] then
                seen[word] = true
                table.insert(outline.locals, word)
             end
-            declaring = declaring == "function" and false or declaring
+            declaring, wanted = declaring and wanted, false
          elseif word == "local" then
             declaring = depth == 0
-         elseif word == "function" and declaring then
-            declaring, depth = "function", depth + 1
-         elseif word ~= "," then
-            declaring = false
+            wanted = declaring
+         elseif word == "," then
+            wanted = declaring
+         else
             if OPENS[word] and kind == "keyword" then depth = depth + 1 end
             if CLOSES[word] and kind == "keyword" then depth = depth - 1 end
             if word == "return" and depth == 0 then outline.returns = from end
+            declaring, wanted = false, wanted and word == "function"
          end
          outline.silent = word == ";"
          if not outline.silent then outline.last = last end

@@ -48,6 +48,7 @@ end
 -- that .grad is a tensor is known.
 function members.get(value, name)
    local list, is_tensor = tables_of(value)
+   if is_tensor and type(name) == "number" then return true, value end     -- a part of a tensor is one
    if is_tensor and tensor.getters[name] and rawget(tensor.methods, name) == nil then return name == "grad", value end
    for _, t in ipairs(list) do
       local member = rawget(t, name)
@@ -57,7 +58,7 @@ function members.get(value, name)
    return false
 end
 
--- Follows "nn.Linear" or "x:sum" from the session's names: true and the value, the container and its last name; or false.
+-- Follows "nn.Linear", "x:sum" or "model[1]" from the session's names: true and the value, the container and its last name; or false.
 function members.follow(session, path)
    local first, rest = path:match "^([%a_\128-\255][%w_\128-\255]*)(.*)$"
    if not first then return false end
@@ -66,9 +67,10 @@ function members.follow(session, path)
    local owner
    while found and rest ~= "" do
       local name, further = rest:match "^[.:]([%a_\128-\255][%w_\128-\255]*)(.*)$"
+      if not name then name, further = rest:match "^%[(%d+)%](.*)$" end
       if not name then return false end
       owner, rest = value, further
-      found, value = members.get(value, name)
+      found, value = members.get(value, tonumber(name) or name)
    end
    return found, value, owner
 end

@@ -5,7 +5,8 @@ local tensor = require "engram.tensor"
 
 local printing = {}
 
-local DEPTH, ITEMS, LINES, TEXT = 4, 40, 120, 2000      -- limits: nesting, items of one table, lines of all, bytes of a string
+local DEPTH, ITEMS, LINES, TEXT = 4, 40, 60, 2000       -- limits: nesting, items of one table, lines of all, bytes of a string
+local NAMES = 56                                        -- of a table of functions: items
 local INDENT = "   "
 
 -- ---- text -------------------------------------------------------------------------------------------------
@@ -84,11 +85,23 @@ local function before(a, b)
    return text_of(a) < text_of(b)
 end
 
+local function is_class(value) return type(value) == "table" and rawget(value, "__index") ~= nil end
+
+-- A table of functions and classes, as a library's is: what is in it gets a line each.
+local function is_library(t)
+   local names, all = 0, 0
+   for _, value in next, t do
+      all = all + 1
+      if type(value) == "function" or is_class(value) then names = names + 1 end
+   end
+   return names * 2 >= all
+end
+
 -- The first keys in their order, and how many more there are: those of the list first, then the others sorted.
-local function keys_of(t)
+local function keys_of(t, most)
    local keys, length = {}, 0
    while rawget(t, length + 1) ~= nil do length = length + 1 end
-   for i = 1, math.min(length, ITEMS) do keys[i] = i end
+   for i = 1, math.min(length, most) do keys[i] = i end
    local more = length - #keys
    local others = {}
    for key in next, t do
@@ -96,7 +109,7 @@ local function keys_of(t)
    end
    table.sort(others, before)
    for _, key in ipairs(others) do
-      if #keys < ITEMS then keys[#keys + 1] = key else more = more + 1 end
+      if #keys < most then keys[#keys + 1] = key else more = more + 1 end
    end
    return keys, more, length
 end
@@ -110,11 +123,13 @@ local layout
 
 -- The items of a table as texts. A nested table is written by layout, which may take several lines.
 local function items_of(t, state, depth, indent)
-   local keys, more, length = keys_of(t)
-   local items = {}
+   local is_flat, items = is_library(t), {}
+   local keys, more, length = keys_of(t, is_flat and NAMES or ITEMS)
    for i, key in ipairs(keys) do
       local label = (i <= length and key == i) and "" or key_text(key) .. " = "
-      items[i] = label .. layout(rawget(t, key), state, depth + 1, indent .. INDENT, #label)
+      local value = rawget(t, key)
+      items[i] = label .. (is_flat and (is_class(value) and "class" or printing.short(value))
+         or layout(value, state, depth + 1, indent .. INDENT, #label))
       if state.lines > LINES then more = more + #keys - i break end
    end
    if more > 0 then items[#items + 1] = ("... %d more"):format(more) end
@@ -178,7 +193,7 @@ function printing.value(value)
    if type(value) == "string" then return quoted(value, TEXT) end
    if type(value) == "function" then return function_text(value) end
    if type(value) == "table" and not speaks(value) then
-      return layout(value, { open = {}, lines = 0, width = printing.width() }, 1, "", 0)
+      return cut(layout(value, { open = {}, lines = 0, width = printing.width() }, 1, "", 0))
    end
    return cut(tostring(value))
 end

@@ -1,11 +1,14 @@
 -- repl/session.lua: what is typed, compiled and run. Locals of a chunk live on for the next: a chunk that declares locals at its top
 -- level gets, before its end, a call that hands over a closure on each of them, and later chunks that name one have their upvalue
 -- joined to the closure's. So a variable stays one variable, also for functions that were defined beside it.
+local blocks = require "engram.repl.blocks"
+local editor = require "engram.repl.editor"
 local lexer = require "engram.repl.lexer"
 
 local Session = {}
 Session.__index = Session
 
+local SIMPLE = { number = true, string = true, boolean = true }         -- of these :save writes the value
 local HOLD, GIVE = "_engram_hold", "_engram_give"       -- what chunks call to hand over their locals, and their results
 
 local function new()
@@ -49,14 +52,17 @@ end
 -- After an error: the chunk's own locals as they are at that moment, from the stack.
 function Session:rescue(running)
    if not (self.keeps_locals and running) then return end
-   for level = 3, 250 do
+   for level = 4, 250 do
       local info = debug.getinfo(level, "f")
       if not info then return end
       if info.func == running.func then
          for i = 1, 250 do
             local name, value = debug.getlocal(level, i)
             if not name then return end
-            if running.locals[name] then self.boxes[name] = box(value) end
+            if running.locals[name] then
+               self.boxes[name] = box(value)
+               table.insert(running.left, { name = name, kind = type(value), value = SIMPLE[type(value)] and value })
+            end
          end
          return
       end
@@ -88,26 +94,28 @@ local function join(self, f)
    end
 end
 
--- An expression as a statement that hands over what it gives: a `return` would be a tail call, which hides the chunk from tracebacks.
-local function giving(text, outline) return ("%s(%s)"):format(GIVE, text:sub(1, outline.last)) end
+-- The expression at `from` as a statement that hands over what it gives: a `return` would be a tail call, which hides the chunk from
+-- tracebacks.
+local function giving(text, from, last) return ("%s%s(%s)"):format(text:sub(1, from - 1), GIVE, text:sub(from, last)) end
 
 -- The chunk of a text (a table that run takes); nil and "incomplete" when more lines are wanted; nil and the problem otherwise.
--- `shows`: where the text is an expression, what it gives is to be shown.
+-- `shows`: where the text is or ends with an expression, what it gives is to be shown.
 function Session:compile(text, name, shows)
-   local plain, problem = load(text, name, "t")
-   local expression = shows and text:gsub("^(%s*)=", "%1")
-   if not (expression and expression:find "%S" and load("return " .. expression, name, "t")) then expression = nil end
-   if not plain and not expression then
-      local more = problem:find "'<eof>'$" and not problem:find "unfinished string"
-      return nil, more and "incomplete" or problem
+   local from, problem
+   if shows then
+      text = text:gsub("^(%s*)=", "%1")
+      from, problem = blocks.read(text, name)
+   else
+      from, problem = blocks.read_plainly(text, name)
    end
-   local outline = lexer.outline(expression or text)
-   local gives = expression ~= nil and outline.last > 0
-   local chunk = { text = text, name = name, shown = gives or shows and outline.returns ~= nil, locals = {}, statement = plain ~= nil,
+   if from == nil then return nil, problem end
+   local outline = lexer.outline(text)
+   from = from and outline.last > 0 and from or nil
+   local chunk = { text = text, name = name, from = from, shown = from or shows and outline.returns ~= nil, locals = {}, left = {},
       silent = outline.silent }
    if not self.keeps_locals then outline.locals = {} end
    for _, local_name in ipairs(outline.locals) do chunk.locals[local_name] = true end
-   local whole, limit = load(wrapped(self, gives and giving(expression, outline) or text, outline), name, "t")
+   local whole, limit = load(wrapped(self, from and giving(text, from, outline.last) or text, outline), name, "t")
    if not whole then return nil, (limit:gsub("upvalues.*", "%0: it names too many of the session's locals; make some of them global")) end
    chunk.func = join(self, whole())
    return chunk
@@ -131,11 +139,12 @@ function Session:run(chunk, describe, ...)
       if good and given then return good, unpack(given, 1, given.n) end
       return good, ...
    end
-   return finish(xpcall(chunk.func, handler, ...))
+   return finish(editor.run(chunk.func, handler, ...))
 end
 
 -- Keeps results for the session: _ is the first, _1, _2, ... are all of them, nil included.
-function Session:keep_results(...)
+function Session:keep_results(chunk, ...)
+   chunk.count = select("#", ...)
    if select("#", ...) == 0 then return end
    for i = 1, self.results.n do rawset(_G, "_" .. i, nil) end
    self.results = { n = select("#", ...), ... }
@@ -151,12 +160,13 @@ end
 
 -- Notes a chunk that was run, for :save and ??.
 function Session:note(chunk, good)
-   self.chunks[#self.chunks + 1] = { text = chunk.text, name = chunk.name, good = good, expression = not chunk.statement }
+   self.chunks[#self.chunks + 1] = { text = chunk.text, name = chunk.name, good = good, from = chunk.from, block = chunk.block,
+      silent = chunk.silent, count = chunk.count or 0, left = chunk.left }
 end
 
 -- The text of the chunk with that name; nil for those of a pipe, which share one.
 function Session:source(name)
-   for _, chunk in ipairs(self.chunks) do if chunk.name == name and name ~= "=stdin" then return chunk.text end end
+   for _, chunk in ipairs(self.chunks) do if chunk.name == name and name ~= "=stdin" then return chunk.block or chunk.text end end
 end
 
 return new
