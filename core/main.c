@@ -18,9 +18,21 @@ static pthread_t main_thread;
 
 /* ---- signals ---- */
 
-/* Raises once; in what the prompt runs until it has ended, out of every pcall. */
+static volatile sig_atomic_t asked; /* how many signals since the flag was clear */
+static char own_files[PATH_LENGTH]; /* "@FOLDER/engram/": how the sources of Engram's own Lua code begin */
+
+/* Whether Engram's own Lua code is at work, or what C it calls: cut short, it would lose a tensor that nobody holds yet. */
+static bool in_own_code(lua_State *L) {
+  lua_Debug at;
+  for (int level = 0; lua_getstack(L, level, &at) && lua_getinfo(L, "S", &at); level++)
+    if (*at.what != 'C') return strncmp(at.source, own_files, strlen(own_files)) == 0;
+  return false;
+}
+
+/* Raises once the user's code is reached (a second signal does not wait for that); in what the prompt runs again and again until it
+ * has ended, out of every pcall. */
 static void stop_hook(lua_State *L, lua_Debug *at) {
-  if (eg_prompt_handles(L, at)) return;
+  if (eg_prompt_handles(L, at) || (asked < 2 && in_own_code(L))) return;
   if (!eg_prompt_runs()) lua_sethook(L, NULL, 0, 0);
   luaL_error(L, "interrupted");
 }
@@ -38,7 +50,6 @@ static void tell_how_to_force(void) {
 /* The first signal asks: tensor operations fail, the trainer stops after its step, interpreted Lua code raises an
  * error (unless somebody polls the flag). The second tells how to force, the third has the system's own effect. */
 static void on_signal(int number) {
-  static volatile sig_atomic_t asked;
   if (!pthread_equal(pthread_self(), main_thread)) { /* a thread of BLAS got it: what waits is the main one */
     pthread_kill(main_thread, number);
     return;
