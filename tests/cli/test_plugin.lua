@@ -93,6 +93,22 @@ t.test("lists show what is loaded and what is found by name", function()
    t.expect(select(2, sh "ENGRAM_PLUGINS=gentle_step engram plugin list")):contains "SignSGD        1.0"
 end)
 
+t.test("plugin list runs no scripts, shows nothing that a plugin prints, and outlives one that ends", function()
+   sh "mkdir -p shelf"
+   script("shelf/training.lua", "io.open('ran', 'w'):close() print 'trains'\nlocal function step() end\nfor i = 1, 3 do step() end")
+   script("shelf/loud.lua", "print 'loud'\nreturn { name = 'Loud', version = '3', step = function(p) print(p) end }")
+   script("shelf/leaves.lua", "os.exit(0)\nreturn { name = 'Leaves', step = 1 }")
+   script("shelf/wrong.lua", "return { name = 'Wrong', step = 1 }")
+   local code, out, problem = sh "ENGRAM_PLUGINS=shelf engram plugin list"
+   t.expect(code):equals(0)
+   t.expect(problem):equals ""
+   t.expect(out):contains "Loud           3"
+   t.expect(out):contains "refused        shelf/leaves.lua: it ended the process"
+   t.expect(out):contains "refused        shelf/wrong.lua: optimizer Wrong: step must be a function"
+   t.expect(out:find "loud\n" or out:find "train"):is_nil()
+   t.expect(sh "test -e ran"):equals(1)
+end)
+
 t.test("the examples pass the checks", function()
    for _, name in ipairs{ "sign_sgd.lua", "classp_quantile.lua" } do
       local code, out = sh(("engram plugin check %s/%s"):format(t.quote(examples), name))

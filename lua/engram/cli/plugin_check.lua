@@ -56,8 +56,9 @@ end
 
 -- ---- outside: the process that looks after it --------------------------------------------------------------
 
-local function start(path, log)
-   local words = { arg[0], "plugin", "check-inside", path }
+-- start(verb, path, log): begins `engram plugin VERB PATH` with all that it prints in the file `log`; its number.
+function check.start(verb, path, log)
+   local words = { arg[0], "plugin", verb, path }
    local list = ffi.new("const char *[?]", #words + 1)
    for i, word in ipairs(words) do list[i - 1] = word end
    list[#words] = nil
@@ -119,7 +120,7 @@ function check.run(values, words)
    local limit, log = values.limit or 120, os.tmpname()
    if limit < 1 then usage_error("--limit: expected at least 1 second, got %d", limit) end
    local state = { PASS = 0, FAIL = 0, rest = "", doing = "starting", since = C.eg_clock(), verbose = values.verbose }
-   local id, file = start(path, log), io.open(log, "rb")
+   local id, file = check.start("check-inside", path, log), io.open(log, "rb")
    local ok, code = pcall(look_after, state, id, file, limit)
    file:close()
    os.remove(log)
