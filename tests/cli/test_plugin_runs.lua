@@ -83,6 +83,18 @@ t.test("another version or other slots than a checkpoint's are named, by paramet
    t.expect(said):contains "has no slot 'more' for parameter 2.weight, which Signum 1.0 needs: go on with the Signum 1.0 that made it"
 end)
 
+t.test("what a plugin tells of itself is in the run's metrics", function()
+   script("telling.lua", [[return { name = "Telling", hyper = { lr = { default = 0.1 } }, step = function(p, g, s, h) p:add_(g, -h.lr) end,
+      statistics = function(optimizer) return { angle = 7 * optimizer.context.step, odd = 0 / 0 } end }]])
+   local code, out, problem = sh "engram run --quiet --runs told --plugin ./telling.lua experiment.lua optimizer=Telling"
+   if code ~= 0 then error(out .. problem, 0) end
+   local _, lines = sh "grep -h train told/*/*/metrics.jsonl"
+   local event = json.decode(lines:match "[^\n]+")
+   t.expect(event["optimizer.angle"]):equals(7 * event.step)
+   t.expect(event.nonfinite[1]):equals "optimizer.odd"
+   t.expect(select(2, sh "engram plot told/experiment/* optimizer.angle")):contains "optimizer.angle"
+end)
+
 test("a training forks with a plugin, and a sweep runs with one", function()
    lion()
    script("fork.lua", [[

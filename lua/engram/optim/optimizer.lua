@@ -206,13 +206,24 @@ function Optimizer:task_end(task)
    if self.description.task_end then self.description.task_end(self, task) end
 end
 
+-- What the description's own `statistics` tells: a table of numbers, nil when it has none.
+function Optimizer:own_statistics()
+   if not self.description.statistics then return nil end
+   local found = self.description.statistics(self)
+   if type(found) ~= "table" then raise("optim.%s: statistics returned %s, expected a table of numbers", self.name, core.typename(found)) end
+   for key, value in pairs(found) do
+      if type(key) ~= "string" or type(value) ~= "number" then
+         raise("optim.%s: statistics: %s is a %s, expected a number by name", self.name, tostring(key), core.typename(value))
+      end
+   end
+   return found
+end
+
 -- { step, weights, moved, update_density } of the last step, and what the description's own `statistics` adds.
 function Optimizer:statistics()
    local s = { step = self.context.step, weights = self.weights, moved = self.moved,
       update_density = self.weights > 0 and self.moved / self.weights or nil }
-   if self.description.statistics then
-      for key, value in pairs(self.description.statistics(self) or {}) do s[key] = value end
-   end
+   for key, value in pairs(self:own_statistics() or {}) do s[key] = value end
    return s
 end
 
