@@ -67,6 +67,15 @@ function check.start(verb, path, log)
    return id
 end
 
+-- The text of a check's outcome; one failure that many checks meet is told once.
+local function once(state, kind, text)
+   local name, why = text:match "^(.-): (.*)$"
+   if kind ~= "FAIL" or not why then return text end
+   local met = state.met[why]
+   state.met[why] = met or name
+   return met and ("%s: as in '%s'"):format(name, met) or text
+end
+
 -- Prints what the lines say; notes the check that is under way, and counts.
 local function take(state, line)
    local kind, text = line:match "^(%u+) (.*)$"
@@ -74,7 +83,7 @@ local function take(state, line)
       state.doing, state.since = line:sub(3), C.eg_clock()
    elseif kind == "PASS" or kind == "FAIL" then
       state[kind] = state[kind] + 1
-      print(kind .. "  " .. (state.verbose and text or text:gsub(" %[%d+%.%d+ s%]$", "")))
+      print(kind .. "  " .. once(state, kind, state.verbose and text or text:gsub(" %[%d+%.%d+ s%]$", "")))
    elseif kind == "REFUSED" then
       state.refused = text
    elseif state.verbose then
@@ -119,7 +128,7 @@ function check.run(values, words)
    if words[2] then usage_error("plugin check: one file at a time, got '%s' too", words[2]) end
    local limit, log = values.limit or 120, os.tmpname()
    if limit < 1 then usage_error("--limit: expected at least 1 second, got %d", limit) end
-   local state = { PASS = 0, FAIL = 0, rest = "", doing = "starting", since = C.eg_clock(), verbose = values.verbose }
+   local state = { PASS = 0, FAIL = 0, rest = "", met = {}, doing = "starting", since = C.eg_clock(), verbose = values.verbose }
    local id, file = check.start("check-inside", path, log), io.open(log, "rb")
    local ok, code = pcall(look_after, state, id, file, limit)
    file:close()

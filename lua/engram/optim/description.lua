@@ -129,7 +129,9 @@ function description.check(given, from)
    for key, hyper in pairs(given.hyper) do check_hyper(name, key, hyper) end
    for key, slot in pairs(given.slots) do
       check_slot(name, key, slot)
-      if given.hyper[key] then fail("optimizer %s: slots.%s: a hyper-parameter has this name too: give each a name of its own", name, key) end
+      if given.hyper[key] then
+         fail("optimizer %s: slots.%s: a hyper-parameter has this name too: give each a name of its own", name, key)
+      end
    end
    where = ""
 end
