@@ -13,7 +13,7 @@ local command = {
       .. "libraries, and Lua files that return something and speak of a step or chain. Each is loaded in a process of its own.",
    options = {
       { "lua", doc = "new: in Lua" },
-      { "c", doc = "new: in C" },
+      { "c", long = true, doc = "new: in C" },
       { "verbose", doc = "check: tell what the plugin declares, what it prints, and the seconds of each check" },
       { "limit", value = "N", number = true, doc = "check: seconds that one check may take (default 120)" },
    },
