@@ -289,6 +289,10 @@ static eg_status take_slot(loading *l, int32_t i) {
   snprintf(what, sizeof what, "the name of slot %d", i + 1);
   EG_TRY(check_name(l, what, s.name));
   EG_TRY(check_new(l, "slots", s.name, &l->slot->name, sizeof *l->slot, i));
+  for (int32_t j = 0; j < l->d.hypers; j++)
+    if (!strcmp(s.name, l->hyper[j].name))
+      return eg_fail(EG_EFORMAT, "%s: slot %d and hyper-parameter %d are both named '%s': give each a name of its own",
+                     l->path, i + 1, j + 1, s.name);
   snprintf(what, sizeof what, "the doc of slot %d", i + 1);
   EG_TRY(check_text(l, what, s.doc));
   if (s.like != ENGRAM_LIKE_PARAMETER && s.like != ENGRAM_SCALAR)

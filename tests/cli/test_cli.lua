@@ -48,6 +48,7 @@ t.test("each command has help with its usage", function()
 end)
 
 t.test("wrong usage ends with exit code 2 and a suggestion", function()
+   expect_command("foo.lua", 2, "", "unknown command 'foo.lua': a script is run by engram run foo.lua")
    expect_command("rnu", 2, "", "unknown command 'rnu', did you mean 'run'?")
    expect_command("help rnu", 2, "", "did you mean 'run'?")
    expect_command("--versoin", 2, "", "unknown option '--versoin'")

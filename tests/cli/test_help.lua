@@ -185,6 +185,12 @@ if exists "bash" then
       names_all(run "engram help --bash", function(option) return option end)
    end)
 
+   t.test("an option of one letter that is written long is told so", function()
+      t.expect(run "engram help plugin"):contains "  --c  "
+      t.expect(page):contains "\\fB\\-\\-c\\fR"
+      t.expect(offered("engram", "plugin", "--c")):equals "--c"
+   end)
+
    t.test("bash completes what a command takes", function()
       t.expect(offered("engram", "data", "fet")):equals "fetch"
       t.expect(offered("engram", "data", "fetch", "mn")):equals "mnist"

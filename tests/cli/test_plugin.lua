@@ -93,6 +93,42 @@ t.test("lists show what is loaded and what is found by name", function()
    t.expect(select(2, sh "ENGRAM_PLUGINS=gentle_step engram plugin list")):contains "SignSGD        1.0"
 end)
 
+t.test("what is often written wrongly in Lua is told in the words of a description, once", function()
+   for name, case in pairs{
+      undeclared = { "s.k = 3 p:add_(g, -h.lr)", "", "parameter 1: undeclared.lua:1: step writes s.k, which is not declared" },
+      misspelt = { "s.vleocity:add_(g)", "slots = { velocity = {} },",
+         "misspelt.lua:1: step reads s.vleocity, which is not declared, did you mean 'velocity'?" },
+      number = { "p:add_(g, -h.lr / (s.c + 1))", "slots = { c = { like = 'scalar' } },",
+         "a tensor stands where a number is expected; the number in a scalar slot s.NAME is s.NAME:item()" },
+      replaced = { "s.m = s.m * 0.9 + g p:add_(s.m, -h.lr)", "slots = { m = {} },", "step replaces s.m: a slot is changed in place" },
+      other = { "p = p - g * h.lr", "", "no weight changes: change p in place" },
+      random = { "p:add_(g, -h.lr * math.random())", "", 'random numbers come from engram.rand(n, { stream = "optimizer" })' } } do
+      local step, slots, said = unpack(case)
+      script(name .. ".lua", ("return { name = 'P', hyper = { lr = { default = 0.01, min = 0 } }, %s step = function(p, g, s, h) %s end }")
+         :format(slots, step))
+      local out = check_fails(name .. ".lua")
+      t.expect(out):contains(said)
+      t.expect(out:find "eg_add" or out:find "lua/engram"):is_nil()
+      t.expect(select(2, out:gsub(": optim%.P: ", ""))):below(3)
+   end
+end)
+
+t.test("plugin list runs no scripts, shows nothing that a plugin prints, and outlives one that ends", function()
+   sh "mkdir -p shelf"
+   script("shelf/training.lua", "io.open('ran', 'w'):close() print 'trains'\nlocal function step() end\nfor i = 1, 3 do step() end")
+   script("shelf/loud.lua", "print 'loud'\nreturn { name = 'Loud', version = '3', step = function(p) print(p) end }")
+   script("shelf/leaves.lua", "os.exit(0)\nreturn { name = 'Leaves', step = 1 }")
+   script("shelf/wrong.lua", "return { name = 'Wrong', step = 1 }")
+   local code, out, problem = sh "ENGRAM_PLUGINS=shelf engram plugin list"
+   t.expect(code):equals(0)
+   t.expect(problem):equals ""
+   t.expect(out):contains "Loud           3"
+   t.expect(out):contains "refused        shelf/leaves.lua: it ended the process"
+   t.expect(out):contains "refused        shelf/wrong.lua: optimizer Wrong: step must be a function"
+   t.expect(out:find "loud\n" or out:find "train"):is_nil()
+   t.expect(sh "test -e ran"):equals(1)
+end)
+
 t.test("the examples pass the checks", function()
    for _, name in ipairs{ "sign_sgd.lua", "classp_quantile.lua" } do
       local code, out = sh(("engram plugin check %s/%s"):format(t.quote(examples), name))

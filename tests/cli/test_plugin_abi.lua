@@ -74,6 +74,8 @@ local wrong = {
    { "a hyper-parameter without a name", hyper_of ".initial = 1", "the name of hyper-parameter 1 is NULL: give it a name" },
    { "two hyper-parameters of one name", { hyper = 'ENGRAM_HYPER(.name = "lr"), ENGRAM_HYPER(.name = "lr")', hypers = 2 },
       "hyper-parameters 1 and 2 are both named 'lr': give each a name of its own" },
+   { "a slot named as a hyper-parameter", { slot = 'ENGRAM_SLOT(.name = "lr")' },
+      "slot 1 and hyper-parameter 1 are both named 'lr': give each a name of its own" },
    { "a default out of range", hyper_of '.name = "lr", .initial = 3, .minimum = 0, .maximum = 1',
       "hyper-parameter lr has the default 3 outside its range 0 to 1: set minimum and maximum" },
    { "a range upside down", hyper_of '.name = "lr", .minimum = 1, .maximum = -1',

@@ -76,11 +76,25 @@ t.test("another version or other slots than a checkpoint's are named, by paramet
    end
    local said = resume_with((text:gsub('"1.0"', '"1.1"')))
    t.expect(said):contains "signum.lua has changed since the run began"
-   t.expect(said):contains "was made with version of Signum = 1.0, the script now has 1.1; a run can only go on as what it was"
+   t.expect(said):contains("was made with version of Signum = 1.0, the script now has 1.1; a run can only go on as what it was: "
+      .. "restore the ./signum.lua of that version, or fork")
    said = resume_with((text:gsub("noise = {", "sound = {"):gsub("s.noise", "s.sound"):gsub('"1.0"', '"2.0"')))
    t.expect(said):contains "has slot 'noise' for parameter 2.weight, which Signum 2.0 does not have: go on with the Signum 1.0 that made it"
    said = resume_with((text:gsub("slots = {", "slots = { more = { like = 'scalar' },")))
-   t.expect(said):contains "has no slot 'more' for parameter 2.weight, which Signum 1.0 needs: go on with the Signum 1.0 that made it"
+   t.expect(said):contains("has no slot 'more' for parameter 2.weight, which Signum 1.0 needs: its slots have changed under one version: "
+      .. "restore ./signum.lua as it was when the run began")
+end)
+
+t.test("what a plugin tells of itself is in the run's metrics", function()
+   script("telling.lua", [[return { name = "Telling", hyper = { lr = { default = 0.1 } }, step = function(p, g, s, h) p:add_(g, -h.lr) end,
+      statistics = function(optimizer) return { angle = 7 * optimizer.context.step, odd = 0 / 0 } end }]])
+   local code, out, problem = sh "engram run --quiet --runs told --plugin ./telling.lua experiment.lua optimizer=Telling"
+   if code ~= 0 then error(out .. problem, 0) end
+   local _, lines = sh "grep -h train told/*/*/metrics.jsonl"
+   local event = json.decode(lines:match "[^\n]+")
+   t.expect(event["optimizer.angle"]):equals(7 * event.step)
+   t.expect(event.nonfinite[1]):equals "optimizer.odd"
+   t.expect(select(2, sh "engram plot told/experiment/* optimizer.angle")):contains "optimizer.angle"
 end)
 
 test("a training forks with a plugin, and a sweep runs with one", function()

@@ -52,7 +52,7 @@ t.test("two ways from one point", function()
       t.expect({ run.accuracy[1][1], #run.accuracy[1] }):equals{ base.accuracy[1][1], 1 }
       t.expect(run.forked_from):equals{ from = "train", task = 1, epoch = 2, step = 6 }
    end
-   t.expect(other.optimizer.slots[1].momentum ~= nil and other.optimizer.counts[1]):equals(3)    -- of its own three steps
+   t.expect(other.optimizer.slots[1].velocity ~= nil and other.optimizer.counts[1]):equals(3)    -- of its own three steps
    t.expect(held.optimizer.counts[1]):equals(9)                                                  -- of all nine
 end)
 

@@ -68,6 +68,10 @@ local wrong = {
       "optimizer T: slots.m: reset must be true or false, got number" },
    { "a slot named as the host's own", { name = "T", step = step, slots = { step_count = {} } },
       "optimizer T: slots.step_count: the name is taken by the number of steps" },
+   { "a slot named as a hyper-parameter", { name = "T", step = step, hyper = { m = { default = 1 } }, slots = { m = {} } },
+      "optimizer T: slots.m: a hyper-parameter has this name too: give each a name of its own" },
+   { "step and chain", { name = "T", step = step, chain = { step } },
+      "optimizer T: it has both step and chain: a chain stands in place of step" },
    { "a slot with a dot in its name", { name = "T", step = step, slots = { ["m.x"] = {} } },
       "optimizer T: slots: 'm.x' must be a Lua name" },
 }
@@ -174,6 +178,19 @@ test("a chain of functions is a step", function()
    expect(opt:state(w).m:tolist()):equals{ 2, -1 }
 end)
 
+test("statistics are a table of numbers", function()
+   local told
+   optim.register{ name = "Telling", step = step, statistics = function() return told end }
+   local opt = optim.Telling{ weights{ 1 } }
+   told = { angle = 3 }
+   expect(opt:statistics().angle):equals(3)
+   for _, case in ipairs{ { 7, "statistics returned number, expected a table of numbers" },
+      { { angle = "three" }, "statistics: angle is a string, expected a number by name" }, { { 3 }, "statistics: 1 is a number" } } do
+      told = case[1]
+      expect(function() opt:statistics() end):raises("optim.Telling: " .. case[2])
+   end
+end)
+
 test("hyper-parameters are finite, from a schedule too", function()
    local opt = optim.SGD({ weights{ 1 } }, {})
    for _, value in ipairs{ 1 / 0, 0 / 0 } do
@@ -207,7 +224,7 @@ end)
 
 -- A plugin made of a kernel takes the steps of the optimizer that is made of it.
 local kernels = {
-   SGD = { slots = { momentum = {} }, step = function(p, g, s, h) optim.kernels.sgd_(p, g, s.momentum, h) end,
+   SGD = { slots = { velocity = {} }, step = function(p, g, s, h) optim.kernels.sgd_(p, g, s.velocity, h) end,
       options = { momentum = 0.9 } },
    AdaGrad = { slots = { sum = {} }, step = function(p, g, s, h) optim.kernels.adagrad_(p, g, s.sum, h) end },
    RMSProp = { slots = { square = {} }, step = function(p, g, s, h) optim.kernels.rmsprop_(p, g, s.square, h) end },

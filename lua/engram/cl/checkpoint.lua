@@ -56,19 +56,20 @@ local function check_slots(tensors, optimizer, saved, path)
    for _, key in ipairs(optimizer.order) do now[key] = true end
    local before = optimizer.name .. (saved.version and " " .. saved.version or "")
    local present = optimizer.name .. (optimizer.description.version and " " .. optimizer.description.version or "")
+   local file = optimizer.description.path
+   local way = before ~= present and ("go on with the %s that made it"):format(before)
+      or "its slots have changed under one version: restore " .. (file and file .. " as it was when the run began" or "the description")
    for _, parameter in ipairs(optimizer.names) do
       for key in pairs(was) do
          if not now[key] and tensors["optimizer." .. parameter .. "." .. key] then
-            raise("%s: has slot '%s' for parameter %s, which %s does not have: go on with the %s that made it", path, key, parameter,
-               present, before)
+            raise("%s: has slot '%s' for parameter %s, which %s does not have: %s", path, key, parameter, present, way)
          end
       end
       stateful = stateful or tensors["optimizer." .. parameter .. ".step_count"] and parameter
    end
    for _, key in ipairs(optimizer.order) do
       if stateful and not was[key] then
-         raise("%s: has no slot '%s' for parameter %s, which %s needs: go on with the %s that made it", path, key, stateful, present,
-            before)
+         raise("%s: has no slot '%s' for parameter %s, which %s needs: %s", path, key, stateful, present, way)
       end
    end
 end

@@ -80,10 +80,11 @@ function Report:forked(from)
 end
 
 function Report:losses(t, loss)
-   if self.folder then
-      self.folder:log_metric{ event = "train", task = t.task, epoch = t.epoch, step = t.step, loss = loss,
-         update_density = t.optimizer:statistics().update_density, penalty = t.penalty }
-   end
+   if not self.folder then return end
+   local event = { event = "train", task = t.task, epoch = t.epoch, step = t.step, loss = loss,
+      update_density = t.optimizer:statistics().update_density, penalty = t.penalty }
+   for key, value in pairs(t.optimizer:own_statistics() or {}) do event["optimizer." .. key] = value end
+   self.folder:log_metric(event)
 end
 
 -- The mean accuracy over the tasks seen so far.

@@ -54,14 +54,17 @@ end
 function same.check(t, state, path)
    local saved, now = state.optimizer, t.optimizer
    local version = now.description.version or "none"
+   local file = now.description.path
    local pairs_ = { { "optimizer", saved.text, tostring(now) },
-      { "version of " .. now.name, saved.slots and (saved.version or "none") or version, version },
+      { "version of " .. now.name, saved.slots and (saved.version or "none") or version, version,
+         way = file and ("restore the %s of that version, or fork"):format(file) },
       { "method", methods_text(state.methods, function(method) return method.text end), methods_text(t.methods, methods.describe) },
       { "tasks", tasks_text(state.tasks), tasks_text(same.tasks(t)) } }
    for _, key in ipairs(SETTINGS) do pairs_[#pairs_ + 1] = { key, tostring(state.settings[key]), tostring(t[key]) } end
    for _, pair in ipairs(pairs_) do
       if pair[2] ~= pair[3] then
-         raise("%s: was made with %s = %s, the script now has %s; a run can only go on as what it was", path, unpack(pair))
+         raise("%s: was made with %s = %s, the script now has %s; a run can only go on as what it was%s", path, pair[1], pair[2], pair[3],
+            pair.way and ": " .. pair.way or "")
       end
    end
    if state.model then check_model(state.model, tostring(t.model), path) end

@@ -13,6 +13,7 @@ function commands.load(name)
    for _, known in ipairs(commands.names) do
       if known == name then return require("engram.cli." .. name) end
    end
+   if name:find "%.lua$" or name:find "%.ya?ml$" then usage_error("unknown command '%s': a script is run by engram run %s", name, name) end
    usage_error("unknown command '%s'%s", name, suggest.hint(name, commands.names))
 end
 

@@ -1,6 +1,7 @@
 -- options.lua: one table of options per command; from it come the parsing, the help, the suggestions, the manual page (manual.lua) and
 -- the shell's completion (completion.lua). An option: { "name", value = "WORD" (what it takes; none: a switch), number = true (a whole
--- number), choices = { words that it may be }, doc = "..." }. A name of one letter is written -j 2 or -j2.
+-- number), choices = { words that it may be }, doc = "..." }. A name of one letter is written -j 2 or -j2,
+-- unless it is `long`: --c.
 local suggest = require "engram.suggest"
 local usage_error = require "engram.usage"
 
@@ -11,7 +12,7 @@ local function find(list, name)
 end
 
 -- "--name", or "-j".
-function options.written(option) return (#option[1] == 1 and "-" or "--") .. option[1] end
+function options.written(option) return (#option[1] == 1 and not option.long and "-" or "--") .. option[1] end
 local written = options.written
 
 -- What is told of an option.

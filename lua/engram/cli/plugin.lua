@@ -9,10 +9,11 @@ local command = {
    usage = "plugin new NAME --lua|--c [DIR] | plugin check FILE | plugin list",
    text = "new writes an optimizer that works, its test and, for C, a Makefile, into DIR (default: a folder of its name).\n"
       .. "check runs what every optimizer must do on a plugin, in a process of its own: a line a check, exit code 1 when one fails,\n"
-      .. "2 when the file is refused. list shows the plugins in $ENGRAM_PLUGINS, PREFIX/lib/engram/plugins and the examples.",
+      .. "2 when the file is refused. list shows the plugins in $ENGRAM_PLUGINS, PREFIX/lib/engram/plugins and the examples:\n"
+      .. "libraries, and Lua files that return something and speak of a step or chain. Each is loaded in a process of its own.",
    options = {
       { "lua", doc = "new: in Lua" },
-      { "c", doc = "new: in C" },
+      { "c", long = true, doc = "new: in C" },
       { "verbose", doc = "check: tell what the plugin declares, what it prints, and the seconds of each check" },
       { "limit", value = "N", number = true, doc = "check: seconds that one check may take (default 120)" },
    },
@@ -73,31 +74,14 @@ local function new(values, words)
    return 0
 end
 
--- ---- list -------------------------------------------------------------------------------------------------
-
-local function list()
-   local optim, shown = require "engram.optim", false
-   for _, folder in ipairs(optim_plugin.folders()) do
-      for _, name in ipairs(optim_plugin.files(folder)) do
-         local path = folder .. "/" .. name
-         local ok, problem, registered = pcall(optim.load, path)
-         local about = ok and optim.description(registered)
-         print(about and ("%-14s %-8s %s\n%24s%s"):format(about.name, about.version or "", about.doc or "", "", path)
-            or "refused        " .. tostring(problem))
-         shown = true
-      end
-   end
-   if not shown then print("no plugins in " .. table.concat(optim_plugin.folders(), ", ")) end
-   return 0
-end
-
 -- ---- the command ------------------------------------------------------------------------------------------
 
 local verbs = {
    new = new,
    check = function(values, words) return require "engram.cli.plugin_check".run(values, words) end,
    ["check-inside"] = function(_, words) return require "engram.cli.plugin_check".inside(words[1]) end,
-   list = list,
+   list = function() return require "engram.cli.plugin_list".run() end,
+   ["list-inside"] = function(_, words) return require "engram.cli.plugin_list".inside(words[1]) end,
 }
 
 function command.run(values, words)

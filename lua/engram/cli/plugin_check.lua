@@ -56,14 +56,24 @@ end
 
 -- ---- outside: the process that looks after it --------------------------------------------------------------
 
-local function start(path, log)
-   local words = { arg[0], "plugin", "check-inside", path }
+-- start(verb, path, log): begins `engram plugin VERB PATH` with all that it prints in the file `log`; its number.
+function check.start(verb, path, log)
+   local words = { arg[0], "plugin", verb, path }
    local list = ffi.new("const char *[?]", #words + 1)
    for i, word in ipairs(words) do list[i - 1] = word end
    list[#words] = nil
    local id = C.eg_start_program(list, log)
    if id < 0 then core.raise("%s", core.message()) end
    return id
+end
+
+-- The text of a check's outcome; one failure that many checks meet is told once.
+local function once(state, kind, text)
+   local name, why = text:match "^(.-): (.*)$"
+   if kind ~= "FAIL" or not why then return text end
+   local met = state.met[why]
+   state.met[why] = met or name
+   return met and ("%s: as in '%s'"):format(name, met) or text
 end
 
 -- Prints what the lines say; notes the check that is under way, and counts.
@@ -73,7 +83,7 @@ local function take(state, line)
       state.doing, state.since = line:sub(3), C.eg_clock()
    elseif kind == "PASS" or kind == "FAIL" then
       state[kind] = state[kind] + 1
-      print(kind .. "  " .. (state.verbose and text or text:gsub(" %[%d+%.%d+ s%]$", "")))
+      print(kind .. "  " .. once(state, kind, state.verbose and text or text:gsub(" %[%d+%.%d+ s%]$", "")))
    elseif kind == "REFUSED" then
       state.refused = text
    elseif state.verbose then
@@ -118,8 +128,8 @@ function check.run(values, words)
    if words[2] then usage_error("plugin check: one file at a time, got '%s' too", words[2]) end
    local limit, log = values.limit or 120, os.tmpname()
    if limit < 1 then usage_error("--limit: expected at least 1 second, got %d", limit) end
-   local state = { PASS = 0, FAIL = 0, rest = "", doing = "starting", since = C.eg_clock(), verbose = values.verbose }
-   local id, file = start(path, log), io.open(log, "rb")
+   local state = { PASS = 0, FAIL = 0, rest = "", met = {}, doing = "starting", since = C.eg_clock(), verbose = values.verbose }
+   local id, file = check.start("check-inside", path, log), io.open(log, "rb")
    local ok, code = pcall(look_after, state, id, file, limit)
    file:close()
    os.remove(log)

@@ -84,6 +84,8 @@ local function check_slot(name, key, slot)
    if slot.when ~= nil and type(slot.when) ~= "function" then fail("%s: when must be a function(h)", who) end
 end
 
+local composed_steps = setmetatable({}, { __mode = "k" })     -- those that were made of chains: a description may be checked again
+
 -- The step of a chain: each function makes of the update u (at first the gradient) the next one; then p <- p - lr u.
 local function composed(name, chain)
    if #chain == 0 then fail("optimizer %s: chain must be a list of functions(u, p, s, h), got none", name) end
@@ -92,11 +94,13 @@ local function composed(name, chain)
          fail("optimizer %s: chain[%d] must be a function(u, p, s, h), got %s", name, i, core.typename(part))
       end
    end
-   return function(p, g, s, h)
+   local function step(p, g, s, h)
       local u = g
       for i = 1, #chain do u = chain[i](u, p, s, h) or u end
       p:add_(u, -(h.lr or 1))
    end
+   composed_steps[step] = true
+   return step
 end
 
 -- Checks a description: { name, hyper = { NAME = { default, min, max, type, choices, doc } }, slots = { NAME = { like = "parameter" or
@@ -109,7 +113,10 @@ function description.check(given, from)
    if type(name) ~= "string" or not name:match "^[%a_][%w_]*$" then
       fail("optimizer: name must be a Lua name, got %s", tostring(name))
    end
-   if type(given.chain) == "table" and given.step == nil then given.step = composed(name, given.chain)
+   if given.chain ~= nil and given.step ~= nil and not composed_steps[given.step] then
+      fail("optimizer %s: it has both step and chain: a chain stands in place of step", name)
+   end
+   if type(given.chain) == "table" then given.step = composed(name, given.chain)
    elseif type(given.step) ~= "function" then
       fail("optimizer %s: step must be a function(p, g, s, h), got %s", name, core.typename(given.step))
    end
@@ -120,7 +127,12 @@ function description.check(given, from)
    end
    given.hyper, given.slots = given.hyper or {}, given.slots or {}
    for key, hyper in pairs(given.hyper) do check_hyper(name, key, hyper) end
-   for key, slot in pairs(given.slots) do check_slot(name, key, slot) end
+   for key, slot in pairs(given.slots) do
+      check_slot(name, key, slot)
+      if given.hyper[key] then
+         fail("optimizer %s: slots.%s: a hyper-parameter has this name too: give each a name of its own", name, key)
+      end
+   end
    where = ""
 end
 

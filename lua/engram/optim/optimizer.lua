@@ -71,14 +71,14 @@ local function make(description, target, options)
    local who = "optim." .. description.name
    local names, list = named_parameters(target, who)
    local self = setmetatable({ description = description, name = description.name, names = names, parameters = list, hyper = {},
-      slots = {}, counts = {}, resolved = {}, moved = 0, weights = 0 }, Optimizer)
+      slots = {}, before = {}, counts = {}, resolved = {}, moved = 0, weights = 0 }, Optimizer)
    for key, hyper in pairs(description.hyper) do self.hyper[key] = hyper.default end
    if options ~= nil and type(options) ~= "table" then raise("%s: options must be a table, got %s", who, core.typename(options)) end
    self:set(options or {})
    self.context = { task = 1, epoch = 1, step = 0, step_in_task = 0, optimizer = self }
    self.context.gradient_quantile = function(q) return self:gradient_quantile(q) end
    self.order = sorted_keys(description.slots)
-   for i in ipairs(list) do self.slots[i], self.counts[i] = {}, 0 end
+   for i in ipairs(list) do self.slots[i], self.counts[i] = Slots.table(self), 0 end
    if description.create then description.create(self) end
    return self
 end
@@ -145,6 +145,17 @@ local function gradient_and_step(self, p, h)
    return autograd.gradient_of(p), self.description.step
 end
 
+-- One step, which must leave every slot's tensor in its place.
+local function guarded_step(self, step, p, g, slots, h)
+   local order, before = self.order, self.before
+   for k = 1, #order do before[k] = slots[order[k]] end
+   local n = step(p, g, slots, h)
+   for k = 1, #order do
+      if not rawequal(slots[order[k]], before[k]) then Slots.check_kept(self, slots, before) end
+   end
+   return n
+end
+
 local function update(self, h)
    local moved, weights = 0, 0
    for i, p in ipairs(self.parameters) do
@@ -155,7 +166,7 @@ local function update(self, h)
          self.at = i
          self.counts[i], h.count, h.first, h.parameter, h.index = count, count, count == 1, self.names[i], i
          if not g:is_contiguous() then g = g:contiguous() end
-         local n = moved_of(self, p, step(p, g, slots, h))
+         local n = moved_of(self, p, guarded_step(self, step, p, g, slots, h))
          weights = weights + p:numel()
          moved = moved + n
       end
@@ -170,6 +181,13 @@ local function take_step(self, now)
    update(self, h)
 end
 
+-- The message of an error within a step: a tensor taken for a number is told in the words of a description.
+local function explained(message)
+   if not message:find "'struct eg_handle'" then return message end
+   local place = not message:find "/engram/ops/[%w_]+%.lua:%d+:" and message:match "^%S+:%d+: " or ""   -- the library's lines tell nothing
+   return place .. "a tensor stands where a number is expected; the number in a scalar slot s.NAME is s.NAME:item()"
+end
+
 -- opt:step([context]): one update of every parameter that has a gradient. Returns the optimizer.
 function Optimizer:step(context)
    local now = advance(self, context)
@@ -178,7 +196,7 @@ function Optimizer:step(context)
    autograd.set_enabled(before)
    if not ok then
       if self.at and type(message) == "string" and not core.interrupted() then
-         message = ("optim.%s: parameter %s: %s"):format(self.name, self.names[self.at], message)
+         message = ("optim.%s: parameter %s: %s"):format(self.name, self.names[self.at], explained(message))
       end
       error(message, 0)
    end
@@ -206,13 +224,26 @@ function Optimizer:task_end(task)
    if self.description.task_end then self.description.task_end(self, task) end
 end
 
+-- What the description's own `statistics` tells: a table of numbers, nil when it has none.
+function Optimizer:own_statistics()
+   if not self.description.statistics then return nil end
+   local found = self.description.statistics(self)
+   if type(found) ~= "table" then
+      raise("optim.%s: statistics returned %s, expected a table of numbers", self.name, core.typename(found))
+   end
+   for key, value in pairs(found) do
+      if type(key) ~= "string" or type(value) ~= "number" then
+         raise("optim.%s: statistics: %s is a %s, expected a number by name", self.name, tostring(key), core.typename(value))
+      end
+   end
+   return found
+end
+
 -- { step, weights, moved, update_density } of the last step, and what the description's own `statistics` adds.
 function Optimizer:statistics()
    local s = { step = self.context.step, weights = self.weights, moved = self.moved,
       update_density = self.weights > 0 and self.moved / self.weights or nil }
-   if self.description.statistics then
-      for key, value in pairs(self.description.statistics(self) or {}) do s[key] = value end
-   end
+   for key, value in pairs(self:own_statistics() or {}) do s[key] = value end
    return s
 end
 

@@ -13,12 +13,12 @@ return {
       weight_decay = { default = 0, min = 0, doc = "added to the gradient times the weight" },
       nesterov = { default = false, doc = "look ahead along the momentum; needs momentum > 0 and no dampening" },
    },
-   slots = { momentum = { like = "parameter", initial = 0, when = function(h) return h.momentum ~= 0 end } },
+   slots = { velocity = { like = "parameter", initial = 0, when = function(h) return h.momentum ~= 0 end } },
    check = function(h, who)
       if h.nesterov == true and (h.momentum == 0 or h.dampening ~= 0) then
          core.raise("%s: nesterov needs momentum > 0 and dampening = 0", who)
       end
    end,
    rows = require "engram.optim.rows".sgd,
-   step = function(p, g, s, h) kernels.sgd_(p, g, h.momentum ~= 0 and s.momentum or nil, h) end,
+   step = function(p, g, s, h) kernels.sgd_(p, g, h.momentum ~= 0 and s.velocity or nil, h) end,
 }

@@ -15,6 +15,31 @@ local function new_slot(slot, p)
    return t:keep()
 end
 
+-- The table of a parameter's slots: whoever asks for one that is not declared hears of it, at the line that asks.
+function Slots.table(self)
+   local declared = self.description.slots
+   local function refuse(verb, key)
+      error(("step %s s.%s, which is not declared%s"):format(verb, tostring(key), suggest.hint(key, declared)), 3)
+   end
+   return setmetatable({}, {
+      __index = function(_, key) if not declared[key] then refuse("reads", key) end end,
+      __newindex = function(slots, key, value)
+         if not declared[key] then refuse("writes", key) end
+         rawset(slots, key, value)
+      end,
+   })
+end
+
+-- Raises when a step has put another tensor (or anything) in the place of a slot; `before` holds the slots in their order.
+function Slots.check_kept(self, slots, before)
+   for k, key in ipairs(self.order) do
+      if slots[key] ~= before[k] then
+         slots[key] = before[k]
+         raise("step replaces s.%s: a slot is changed in place, as in s.%s:mul_(0.9):add_(g)", key, key)
+      end
+   end
+end
+
 -- Slots are made at the first step, so that those a setting does without (momentum = 0) cost nothing.
 function Slots.prepare(self, i, h)
    local slots, p = self.slots[i], self.parameters[i]
