@@ -171,6 +171,8 @@ int main(int count, char **words) {
   if (!L) return fail("out of memory");
   luaL_openlibs(L);
   set_package_path(L, folder);
+  if (snprintf(own_files, sizeof own_files, "@%s/engram/", folder) >= PATH_LENGTH)
+    return fail("the path of the Lua files is too long");
   offer_editor(L);
   set_arguments(L, program, count, words);
   host = L;
