@@ -58,11 +58,11 @@ const char *eg_plugin_log(void) {
 }
 
 /* A call of one of the plugin's functions has come back with this status. */
-static eg_status outcome(const eg_plugin *plugin, const char *function, engram_status status) {
+static eg_status outcome(const char *function, engram_status status) {
   if (status == ENGRAM_OK) return EG_OK;
   eg_status kind = status == ENGRAM_MEMORY ? EG_ENOMEM : EG_EINVAL;
   if (failure[0]) return eg_fail(kind, "%s", failure);
-  return eg_fail(kind, "%s: %s returned status %d without a message", plugin->name, function, status);
+  return eg_fail(kind, "%s returned status %d without a message", function, status);
 }
 
 /* ---- work on all threads ------------------------------------------------------------------------------------------------- */
@@ -152,7 +152,7 @@ eg_plugin_instance *eg_plugin_new(const eg_plugin *plugin, int64_t parameters, i
   *instance = (eg_plugin_instance){plugin, NULL};
   failure[0] = '\0';
   if (!descriptor(instance)->create) return instance;
-  if (!outcome(plugin, "create", descriptor(instance)->create(&target, &instance->state))) return instance;
+  if (!outcome("create", descriptor(instance)->create(&target, &instance->state))) return instance;
   free(instance);
   return NULL;
 }
@@ -209,7 +209,7 @@ eg_status eg_plugin_update(eg_plugin_instance *instance, const eg_plugin_step *a
   engram_status status = descriptor(instance)->step(instance->state, &view);
   eg_storage_touch(p);
   for (int32_t i = 0; i < plugin->slots; i++) eg_storage_touch(about->slots[i]);
-  EG_TRY(outcome(plugin, "step", status));
+  EG_TRY(outcome("step", status));
   if (view.moved < 0 || view.moved > p->count)
     return eg_fail(EG_EINVAL, "%s: step says that %lld weights moved, of %lld", plugin->name, (long long)view.moved,
                    (long long)p->count);
@@ -220,11 +220,11 @@ eg_status eg_plugin_update(eg_plugin_instance *instance, const eg_plugin_step *a
 eg_status eg_plugin_task(eg_plugin_instance *instance, int64_t task, int begins) {
   engram_status (*call)(void *, int64_t) = begins ? descriptor(instance)->task_begin : descriptor(instance)->task_end;
   failure[0] = '\0';
-  return call ? outcome(instance->plugin, begins ? "task_begin" : "task_end", call(instance->state, task)) : EG_OK;
+  return call ? outcome(begins ? "task_begin" : "task_end", call(instance->state, task)) : EG_OK;
 }
 
 eg_status eg_plugin_statistics(eg_plugin_instance *instance, double *values) {
   failure[0] = '\0';
   if (!descriptor(instance)->statistics) return EG_OK;
-  return outcome(instance->plugin, "statistics", descriptor(instance)->statistics(instance->state, values));
+  return outcome("statistics", descriptor(instance)->statistics(instance->state, values));
 }

@@ -113,6 +113,14 @@ t.test("what is often written wrongly in Lua is told in the words of a descripti
    end
 end)
 
+t.test("a check that is interrupted says so and leaves no process", function()
+   script("endless.lua", "return { name = 'Endless', step = function() while true do end end }")
+   local _, out, problem = sh("engram plugin check endless.lua & sleep 2; kill -TERM $!; wait $!; echo $?; "
+      .. "ps ax | grep -c '[c]heck-inside endless'")
+   t.expect(out):equals "143\n0\n"
+   t.expect(problem):equals "engram: interrupted\n"
+end)
+
 t.test("plugin list runs no scripts, shows nothing that a plugin prints, and outlives one that ends", function()
    sh "mkdir -p shelf"
    script("shelf/training.lua", "io.open('ran', 'w'):close() print 'trains'\nlocal function step() end\nfor i = 1, 3 do step() end")

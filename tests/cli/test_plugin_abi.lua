@@ -197,13 +197,13 @@ static const engram_statistic told[] = { ENGRAM_STATISTIC(.name = "half_five") }
    t.expect(function() opt:step() end):raises "optim.Failing: parameter 1: "
    t.expect(function() opt:step() end):raises "weight 1: 2 elements are too few"
    opt:set{ how = 2 }
-   t.expect(function() opt:step() end):raises "Failing: step returned status 77 without a message"
+   t.expect(function() opt:step() end):raises "step returned status 77 without a message"
    opt:set{ how = 3 }
    t.expect(function() opt:step() end):raises "Failing: step says that 3 weights moved, of 2"
    opt:set{ how = 4 }
    t.expect(function() opt:step() end):raises "failed with OK"
    t.expect(function() opt:task_begin(2) end):raises "task 2 is no good"
-   t.expect(function() opt:task_end(2) end):raises "Failing: task_end returned status 55 without a message"
+   t.expect(function() opt:task_end(2) end):raises "optim.Failing: task_end returned status 55 without a message"
    t.expect(function() opt:set{ how = 1.5 } end):raises "optim.Failing: how = 1.5, expected a whole number"
    for _, value in ipairs{ 0 / 0, 1 / 0, -1, 10 } do t.expect(function() opt:set{ how = value } end):raises "optim.Failing: how" end
 end)

@@ -117,7 +117,7 @@ static void test_updates_are_checked(void **unused) {
   assert_int_equal(eg_plugin_update(instance, &about, NULL, g, &moved), EG_ERELEASED);
   hyper[0] = -1;
   assert_int_equal(eg_plugin_update(instance, &about, p, g, &moved), EG_EINVAL);
-  assert_string_equal(eg_error_message(), "Here: step returned status 4 without a message");
+  assert_string_equal(eg_error_message(), "step returned status 4 without a message");
   int before = destroyed;
   eg_plugin_free(instance);
   assert_int_equal(destroyed, before + 1);

@@ -18,7 +18,11 @@ local function choice(name, value, choices)
    for _, c in ipairs(choices) do
       if value == c then return value end
    end
-   raise("cl.train: %s = '%s' is not one of %s%s", name, tostring(value), table.concat(choices, ", "), suggest.hint(value, choices))
+   if type(value) ~= "string" then
+      raise("cl.train: %s must be one of %s, got %s", name, table.concat(choices, ", "), core.typename(value))
+   end
+   raise("cl.train: %s = '%s' is not one of %s%s", name, value, table.concat(choices, ", "),
+      suggest.nearest(value, choices) and suggest.hint(value, choices) or "")
 end
 
 local function of_type(name, value, wanted)
@@ -85,6 +89,7 @@ local options = {}
 -- check(given): the options with their defaults; raises for one that is unknown, missing or of the wrong kind.
 function options.check(given)
    if type(given) ~= "table" then raise("cl.train: expected a table of options, got %s", core.typename(given)) end
+   if type(given.checkpoint) == "number" then raise "cl.train: unknown option 'checkpoint', did you mean 'checkpoint_every'?" end
    core.options("cl.train", given, NAMES)
    for _, name in ipairs{ "model", "stream", "optimizer" } do
       if given[name] == nil then raise("cl.train: %s is missing", name) end

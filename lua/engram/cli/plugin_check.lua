@@ -133,8 +133,12 @@ function check.run(values, words)
    local ok, code = pcall(look_after, state, id, file, limit)
    file:close()
    os.remove(log)
+   if not ok then C.eg_signal_program(id, 9) end
+   if core.interrupted() then
+      io.stderr:write "engram: interrupted\n"
+      return 128 + core.interrupted()
+   end
    if not ok then error(code, 0) end
-   if core.interrupted() then return 128 + core.interrupted() end
    if state.refused then usage_error("%s", state.refused) end
    if state.doing ~= "end" then
       state.FAIL = state.FAIL + 1

@@ -56,9 +56,10 @@ local function tell(name)
    for line in ffi.string(lines):gmatch "[^\n]+" do print(name .. ": " .. line) end
 end
 
-local function check(name, status)
+-- `from` begins the message of a failure; that of a step is completed by the optimizer.
+local function check(name, status, from)
    tell(name)
-   core.check(status)
+   if status ~= 0 then raise("%s%s", from or "", core.message()) end
 end
 
 local encode = {
@@ -97,7 +98,7 @@ local function statistics(plugin, order)
    local values = ffi.new("double[?]", math.max(1, #order.statistics))
    return function(optimizer)
       local found = {}
-      check(optimizer.name, C.eg_plugin_statistics(optimizer.native, values))
+      check(optimizer.name, C.eg_plugin_statistics(optimizer.native, values), "optim." .. optimizer.name .. ": ")
       for i, name in ipairs(order.statistics) do found[name] = values[i - 1] end
       return found
    end
@@ -117,8 +118,9 @@ return function(path, from)
       ffi.gc(optimizer.native, C.eg_plugin_free)
    end
    description.step = stepper(plugin, description, order)
-   function description.task_begin(optimizer, task) check(description.name, C.eg_plugin_task(optimizer.native, task, 1)) end
-   function description.task_end(optimizer, task) check(description.name, C.eg_plugin_task(optimizer.native, task, 0)) end
+   local who = "optim." .. description.name .. ": "
+   function description.task_begin(optimizer, task) check(description.name, C.eg_plugin_task(optimizer.native, task, 1), who) end
+   function description.task_end(optimizer, task) check(description.name, C.eg_plugin_task(optimizer.native, task, 0), who) end
    if #order.statistics > 0 then description.statistics = statistics(plugin, order) end
    return description, plugin.name
 end

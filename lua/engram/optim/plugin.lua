@@ -53,6 +53,7 @@ end
 local function not_there(path, from)
    local folder, name = path:match "^(.*)/([^/]*)$"
    local nearest = suggest.nearest(name or path, plugin.files(folder or "."))
+   if nearest == (name or path) then raise("%s%s is a link to a file that is not there", from, path) end
    if nearest then nearest = (folder and folder .. "/" or "") .. nearest
    elseif not folder then nearest = suggest.nearest((path:gsub("%.%w+$", "")), known_names()) end
    raise("%sthere is no file '%s'%s", from, path, nearest and (", did you mean '%s'?"):format(nearest) or "")
@@ -82,6 +83,11 @@ end
 -- ---- reading ----------------------------------------------------------------------------------------------
 
 local function read_lua(path, from)
+   local ending = path:match "%.(c%a*)$"
+   if ending and ("c cc cpp cxx"):find("%f[%w]" .. ending .. "%f[%W]") then
+      raise("%s%s: is the source of a plugin: compile it, cc -std=c11 -O2 -shared -fPIC -I %s %s -o %s.so", from, path,
+         plugin.header_folder() or "FOLDER_OF_THE_HEADER", path, (path:gsub("%.%w+$", "")))
+   end
    local chunk, problem = loadfile(path, "t")
    if not chunk and problem:find "wrong mode" then raise("%s%s: is compiled Lua, expected its source", from, path) end
    if not chunk then raise("%s%s", from, problem) end
