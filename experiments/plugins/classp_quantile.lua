@@ -16,7 +16,7 @@ return {
    hyper = {
       lr = { default = 0.2, min = 0, doc = "step size" },
       quantile = { default = 0.9, min = 0, max = 1, doc = "share of each tensor's weights that stays" },
-      every = { default = 10, min = 1, type = "whole", doc = "updates between two looks at the quantile" },
+      every = { default = 20, min = 1, type = "whole", doc = "updates between two looks at the quantile" },
       power = { default = 1, min = 1, doc = "p of the norm" },
       epsilon = { default = 1e-5, min = 0, doc = "added under the root" },
       decay = { default = true, doc = "divide by the root; off: plain step, the sum still grows" },
