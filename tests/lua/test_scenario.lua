@@ -58,6 +58,18 @@ t.test("the loss of a task is cross entropy of its columns, and the others get n
    t.expect(logits.grad[{ {}, { 3, 5 } }]:abs():sum():item() > 0.1):is_true()
 end)
 
+-- The loss of a batch of several tasks is the mean of what its items give alone, and item 1, of task 1, moves no unit of the others.
+local function expect_mean_of_items(context, logits, y, tasks)
+   local mixed, sum = scenario.masked_loss(context, logits, y, tasks), 0
+   for i = 1, #y do
+      local row = engram.tensor({ i }, { dtype = "int64" })
+      sum = sum + scenario.loss(context, logits:detach():index_select(1, row), y:index_select(1, row), tasks[i]:item()):item()
+   end
+   t.expect(mixed:item()):close_to(sum / #y, 1e-12)
+   mixed:backward()
+   t.expect(logits.grad[{ 1, { 3, 7 } }]:abs():sum():item()):equals(0)
+end
+
 t.test("a mixed batch: each item over its own task's units, as one loss a task would say", function()
    local logits = engram.randn(5, 7, { dtype = "float64" }):requires_grad_()
    local y = engram.tensor({ 1, 5, 7, 2, 4 }, { dtype = "int64" })
@@ -65,15 +77,7 @@ t.test("a mixed batch: each item over its own task's units, as one loss a task w
    local tasks = scenario.tasks_of(stream, y)
    t.expect(tasks:tolist()):equals{ 1, 2, 3, 1, 2 }
    local context = { stream = stream, task = 3 }
-   local mixed = scenario.masked_loss(context, logits, y, tasks)
-   local sum = 0
-   for i = 1, 5 do
-      local row = engram.tensor({ i }, { dtype = "int64" })
-      sum = sum + scenario.loss(context, logits:detach():index_select(1, row), y:index_select(1, row), tasks[i]:item()):item()
-   end
-   t.expect(mixed:item()):close_to(sum / 5, 1e-12)
-   mixed:backward()
-   t.expect(logits.grad[{ 1, { 3, 7 } }]:abs():sum():item()):equals(0)
+   expect_mean_of_items(context, logits, y, tasks)
    local met = { stream = stream_of "class", task = 2 }
    t.expect(scenario.masked_loss(met, logits:detach(), y:clamp(1, 5), tasks):item()):equals(
       scenario.loss(met, logits:detach(), y:clamp(1, 5), 2):item())
@@ -96,14 +100,7 @@ t.test("another loss of a mixed batch is the mean over items of its tasks' losse
    local logits = engram.randn(5, 7, { dtype = "float64" }):requires_grad_()
    local y = engram.tensor({ 1, 5, 7, 2, 4 }, { dtype = "int64" })
    local tasks = scenario.tasks_of(context.stream, y)
-   local mixed, sum = scenario.masked_loss(context, logits, y, tasks), 0
-   for i = 1, 5 do
-      local row = engram.tensor({ i }, { dtype = "int64" })
-      sum = sum + scenario.loss(context, logits:detach():index_select(1, row), y:index_select(1, row), tasks[i]:item()):item()
-   end
-   t.expect(mixed:item()):close_to(sum / 5, 1e-12)
-   mixed:backward()
-   t.expect(logits.grad[{ 1, { 3, 7 } }]:abs():sum():item()):equals(0)
+   expect_mean_of_items(context, logits, y, tasks)
    t.expect(logits.grad[{ {}, { 1, 2 } }]:abs():sum():item()):above(0)
    local run = cl.train{ stream = context.stream, loss = squares, method = cl.methods.ER{ memory = 20 }, batch_size = 8, seed = 1,
       model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(9, 7) } end,
