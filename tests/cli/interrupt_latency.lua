@@ -26,7 +26,7 @@ local function measure(name, prepare, line, seconds)
       for _, step in ipairs{ "line " .. line, "wait " .. seconds + math.random() * 0.1, "send \\cc", "expect interrupted", "took " .. name,
          "expect > ", "line kept, also_kept", "expect \\n42   7\\n", "expect > " } do steps[#steps + 1] = step end
    end
-   steps[#steps + 1] = "send \\cd"
+   steps[#steps + 1] = "keys \\cd"
    local file = t.write(work .. "/steps", table.concat(steps, "\n") .. "\n")
    local code, out, err = t.command(("cd %s && XDG_STATE_HOME=%s %s %s screen engram"):format(work, work,
       t.quote(t.program:match "^(.*)/" .. "/test/terminal"), file), 600)

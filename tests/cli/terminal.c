@@ -1,7 +1,8 @@
 /* terminal.c - a pseudo-terminal for tests: runs a program in it and plays a script, a line a step:
  *
  *   send TEXT        types TEXT; \r \n \t \e \\ \xHH stand for what they do elsewhere, \cX for Ctrl-X
- *   line TEXT        the same, and Enter
+ *   keys TEXT        the same, when the program reads keys itself: the kernel's own line editing would take the control ones
+ *   line TEXT        as send, and Enter
  *   paste FILE       a bracketed paste of the file
  *   type FILE        its bytes as if typed
  *   expect TEXT      waits until the output, from where the last expect ended, holds TEXT (with the same escapes); control sequences,
@@ -25,6 +26,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -127,6 +129,13 @@ static void send_bytes(const char *bytes, size_t count) {
   sent = now();
 }
 
+/* Waits until the program has left the kernel's line editing; a program without editing of its own never does: 3 seconds. */
+static void wait_for_editing(void) {
+  struct termios modes;
+  for (double until = now() + 3; now() < until && !closed; listen_for(0.002, false, NULL))
+    if (tcgetattr(master, &modes) == 0 && !(modes.c_lflag & ICANON)) return;
+}
+
 static void send_file(const char *path, bool paste) {
   FILE *file = fopen(path, "rb");
   if (!file) fail("%s: %s", path, strerror(errno));
@@ -184,7 +193,10 @@ static void play(char *line) {
   else if (strcmp(line, "type") == 0) send_file(rest, false);
   else if (strcmp(line, "expect") == 0) expect(rest, unescape(rest));
   else if (strcmp(line, "send") == 0) send_bytes(rest, unescape(rest));
-  else if (strcmp(line, "line") == 0) {
+  else if (strcmp(line, "keys") == 0) {
+    wait_for_editing();
+    send_bytes(rest, unescape(rest));
+  } else if (strcmp(line, "line") == 0) {
     send_bytes(rest, unescape(rest));
     send_bytes("\r", 1);
   } else fail("no such step: %s", line);

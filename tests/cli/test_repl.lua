@@ -17,9 +17,7 @@ local function play(steps, about)
    count = count + 1
    local folder = about.folder or work .. "/" .. count
    os.execute("mkdir -p " .. t.quote(folder))
-   local text = table.concat(steps, "\n"):gsub("send \\cd",
-      "wait 0.3\nsend \\cd")        -- the prompt is there by then, not the cooked terminal
-   t.write(folder .. "/steps", text .. "\n")
+   t.write(folder .. "/steps", table.concat(steps, "\n") .. "\n")
    local environment = ("XDG_STATE_HOME=%s/state TERM=xterm LC_ALL=C.UTF-8 NO_COLOR= %s"):format(t.quote(folder), about.environment or "")
    local code, out, err = t.command(("cd %s && env %s %s steps screen engram %s"):format(t.quote(folder), environment, t.quote(terminal),
       about.words or ""), 200)
@@ -38,7 +36,7 @@ local function type_lines(lines, about)
       steps[#steps + 1] = "expect > "
       if line:find "^[:?$]" then steps[#steps - 2], steps[#steps - 1] = "line " .. line:gsub("\\", "\\\\"), "expect \\n" end
    end
-   steps[#steps + 1] = "send \\cd"
+   steps[#steps + 1] = "keys \\cd"
    local screen = play(steps, about)
    return screen
 end
@@ -53,22 +51,22 @@ end
 -- ---- editing, history ---------------------------------------------------------------------------------------
 
 t.test("a line can be edited; the arrows bring back earlier lines; Ctrl-R finds them", function()
-   local screen = play{ "expect > ", "send x = 12\\e[D3\\r", "expect > ",          -- the arrow: 132
+   local screen = play{ "expect > ", "keys x = 12\\e[D3\\r", "expect > ",          -- the arrow: 132
       "line x", "expect \\n132\\n", "line y = 'needle'", "expect > ", "line x + 1", "expect \\n133\\n",
-      "send \\e[A\\e[A\\e[A\\r", "expect \\n132\\n", "send \\crneed", "expect needle", "send \\r", "expect > ",
-      "line y", "expect \"needle\"", "send \\cd" }
+      "keys \\e[A\\e[A\\e[A\\r", "expect \\n132\\n> ", "keys \\crneed", "expect needle", "send \\r", "expect > ",
+      "line y", "expect \"needle\"", "keys \\cd" }
    t.expect(screen):contains ":help lists what the prompt can do"
 end)
 
 t.test("history: a file of the owner's, written line by line, read by the next session; multi-line entries stay whole", function()
    local _, _, folder = play{ "expect > ", "line kept = 1 -- \\\\n", "expect > ", "line kept = 1 -- \\\\n", "expect > ",
       "line for i = 1, 2 do",
-      "expect >> ", "line end", "expect > ", "send \\cd" }
+      "expect >> ", "line end", "expect > ", "keys \\cd" }
    local path = folder .. "/state/engram/history"
    t.expect(t.read(path)):equals "kept = 1 -- \\\\n\nfor i = 1, 2 do\nend\n"
    local _, mode = t.command("stat -c '%a' " .. path)
    t.expect(mode):equals "600\n"
-   play({ "expect > ", "send \\e[A\\e[A\\e[A\\r", "expect > ", "line kept", "expect \\n1\\n", "send \\cd" }, { folder = folder })
+   play({ "expect > ", "keys \\e[A\\e[A\\e[A\\r", "expect > ", "line kept", "expect \\n1\\n", "keys \\cd" }, { folder = folder })
 end)
 
 t.test("history is capped at 10 000 entries; foreign bytes and endless lines do no harm", function()
@@ -78,7 +76,7 @@ t.test("history is capped at 10 000 entries; foreign bytes and endless lines do 
    for i = 1, 12000 do lines[i] = "x = " .. i end
    lines[11990], lines[11991], lines[11992] = "\255\254\0", ("y"):rep(1e6), "bad \\q escape\\"
    t.write(folder .. "/state/engram/history", table.concat(lines, "\n") .. "\n")
-   play({ "expect > ", "send \\e[A\\r", "expect > ", "line x", "expect 12000", "send \\cd" }, { folder = folder })
+   play({ "expect > ", "keys \\e[A\\r", "expect > ", "line x", "expect 12000", "keys \\cd" }, { folder = folder })
    local text = t.read(folder .. "/state/engram/history")
    t.expect(select(2, text:gsub("\n", ""))):below(10003)
    t.expect(text):contains "x = 12000\nx\n"
@@ -89,7 +87,7 @@ t.test("a history that cannot be written is one note, not a failure", function()
    local folder = work .. "/unwritable"
    os.execute("mkdir -p " .. folder)
    t.write(folder .. "/state", "a file where the folder should be")
-   local screen = play({ "expect history is not kept: ", "expect > ", "line 1 + 1", "expect \\n2\\n", "send \\cd" }, { folder = folder })
+   local screen = play({ "expect history is not kept: ", "expect > ", "line 1 + 1", "expect \\n2\\n", "keys \\cd" }, { folder = folder })
    t.expect(select(2, screen:gsub("history is not kept", ""))):equals(1)
 end)
 
@@ -104,13 +102,13 @@ t.test("completion of globals, the session's locals, keywords, fields and method
       "line x = engram.ones(2, 3)", "expect > ", "line x.sha\\t[2]", "expect \\n3\\n", "line x:uns\\t(1).shape[3]", "expect \\n3\\n",
       "line x:nu\\t()", "expect \\n6\\n", "line m = nn.Linear(2, 2)", "expect > ", "line #m:para\\t()", "expect \\n2\\n",
       "line m.wei\\t.dt\\t", "expect \"float32\"", "line engram.optim.Ada\\t\\t", "expect AdaGrad", "expect AdamW", "send \\cc", "wait 0.3",
-      "line funct\\t f() retu\\t 8 end", "expect > ", "line f()", "expect \\n8\\n", "send \\cd" }
+      "line funct\\t f() retu\\t 8 end", "expect > ", "line f()", "expect \\n8\\n", "keys \\cd" }
 end)
 
 t.test("completion runs no metamethod", function()
    play{ "expect > ", "line ran = 0; trap = setmetatable({ seen = 1 }, { __index = function() ran = ran + 1 return {} end })", "expect > ",
       "line trap.se\\t", "expect \\n1\\n", "send trap.other.f\\t\\t", "wait 0.3", "send \\cc", "wait 0.3", "line ran", "expect \\n0\\n",
-         "send \\cd" }
+         "keys \\cd" }
 end)
 
 t.test("completion in strings: files, then registered names; commands after a colon", function()
@@ -122,7 +120,7 @@ t.test("completion in strings: files, then registered names; commands after a co
       "line s = engram.settings{ unusual_rate = 2, optimizer = { nesting = 1 } }", "expect > ", "line name = 'unus\\t", "expect > ",
       "line name", "expect \"unusual_rate\"", "line name = 'optimizer.nes\\t", "expect > ", "line name", "expect \"optimizer.nesting\"",
       "line :who name\\t", "expect optimizer.nesting", "send :loc\\t\\r", "expect locals are kept",
-      "line :load dee\\t\\tx", "expect cannot be read", "send \\cd" }, { folder = folder })
+      "line :load dee\\t\\tx", "expect cannot be read", "keys \\cd" }, { folder = folder })
 end)
 
 -- ---- printing -----------------------------------------------------------------------------------------------
@@ -233,7 +231,7 @@ t.test("incomplete lines ask for more, unfinished strings do not", function()
          "expect > ",
       "line x", "expect \\n3\\n", "line y = \"abc", "expect unfinished string", "expect > ", "line function f(", "expect >> ",
          "send \\cc", "wait 0.3",
-      "line x", "expect \\n3\\n", "send \\cd" }
+      "line x", "expect \\n3\\n", "keys \\cd" }
 end)
 
 t.test("locals are kept from line to line, shared with the functions beside them; :locals off", function()
@@ -261,7 +259,7 @@ t.test("a pasted block is one chunk; its 200 lines of locals stay", function()
    local path = write("block.lua", table.concat(lines, "\n"))
    play{ "expect > ", "paste " .. path, "wait 0.3", "send \\r", "expect > ", "line v190, total, count, scale(4)",
       "expect \\n190   12   1   8\\n",
-      "line total = total + v1", "expect > ", "line total", "expect \\n13\\n", "send \\cd" }
+      "line total = total + v1", "expect > ", "line total", "expect \\n13\\n", "keys \\cd" }
 end)
 
 -- Pastes a text and then plays the steps.
@@ -271,27 +269,27 @@ local function paste(text, ...)
 end
 
 t.test("a pasted block shows its last expression, a call too; a bare name at its end wants no more lines", function()
-   paste("local q1 = 5\nq1 * 2", "expect \\n10\\n", "expect > ", "line q1", "expect \\n5\\n", "send \\cd")
+   paste("local q1 = 5\nq1 * 2", "expect \\n10\\n", "expect > ", "line q1", "expect \\n5\\n", "keys \\cd")
    paste("local q2 = { 1, 2 }\nlocal function f(t)\n   return #t, t[1]\nend\n\nf(\n   q2)", "expect \\n2   1\\n", "expect > ",
-      "line q2[2] + _1", "expect \\n4\\n", "send \\cd")
-   paste("local q3 = 'there'\nq3", "expect \"there\"\\n> ", "send \\cd")
-   paste("local q4\nq5 = 6\nif q4 then q5 = 7 end\nprint('on' .. q5);", "expect on6\\n> ", "line q5", "expect \\n6\\n", "send \\cd")
-   paste("local f = function(a) return a end\nlocal q6 = f\n{ 4 }[1] = 5", "expect prompt 1:3:", "expect > ", "send \\cd")
+      "line q2[2] + _1", "expect \\n4\\n", "keys \\cd")
+   paste("local q3 = 'there'\nq3", "expect \"there\"\\n> ", "keys \\cd")
+   paste("local q4\nq5 = 6\nif q4 then q5 = 7 end\nprint('on' .. q5);", "expect on6\\n> ", "line q5", "expect \\n6\\n", "keys \\cd")
+   paste("local f = function(a) return a end\nlocal q6 = f\n{ 4 }[1] = 5", "expect prompt 1:3:", "expect > ", "keys \\cd")
 end)
 
 t.test("a pasted block with expressions and commands between runs part by part, or not at all", function()
    local screen = paste("local a1 = 5\na1 + 1\n:who\nfor i = 1, 2 do\n\n   print('at', i)\nend\n"
       .. "local t1 = ('x')\n   :rep(3)\n   :upper()\nt1",
-      "expect \"XXX\"", "expect > ", "send \\cd")
+      "expect \"XXX\"", "expect > ", "keys \\cd")
    for _, text in ipairs{ "\n6\n", "\na1    local ", "at\t1\nat\t2\n" } do t.expect(screen):contains(text) end
    screen = paste("b1 = 1\nb1 + 1\nb1 = nil .. 'x'\nb1 = 7", "expect rest of the block was not run", "expect > ", "line b1",
       "expect \\n1\\n",
-      "send \\cd")
+      "keys \\cd")
    t.expect(screen):contains "prompt 1:3: attempt to concatenate a nil value"
-   paste("c1 = 1\nc1\nc1 = 2)", "expect prompt 1:3: ", "expect > ", "line c1", "expect \\nnil\\n", "send \\cd")
+   paste("c1 = 1\nc1\nc1 = 2)", "expect prompt 1:3: ", "expect > ", "line c1", "expect \\nnil\\n", "keys \\cd")
    paste("d1 = 1\nd1 + 1\nfor i = 1, 3 do d1 = d1 + i", "expect >> ", "line end", "expect \\n2\\n", "expect > ", "line d1",
       "expect \\n7\\n",
-      "send \\cd")
+      "keys \\cd")
 end)
 
 t.test("an expression behind statements on a line is shown; an empty line ends what is not complete, but not a block", function()
@@ -300,7 +298,7 @@ t.test("an expression behind statements on a line is shown; an empty line ends w
       "line y = 1 y +", "expect >> ", "line 2", "expect \\n3\\n> ", "line y =", "expect >> ", "line",
       "expect the code is not complete: y =\\n> ",
       "line function f()", "expect >> ", "line", "expect >> ", "line return 8 end", "expect > ", "line f()", "expect \\n8\\n> ",
-      "line local z = f() f(z);", "expect > ", "line z", "expect \\n8\\n> ", "send \\cd" }
+      "line local z = f() f(z);", "expect > ", "line z", "expect \\n8\\n> ", "keys \\cd" }
 end)
 
 t.test("an expression that is not complete asks for more", function()
@@ -309,7 +307,7 @@ t.test("an expression that is not complete asks for more", function()
       "line not", "expect >> ", "line nil", "expect \\ntrue\\n> ", "line a ==", "expect >> ", "line nil", "expect \\ntrue\\n> ",
       "line function(x)", "expect >> ", "line return x end", "expect function: prompt 5:1", "expect > ", "line {1, }}",
       "expect prompt 6:1: ",
-      "expect > ", "send \\cd" }
+      "expect > ", "keys \\cd" }
 end)
 
 t.test("a long line's time is told; :time and :timeit", function()
@@ -322,7 +320,7 @@ end)
 t.test("malformed UTF-8 and a line of a megabyte are taken as they are", function()
    local path = write("long.txt", "x = '" .. ("y"):rep(2 ^ 20) .. "'")
    play{ "expect > ", "line s = 'a\\xff\\xc3\\x28'", "expect > ", "line s", "expect \"a\\\\255", "expect > ",
-      "paste " .. path, "send \\r", "expect \\n> ", "line #x", "expect \\n1048576\\n", "send \\cd" }
+      "paste " .. path, "send \\r", "expect \\n> ", "line #x", "expect \\n1048576\\n", "keys \\cd" }
 end)
 
 -- ---- inspecting, files --------------------------------------------------------------------------------------
@@ -370,7 +368,7 @@ t.test("what :save writes runs: = before an expression, _ and _1, what a failed 
       "line a1 * 100;",
       "expect > ", "line _ + 1", "expect \\n401\\n> ", "paste block.lua", "wait 0.3", "send \\r", "expect \\n4\\n> ",
       "line local d = 1 return d + c", "expect \\n7\\n> ", "line x=1; x+8", "expect \\n9\\n> ", "line :save out.lua", "expect chunks\\n> ",
-      "send \\cd" }, { folder = folder })
+      "keys \\cd" }, { folder = folder })
    local code, out, err = t.command(("cd %s && engram run --no-run out.lua"):format(folder))
    t.expect({ code, out, err }):equals{ 0, "5\n4\t10\n14\ta\n\n401\n4\n7\n9\n", "" }
 end)
@@ -389,9 +387,9 @@ t.test("engram repl FILE runs it, then stays; a failing file too", function()
    play({ "expect ran\\t0.5\\tlr=0.5", "expect > ", "line answer", "expect \\n42\\n", "line helper.forever()", "wait 0.3", "send \\cc",
       "expect interrupted",
       "expect > ", "line answer + 1", "expect \\n43\\n",
-         "send \\cd" }, { words = "repl " .. t.quote(path) .. " lr=0.5" })
+         "keys \\cd" }, { words = "repl " .. t.quote(path) .. " lr=0.5" })
    write("start.lua", "local before = 1\nerror 'stop'\n")
-   play({ "expect start.lua:2: stop", "expect > ", "line before", "expect \\n1\\n", "send \\cd" }, { words = "repl " .. t.quote(path) })
+   play({ "expect start.lua:2: stop", "expect > ", "line before", "expect \\n1\\n", "keys \\cd" }, { words = "repl " .. t.quote(path) })
 end)
 
 -- ---- Ctrl-C -------------------------------------------------------------------------------------------------
@@ -399,9 +397,9 @@ end)
 t.test("Ctrl-C at the prompt clears the line; Ctrl-D leaves", function()
    play{ "expect > ", "send x = 1 + half", "wait 0.2", "send \\cc", "wait 0.3", "line x == nil", "expect \\ntrue\\n",
       "send \\cc\\cc\\cc", "wait 0.3", "line 1 + 1", "expect \\n2\\n",
-      "send \\cd" }
+      "keys \\cd" }
    play{ "expect > ", "line :quit" }
-   play({ "expect > ", "line error 'last'", "expect last", "expect > ", "send \\cd" })                       -- not an exit code of its own
+   play({ "expect > ", "line error 'last'", "expect last", "expect > ", "keys \\cd" })                       -- not an exit code of its own
 end)
 
 -- The session's variables are as they were, a global and a local.
@@ -416,7 +414,7 @@ local function interrupted(prepare, line, seconds)
       steps[#steps + 1] = "expect interrupted"
       for _, step in ipairs(INTACT) do steps[#steps + 1] = step end
    end
-   steps[#steps + 1] = "send \\cd"
+   steps[#steps + 1] = "keys \\cd"
    return play(steps)
 end
 
@@ -452,7 +450,7 @@ end)
 t.test("an interrupted kernel leaves what it would have changed in place whole", function()
    play{ "expect > ", "line v = engram.zeros(3e7)", "expect > ", "line while true do v:add_(1) end", "wait 0.5", "send \\cc",
       "expect interrupted",
-      "expect > ", "line (v:max() - v:min()):item(), v[1]:item() > 0", "expect \\n0   true\\n", "send \\cd" }
+      "expect > ", "line (v:max() - v:min()):item(), v[1]:item() > 0", "expect \\n0   true\\n", "keys \\cd" }
 end)
 
 t.test("the second Ctrl-C tells how to force, the third ends the process", function()
@@ -497,7 +495,7 @@ end)
 
 t.test("NO_COLOR is respected, colours are for terminals", function()
    local function raw(environment)
-      local _, _, folder = play({ "expect > ", "line error 'red'", "expect red", "expect > ", "send \\cd" }, { environment = environment })
+      local _, _, folder = play({ "expect > ", "line error 'red'", "expect red", "expect > ", "keys \\cd" }, { environment = environment })
       return t.read(folder .. "/screen")
    end
    t.expect(raw ""):contains "\27[31m"
