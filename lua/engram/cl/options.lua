@@ -4,8 +4,8 @@ local suggest = require "engram.suggest"
 local stream = require "engram.cl.stream"
 local raise = core.raise
 
-local NAMES = { "model", "stream", "optimizer", "method", "batch_size", "seed", "evaluate", "protocol", "shuffle", "loss", "name",
-   "on_step", "evaluate_batch_size", "evaluate_every", "evaluate_items", "evaluate_tasks", "drop_last", "checkpoint_every",
+local NAMES = { "model", "stream", "optimizer", "method", "batch_size", "seed", "evaluate", "evaluate_on", "protocol", "shuffle", "loss",
+   "name", "on_step", "evaluate_batch_size", "evaluate_every", "evaluate_items", "evaluate_tasks", "drop_last", "checkpoint_every",
    "checkpoints" }
 
 local function is_module(value) return require "engram.nn".is_module(value) end
@@ -106,6 +106,7 @@ function options.check(given)
       shuffle = of_type("shuffle", given.shuffle, "boolean") ~= false,
       drop_last = of_type("drop_last", given.drop_last, "boolean") or false,
       loss_function = loss_function(given.loss), on_step = of_type("on_step", given.on_step, "function"),
+      evaluate_on = choice("evaluate_on", given.evaluate_on or "test", { "test", "validation", "both" }),
       protocol = choice("protocol", given.protocol or "test", { "test", "published", "both" }),
       checkpoints = choice("checkpoints", given.checkpoints or "last", { "last", "task" }),
       evaluate = choice("evaluate", given.evaluate or "task", { "task", "epoch", "never" }), name = of_type("name", given.name, "string"),
@@ -121,6 +122,7 @@ function options.unused(given, t)
    local never = given.evaluate == "never" and given.protocol ~= "both"
    note("evaluate_items", not given.evaluate_every, "without evaluate_every there is no continual evaluation")
    note("evaluate_tasks", never and not given.evaluate_every, "evaluate is 'never'")
+   note("evaluate_on", never and not given.evaluate_every, "evaluate is 'never'")
    note("evaluate_batch_size", never, "evaluate is 'never'")
    note("protocol", given.evaluate == "never" and given.protocol == "published", "evaluate is 'never'")
    for _, key in ipairs{ "checkpoint_every", "checkpoints" } do

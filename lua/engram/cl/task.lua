@@ -118,6 +118,7 @@ local function finish(t)
    consolidate(t)
    if t.evaluate ~= "never" then
       t.accuracy[t.task] = evaluation.row(t, evaluation.protocol(t))
+      if t.validation then t.validation[t.task] = evaluation.row(t, "validation") end
       t.out:accuracies(t, t.accuracy[t.task], "task")
    end
    checkpoint.save(t, "task")

@@ -13,6 +13,7 @@ local rehearsal = require "engram.cl.rehearsal"
 local report = require "engram.cl.report"
 local result_of = require "engram.cl.result"
 local settings = require "engram.settings"
+local seal = require "engram.cl.seal"
 local step = require "engram.cl.step"
 local task = require "engram.cl.task"
 local warnings = require "engram.cl.warnings"
@@ -41,11 +42,11 @@ local function count_steps(t)
    return total
 end
 
-local function empty_matrix(t)
+local function empty_matrix(t, part)
    local names, items = {}, {}
    local recurring
    for k, experience in ipairs(t.stream) do
-      names[k], items[k] = experience.name, experience:items "test"
+      names[k], items[k] = experience.name, experience:items(part)
       recurring = recurring or experience.again
    end
    local matrix = metrics.matrix(names)
@@ -61,6 +62,7 @@ end
 
 local function begin(given)
    local t = options.check(given)
+   seal.begin(t)
    if t.seed then random.seed(t.seed) end
    t.given, t.model, t.optimizer, t.make_model = given, options.make(given)
    t.parameters, t.poll, t.losses = t.model:parameters(), poller(t), {}
@@ -68,7 +70,8 @@ local function begin(given)
    t.idle, t.largest_loss = 0, 0
    t.doing, t.save_seconds, t.mark = "training", 0, {}        -- the mark: whose state a method holds
    t.total_steps, t.present = count_steps(t), t.stream:present()
-   t.accuracy, t.step_density, t.tracker = empty_matrix(t), {}, tracker_of(t.model)
+   t.accuracy, t.step_density, t.tracker = empty_matrix(t, seal.part(t)), {}, tracker_of(t.model)
+   t.validation, t.looks = t.evaluate_on == "both" and empty_matrix(t, "validation") or nil, 0
    t.continual, t.arithmetic = t.evaluate_every and {}, 0
    t.time = { evaluation = 0, continual = 0, consolidation = 0 }
    return t
@@ -110,6 +113,7 @@ end
 local function measure_initial(t)
    if t.evaluate == "never" or t.evaluate_tasks ~= "all" or t.stream.scenario == "class" then return end
    t.accuracy.initial = evaluation.row(t, evaluation.protocol(t))
+   if t.validation then t.validation.initial = evaluation.row(t, "validation") end
 end
 
 -- What a training says of itself when it begins.
@@ -176,7 +180,7 @@ local function run(t, point)
    return result
 end
 
--- train{ model =, stream =, optimizer =, ... } -> { accuracy, metrics, continual, bytes, steps, losses, seconds, time, arithmetic, hash,
+-- train{ model =, stream =, optimizer =, ... } -> { accuracy, metrics, validation, test_looks, continual, bytes, steps, losses, seconds, time, arithmetic, hash,
 -- stream_hash, model, optimizer, folder }; options and fields are told in docs/training.md. Raises when the loss is no longer finite.
 -- `point` is cl.fork's: where to start.
 local function train(given, point)

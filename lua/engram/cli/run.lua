@@ -32,6 +32,7 @@ local command = {
       { "plugin", value = "FILE", many = true, doc = "load an optimizer (.lua or .so) before the script; may be given again" },
       { "seed", value = "N", number = true, doc = "the root seed, and the default of a setting named seed" },
       { "threads", value = "N", number = true, doc = "threads (default: the cores); never changes a result" },
+      { "seal", doc = "keep the test sets closed: every training is evaluated on validation sets (a tenth, where it has none)" },
       { "report", doc = "write an HTML report into the run's directory when it is finished" },
       { "tensorboard", doc = "write TensorBoard's event files too, into tensorboard/ beside each metrics.jsonl" },
       { "quiet", doc = "no progress" },
@@ -78,7 +79,7 @@ local function open_run(values, script, words, given)
       experiment = (given and given.path or script):match "([^/]*)$":gsub("%.%a+$", ""),
       name = values.name, words = words_of.overrides(words), script = script,
       runs = folder ~= "" and folder or nil, path = values.into, seed = values.seed, threads = values.threads, arguments = words,
-      report = values.report, tensorboard = values.tensorboard, source = given and given.text,
+      report = values.report, sealed = values.seal, tensorboard = values.tensorboard, source = given and given.text,
       plugins = values.plugin, command = into.command(values, values.file or script, words),
    }
 end
@@ -106,6 +107,7 @@ local function prepare(values, script, words, given)
    if values.threads then core.threads(values.threads) end
    if values.seed then require("engram.random").seed(values.seed) end
    settings.defaults_of_run = { seed = values.seed, threads = values.threads }
+   require "engram.cl.seal".wanted = values.seal or false
    rehearsal.wanted = values["dry-run"] and "dry-run" or values.show and "settings"
    settings.override(words)
    settings.file(given)

@@ -23,6 +23,7 @@ local command = {
       { "print-jobs", doc = "print the lines for another job runner instead of running them" },
       { "slurm", doc = "write SWEEP/sweep.sbatch, a Slurm array (-j: tasks at a time), instead of running" },
       { "pack", value = "M", number = true, doc = "with --slurm: jobs of one task, one after the other" },
+      { "seal", doc = "keep the test sets closed: the jobs are evaluated on validation sets (see engram run --seal)" },
       { "dry-run", doc = "list the jobs and stop; nothing is written" },
       { "quiet", doc = "no progress" },
    },
@@ -147,7 +148,7 @@ local function make(values, script, words)
    local threads = positive(values, "threads")
       or (values.slurm or values["print-jobs"]) and 1 or math.max(1, math.floor(C.eg_cores() / parallel))
    return require "engram.sweep".new{ script = script, jobs = jobs, varying = varying, parallel = parallel, threads = threads,
-      plugins = values.plugin, name = values.name, runs = runs ~= "" and runs or nil }
+      plugins = values.plugin, sealed = values.seal, name = values.name, runs = runs ~= "" and runs or nil }
 end
 
 function command.run(values, words)
