@@ -11,7 +11,7 @@ local C = core.C
 
 local evaluation = {}
 
--- What the matrix is measured on: "test" or "validation" in evaluation mode on these sets, "published" on the training sets with dropout on.
+-- What the matrix is measured on: "test" or "validation" in evaluation mode on these sets, "published" on the training sets with dropout.
 function evaluation.protocol(t) return t.protocol == "published" and "published" or seal.part(t) end
 
 -- The first task that is evaluated beside the last one, and the last.

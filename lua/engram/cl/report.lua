@@ -4,7 +4,6 @@ local random = require "engram.random"
 local progress = require "engram.run.progress"
 local run = require "engram.run"
 local schedule = require "engram.schedule"
-local seal = require "engram.cl.seal"
 
 local Report = {}
 Report.__index = Report
@@ -147,10 +146,10 @@ local function plain(t, result)
    for i, method in ipairs(t.methods) do methods[i] = described(method, t.batch_size) end
    return { name = result.name, accuracy = rows_of(result.accuracy), tasks = result.accuracy.names, evaluated_on = result.evaluated_on,
       validation = held and { accuracy = rows_of(held.accuracy), metrics = held.metrics, initial = held.accuracy.initial },
-      test_looks = t.looks, test_opened = seal.opened(t),
+      test_looks = t.looks,
       initial = result.accuracy.initial, published = result.published and list_of(result.published), forked_from = result.forked_from,
       metrics = found, bytes = result.bytes, steps = result.steps, seconds = result.seconds, time = result.time,
-      arithmetic = result.arithmetic, scenario = t.stream.scenario,
+      arithmetic = result.arithmetic, budget = result.budget, scenario = t.stream.scenario,
       weights_sha256 = result.hash, stream_sha256 = result.stream_hash, optimizer = described(result.optimizer), methods = methods,
       batch_size = t.batch_size, seed = random.seed(), shuffle = t.shuffle, protocol = t.protocol }
 end

@@ -7,7 +7,7 @@ local raise = core.raise
 local same = {}
 
 local SETTINGS = { "batch_size", "shuffle", "drop_last", "evaluate", "evaluate_on", "protocol", "seed", "evaluate_every", "evaluate_items",
-   "evaluate_tasks" }
+   "evaluate_tasks", "budget" }
 local DEFAULTS = { evaluate_on = "test" }              -- of options that older checkpoints do not know
 
 -- The options of cl.train that must be as they were.

@@ -49,12 +49,4 @@ function seal.looked(t)
    folder:write_json(name, { opened = describe.time() })
 end
 
--- opened(t): when the folder of a training was first looked from, as text, or nil.
-function seal.opened(t)
-   local path = t.out.folder and t.out.folder.path .. "/test_sets.json"
-   if not path or C.eg_file_kind(path) ~= 1 then return nil end
-   local ok, value = pcall(require "engram.json".load, path)
-   return ok and type(value) == "table" and value.opened or nil
-end
-
 return seal

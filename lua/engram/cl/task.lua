@@ -1,4 +1,5 @@
 -- cl/task.lua: one task of a training: its epochs, what is noted and saved between steps, and what happens at its ends.
+local budget = require "engram.cl.budget"
 local checkpoint = require "engram.cl.checkpoint"
 local core = require "engram.core"
 local divergence = require "engram.cl.divergence"
@@ -48,6 +49,7 @@ local function epoch(t)
    while step.advance(t) do
       t.loss_sum, t.loss_count = t.loss_sum + t.loss, t.loss_count + 1
       t.out:step(t)
+      budget.step(t)
       if t.step % REPORT_EVERY == 0 then note_loss(t) end
       between_steps(t)
    end
@@ -94,11 +96,12 @@ end
 
 -- Begins the task that is open.
 function task.begin(t)
-   t.epoch, t.step_in_task, t.moved, t.weights, t.operations = 0, 0, 0, 0, nil
+   t.epoch, t.step_in_task, t.moved, t.weights, t.operations, t.arithmetic_before = 0, 0, 0, 0, nil, t.arithmetic
    note_kept_state(t)
    t.optimizer:task_begin(t.task)
    t.tracker:task_begin()
    step.hook(t, "task_begin")
+   budget.state(t)
 end
 
 local function consolidate(t)
@@ -106,6 +109,7 @@ local function consolidate(t)
    t.doing = "consolidating"
    step.hook(t, "task_end")
    t.optimizer:task_end(t.task)
+   budget.state(t)
    t.doing = "training"
    t.time.consolidation = t.time.consolidation + C.eg_clock() - began
 end
@@ -130,11 +134,13 @@ function task.run(t, k, place)
    task.open(t, k)
    if place then
       t.loader:load_state(place)
+      budget.step(t)
    else
       task.begin(t)
       if t.evaluate_every then evaluation.point(t) end
    end
    for e = place and t.epoch or 1, t.epochs do
+      if e > 1 and t.step_in_task == t.steps_in_task then break end           -- by its budget
       t.epoch = e
       epoch(t)
    end

@@ -1,5 +1,6 @@
 -- cl/train.lua: trains a model over a stream and returns what there is to know of it. All that a training knows is in one table, t, which
 -- the hooks see too. One step is in step.lua, one task in task.lua, evaluation in evaluation.lua.
+local budget = require "engram.cl.budget"
 local checkpoint = require "engram.cl.checkpoint"
 local core = require "engram.core"
 local tensor = require "engram.tensor"
@@ -72,7 +73,7 @@ local function begin(given)
    t.total_steps, t.present = count_steps(t), t.stream:present()
    t.accuracy, t.step_density, t.tracker = empty_matrix(t, seal.part(t)), {}, tracker_of(t.model)
    t.validation, t.looks = t.evaluate_on == "both" and empty_matrix(t, "validation") or nil, 0
-   t.continual, t.arithmetic = t.evaluate_every and {}, 0
+   t.continual, t.arithmetic, t.arithmetic_before, t.count = t.evaluate_every and {}, 0, 0, step.counter(t)
    t.time = { evaluation = 0, continual = 0, consolidation = 0 }
    return t
 end
@@ -153,7 +154,10 @@ local function train_from(t, phase)
    if phase == "finished" then return end
    if phase == "begin" then measure_initial(t) end
    if phase == "step" then task.run(t, t.task, t.place) end
-   for k = t.task + 1, #t.stream do task.run(t, k) end
+   for k = t.task + 1, #t.stream do
+      if budget.spent(t) then break end
+      task.run(t, k)
+   end
    if t.protocol == "both" then t.published = evaluation.row(t, "published") end
    checkpoint.save(t, "finished")
 end
@@ -180,9 +184,9 @@ local function run(t, point)
    return result
 end
 
--- train{ model =, stream =, optimizer =, ... } -> { accuracy, metrics, validation, test_looks, continual, bytes, steps, losses, seconds, time, arithmetic, hash,
--- stream_hash, model, optimizer, folder }; options and fields are told in docs/training.md. Raises when the loss is no longer finite.
--- `point` is cl.fork's: where to start.
+-- train{ model =, stream =, optimizer =, ... } -> { accuracy, metrics, validation, test_looks, continual, bytes, steps, losses, seconds,
+-- time, arithmetic, budget, hash, stream_hash, model, optimizer, folder }; options and fields are told in docs/training.md. Raises when
+-- the loss is no longer finite. `point` is cl.fork's: where to start.
 local function train(given, point)
    settings.check_used()
    local t = begin(given)
