@@ -45,11 +45,11 @@ local function absolute(path)
    return os.getenv "PWD" .. "/" .. path
 end
 
--- about: { script =, jobs =, varying =, parallel =, threads =, plugins =, runs =, name = }; not yet on disk.
+-- about: { script =, jobs =, varying =, parallel =, threads =, plugins =, runs =, name =, path = instead of a new one }; not yet on disk.
 function sweep.new(about)
    local experiment = about.script:match "([^/]*)$":gsub("%.%a+$", "")
    local self = setmetatable(about, Sweep)
-   self.path = absolute((run.new_path(about.runs, experiment, about.name or "sweep"))):gsub("/%./", "/")
+   self.path = absolute(about.path or (run.new_path(about.runs, experiment, about.name or "sweep"))):gsub("/%./", "/")
    self.folder, self.program = os.getenv "PWD", arg[0]
    return self
 end
