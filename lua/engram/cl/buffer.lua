@@ -196,6 +196,26 @@ function Buffer:take(dataset, count, by_class, tasks)
    self.count, self.seen = self.count + #chosen, self.seen + dataset:size()
 end
 
+-- shrink(n): n items of each task stay, drawn from those that are in it; the room of the others is given back.
+function Buffer:shrink(n)
+   if self.count == 0 then return end
+   local parts, last = {}, self.tasks:narrow(1, 1, self.count):max():item()
+   for k = 1, last do
+      local own = self.tasks:narrow(1, 1, self.count):eq(k):nonzero()
+      if #own > n then own = own:index_select(1, lib().randperm(#own, { stream = "replay" }):narrow(1, 1, n)) end
+      if #own > 0 then parts[#parts + 1] = own end
+   end
+   local index = #parts > 0 and lib().cat(parts, 1) or lib().zeros(0, { dtype = "int64" })
+   for _, name in ipairs(FIELDS) do
+      local own = self[name]
+      if own then
+         self[name] = own:index_select(1, index):keep()
+         own:release()
+      end
+   end
+   self.count, self.capacity = #index, #index
+end
+
 -- ---- drawing ----------------------------------------------------------------------------------------------
 
 -- The items at an index (int64, from 1): { images, labels, tasks, logits }.

@@ -11,7 +11,7 @@ local command = {
    usage = "resume [options] RUN|SWEEP",
    text = "RUN is a run's directory. Its script is run again with the same words, in the same folder; each training goes on\n"
       .. "from its checkpoint, and one that had ended is not repeated. The result has the same bits as a run never stopped.\n"
-      .. "SWEEP is a sweep's directory: what is not finished of its jobs is run.",
+      .. "SWEEP is a sweep's directory, or that of engram verify: what is not finished of its jobs is run.",
    options = {
       { "threads", value = "N", number = true, doc = "threads (default: as the run was asked); never changes a result" },
       { "quiet", doc = "no progress" },
@@ -53,6 +53,7 @@ function command.run(values, words)
    if not path then usage_error "resume: which run? engram resume RUN" end
    if words[2] then usage_error("resume: one run at a time, got '%s' too", words[2]) end
    path = describe.absolute(path):gsub("/+$", "")
+   if C.eg_file_kind(path .. "/table.yaml") == 1 then return require "engram.cli.verify".resume(values, path) end
    if C.eg_file_kind(path .. "/sweep.json") == 1 then return require "engram.cli.sweep".resume(values, path) end
    if C.eg_file_kind(path .. "/meta.json") ~= 1 then no_run(path) end
    if C.eg_file_kind(path .. "/status.json") ~= 1 then

@@ -1,6 +1,9 @@
 -- Gradient Episodic Memory (Lopez-Paz and Ranzato 2017, arXiv 1706.08840): no step may raise the loss on the memory of any old task.
 -- Where g . G_k < 0 for a task k, g becomes g + sum over k of v_k G_k with v the solution of
 -- min v' (G G' + ridge) v / 2 + (G g)' v over v >= margin: the nearest direction that harms none of them, and a margin more.
+--
+-- Hsu et al. 2018 train on the memory too, and fill it twice a task, so that each task's items make two gradients:
+-- { Rehearsal{ memory = 1100 }, GEM{ filling = "beside", parts = 2 } }.
 local autograd = require "engram.autograd"
 local memory = require "engram.cl.methods.memory"
 local qp = require "engram.cl.methods.qp"
@@ -20,14 +23,35 @@ local function present_gradients(t)
    return list
 end
 
--- The rows of old tasks' gradients, (tasks, weights).
+-- Part i of n of some items.
+local function part_of(items, i, n)
+   local count, part = #items.labels, {}
+   local first = math.floor((i - 1) * count / n)
+   local last = math.floor(i * count / n)
+   for name, values in pairs(items) do part[name] = last > first and values:narrow(1, first + 1, last - first) or nil end
+   return part
+end
+
+-- Its own memory, or that of the first method beside it that has one.
+local function memory_of(self, t)
+   if self.hyper.filling == "task end" then return self.memory end
+   for _, method in ipairs(t.methods) do
+      if method ~= self and (method.description.state or {}).memory == "buffer" then return method.memory end
+   end
+   require "engram.core".raise "GEM: filling = 'beside' takes the memory of the method beside it, and none here has one: give it an ER or a Rehearsal"
+end
+
+-- The rows of old tasks' gradients, (constraints, weights).
 local function constraints(self, t)
-   local rows = {}
+   local rows, found = {}, memory_of(self, t)
    for k = 1, t.task - 1 do
-      local items = self.memory:of_task(k)
-      if #items.labels > 0 then
-         t.count(#items.labels, #items.labels)
-         rows[#rows + 1] = row_of(t, autograd.grad(memory.loss(t, items), t.parameters, { allow_unused = true }))
+      local items = found:of_task(k)
+      for i = 1, self.hyper.parts do
+         local part = part_of(items, i, self.hyper.parts)
+         if part.labels then
+            t.count(#part.labels, #part.labels)
+            rows[#rows + 1] = row_of(t, autograd.grad(memory.loss(t, part), t.parameters, { allow_unused = true }))
+         end
       end
    end
    return require "engram".stack(rows, 1)
@@ -48,11 +72,16 @@ return {
    doc = "a step that would raise the loss of any old task's items is turned until it raises none",
    source = "arXiv 1706.08840",
    hyper = {
-      per_task = { default = 256, min = 1, whole = true, doc = "items of each task that stay" },
+      filling = { default = "task end", choices = { "task end", "beside" },
+         doc = "a memory of its own, or that of the method beside it, as ER or Rehearsal" },
+      per_task = { default = 256, min = 1, whole = true, with = { filling = { "task end" } }, doc = "items of each task that stay" },
+      parts = { default = 1, min = 1, whole = true, doc = "gradients of each task, each of such a part of its items" },
       margin = { default = 0.5, min = 0, doc = "the least v: how much more than no harm is asked for" },
       ridge = { default = 1e-3, min = 0, doc = "added to the diagonal of G G'" },
    },
    state = { memory = "buffer" },
+
+   begin = memory_of,
 
    gradients = function(self, t)
       self.turned = false
@@ -68,6 +97,6 @@ return {
    end,
 
    task_end = function(self, t)
-      if not t.experience.again then memory.take(self, t, self.hyper.per_task, false) end
+      if self.hyper.filling == "task end" and not t.experience.again then memory.take(self, t, self.hyper.per_task, false) end
    end,
 }

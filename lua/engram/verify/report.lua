@@ -1,0 +1,91 @@
+-- verify/report.lua: the verdict as a table for people (Markdown, on the screen and in report.md) and for programs (report.json).
+local C = require "engram.core".C
+local core = require "engram.core"
+local json = require "engram.json"
+local markdown = require "engram.compare.markdown"
+local progress = require "engram.run.progress"
+
+local report = {}
+
+local function decimals(value, count) return value and ("%." .. (count or 2) .. "f"):format(value) or "-" end
+
+local SIGN = { deviation = "SD", population = "SD of the runs", sem = "SEM" }
+
+local function line_of(cell)
+   local reference = cell.reference
+   return { cell.row, cell.column, decimals(cell.mean), decimals(cell.deviation), tostring(cell.n), decimals(reference.mean),
+      decimals(reference.deviation), tostring(reference.n), cell.difference and ("%+.2f"):format(cell.difference) or "-",
+      decimals(cell.tolerance), reference.certainty, cell.verdict }
+end
+
+local HEAD = { "row", "column", "ours", "SD", "n", "theirs", "SD", "n", "difference", "tolerance", "certainty", "verdict" }
+
+local function lines_of_cells(found)
+   local rows = { HEAD }
+   for _, cell in ipairs(found.cells) do rows[#rows + 1] = line_of(cell) end
+   return markdown(rows, { true, true, [11] = true, [12] = true })
+end
+
+local function share(counts)
+   local judged = counts.pass + counts.fail
+   return ("%d of %d cells pass%s%s"):format(counts.pass, judged, judged > 0 and (" (%.0f %%)"):format(100 * counts.pass / judged) or "",
+      counts.open > 0 and (", %d without a verdict"):format(counts.open) or "")
+end
+
+-- "3 of 4 cells pass (75 %)", and the same by certainty where there are several.
+local function summary_lines(found)
+   local lines, kinds = { share(found.counts) }, {}
+   for kind in pairs(found.counts.by_certainty) do kinds[#kinds + 1] = kind end
+   table.sort(kinds)
+   for _, kind in ipairs(#kinds > 1 and kinds or {}) do lines[#lines + 1] = ("- %s: %s"):format(kind, share(found.counts.by_certainty[kind])) end
+   lines[#lines + 1] = ("%d runs%s, %s of processor time, %s of wall time"):format(found.runs,
+      found.failed > 0 and (" (%d failed)"):format(found.failed) or "", progress.duration(found.seconds), progress.duration(found.wall))
+   lines[#lines + 1] = "results SHA-256 " .. found.results_sha256
+   return lines
+end
+
+-- What spread the references were given with, and the notes.
+local function note_lines(table_)
+   local lines, seen = {}, {}
+   for _, row in ipairs(table_.rows) do
+      if not seen[row.spread] then seen[row.spread] = true end
+   end
+   if table_.note then lines[#lines + 1] = table_.note end
+   for _, row in ipairs(table_.rows) do
+      if row.note then lines[#lines + 1] = ("%s: %s"):format(row.key, row.note) end
+   end
+   return lines
+end
+
+-- text(table, found): the report in Markdown.
+function report.text(table_, found)
+   local lines = { "# " .. table_.title, "", "Source: " .. table_.source, "" }
+   local function add(list) for _, line in ipairs(list) do lines[#lines + 1] = line end end
+   add(lines_of_cells(found))
+   lines[#lines + 1] = ""
+   add(summary_lines(found))
+   local notes = note_lines(table_)
+   if #notes > 0 then lines[#lines + 1] = "" end
+   add(notes)
+   return table.concat(lines, "\n") .. "\n"
+end
+
+-- A cell as report.json has it.
+local function plain(cell)
+   local copy = {}
+   for key, value in pairs(cell) do copy[key] = value end
+   return copy
+end
+
+-- write(table, found, path): report.md and report.json in a folder; the text.
+function report.write(table_, found, path)
+   local text, cells = report.text(table_, found), json.array{}
+   for i, cell in ipairs(found.cells) do cells[i] = plain(cell) end
+   core.check(C.eg_file_write(path .. "/report.md", text, #text))
+   json.save(path .. "/report.json", { table = table_.name, title = table_.title, source = table_.source, cells = cells,
+      counts = found.counts, runs = found.runs, failed = found.failed, seconds = found.seconds, wall = found.wall,
+      results_sha256 = found.results_sha256, engram = require "engram.version" })
+   return text
+end
+
+return report

@@ -1,0 +1,146 @@
+-- verify/verdict.lua: what was measured for each cell of a table beside what others found.
+--
+-- A cell passes when |ours - theirs| <= 2 sqrt(SD_theirs^2 / n_theirs + SD_ours^2 / n), with the deviations of samples. Where theirs has
+-- no spread, ours stands for it. With fewer than two seeds there is no verdict.
+local json = require "engram.json"
+local jobs = require "engram.verify.jobs"
+local left = require "engram.run.left"
+local run = require "engram.run"
+local statistics = require "engram.statistics"
+local C = require "engram.core".C
+
+local verdict = {}
+
+local LEAST = 2                         -- seeds that make a verdict
+
+-- judge(values, reference): { mean, deviation, n, difference, tolerance, verdict = "pass", "fail" or "open" }; of no values the last alone.
+function verdict.judge(values, reference)
+   local n = #values
+   if n == 0 then return { n = 0, verdict = "open" } end
+   local found = { n = n, mean = statistics.mean(values), deviation = statistics.deviation(values), verdict = "open" }
+   found.difference = found.mean - reference.mean
+   if n < LEAST then return found end
+   local theirs = reference.deviation or found.deviation
+   found.tolerance = 2 * math.sqrt(theirs ^ 2 / reference.n + found.deviation ^ 2 / n)
+   found.verdict = math.abs(found.difference) <= found.tolerance and "pass" or "fail"
+   return found
+end
+
+-- ---- reading the runs -------------------------------------------------------------------------------------
+
+-- A number of a summary by name: of its metrics, or by its path: accuracy.2.1.
+local function figure(summary, name)
+   for _, from in ipairs{ summary.metrics or {}, summary } do
+      local value = from
+      for part in name:gmatch "[^.]+" do
+         value = type(value) == "table" and (value[part] or value[tonumber(part)]) or nil
+      end
+      if type(value) == "number" then return value end
+   end
+end
+
+-- The status and summary of a run that is finished; nil, and its state, for one that is not.
+local function finished(path)
+   if C.eg_file_kind(path .. "/status.json") ~= 1 then return nil, "new" end
+   local ok, status = pcall(run.read, path, "status.json")
+   local state = ok and left.state(path, status) or "failed"
+   if state ~= "finished" then return nil, state end
+   local read, summary = pcall(json.load, path .. "/summary.json")
+   if not read or type(summary) ~= "table" or not summary.complete then return nil, "failed" end
+   return summary, status
+end
+
+-- Every run of the table that there is in a folder, by name: { summary =, status =, seed = }; and how many failed. seeds: the most.
+local function read_runs(table_, path, seeds)
+   local found, failed = {}, 0
+   for _, job in ipairs(jobs.expand(table_, function() return true end, seeds)) do
+      local summary, status = finished(path .. "/" .. job.name)
+      if summary then found[job.name] = { summary = summary, status = status, seed = job.seed } end
+      if status == "failed" then failed = failed + 1 end
+   end
+   return found, failed
+end
+
+-- ---- the whole --------------------------------------------------------------------------------------------
+
+local function cell_of(table_, row, column, runs, seeds)
+   local values, used, seconds = {}, json.array{}, 0
+   for seed = 1, seeds do
+      local one = runs[jobs.name(table_, row, column, seed)]
+      local value = one and figure(one.summary, column.metric)
+      if value then
+         values[#values + 1], used[#used + 1] = value, seed
+         seconds = seconds + (one.summary.seconds or 0)
+      end
+   end
+   local found = verdict.judge(values, row.cells[column.key])
+   found.row, found.column, found.values, found.seeds, found.seconds = row.key, column.key, json.array(values), used, seconds
+   found.reference, found.source, found.note = row.cells[column.key], row.source, row.note
+   if column.run ~= column.key then found.seconds = 0 end            -- counted with the column whose run it is
+   return found
+end
+
+-- The times as seconds; a run that was resumed counts from there.
+local function interval_of(status)
+   local resumed = status.resumed or {}
+   local began, ended = left.age(resumed[#resumed] or status.started), left.age(status.updated)
+   return -began, -ended
+end
+
+-- Seconds in which at least one of the runs was at work.
+local function wall_time(runs)
+   local list, sum, last = {}, 0, -math.huge
+   for _, one in pairs(runs) do
+      local began, ended = interval_of(one.status)
+      list[#list + 1] = { began, ended }
+   end
+   table.sort(list, function(a, b) return a[1] < b[1] end)
+   for _, span in ipairs(list) do
+      if span[2] > last then
+         sum = sum + span[2] - math.max(span[1], last)
+         last = span[2]
+      end
+   end
+   return sum
+end
+
+-- SHA-256 over the names of all runs and their weights: equal for two people whose runs are the same bits.
+local function digest(runs)
+   local names = {}
+   for name in pairs(runs) do names[#names + 1] = name end
+   table.sort(names)
+   for i, name in ipairs(names) do names[i] = name .. " " .. tostring(runs[name].summary.weights_sha256) end
+   return require "engram.cl.experience".digest(table.concat(names, "\n"))
+end
+
+-- Counts of verdicts, of all cells and by certainty.
+local function count(cells)
+   local all = { cells = #cells, pass = 0, fail = 0, open = 0, by_certainty = {} }
+   for _, cell in ipairs(cells) do
+      local kind = cell.reference.certainty
+      all.by_certainty[kind] = all.by_certainty[kind] or { cells = 0, pass = 0, fail = 0, open = 0 }
+      for _, counts in ipairs{ all, all.by_certainty[kind] } do counts[cell.verdict] = counts[cell.verdict] + 1 end
+      all.by_certainty[kind].cells = all.by_certainty[kind].cells + 1
+   end
+   return all
+end
+
+-- of(table, path, seeds): what the runs in a folder say of the table: { cells = list, counts, runs =, failed =, seconds = of all runs,
+-- wall =, results_sha256 = }. seeds: the most that are looked at.
+function verdict.of(table_, path, seeds)
+   local runs, failed = read_runs(table_, path, seeds)
+   local found = { cells = json.array{}, runs = 0, failed = failed, seconds = 0 }
+   for _, row in ipairs(table_.rows) do
+      for _, column in ipairs(table_.columns) do
+         if row.cells[column.key] then
+            local cell = cell_of(table_, row, column, runs, seeds)
+            found.cells[#found.cells + 1], found.seconds = cell, found.seconds + cell.seconds
+         end
+      end
+   end
+   for _ in pairs(runs) do found.runs = found.runs + 1 end
+   found.counts, found.wall, found.results_sha256 = count(found.cells), wall_time(runs), digest(runs)
+   return found
+end
+
+return verdict
