@@ -20,7 +20,8 @@ function strings.files(part, endings)
    for _, found in ipairs(ok and names or {}) do
       if found:sub(1, #name) == name and (found:sub(1, 1) ~= "." or name ~= "") and #list < MOST then
          local is_folder = core.C.eg_file_kind((where == "/" and "" or where) .. "/" .. found) == 2
-         if is_folder or not endings or endings[found:match "%.%w+$"] then list[#list + 1] = folder .. found .. (is_folder and "/" or "") end
+         local fits = is_folder or not endings or endings[found:match "%.%w+$"]
+         if fits then list[#list + 1] = folder .. found .. (is_folder and "/" or "") end
       end
    end
    return list
