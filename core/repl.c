@@ -52,6 +52,9 @@ static bool wait_for_input(int descriptor) {
   return ready > 0;
 }
 
+/* What shows the prompt: standard error when the output is no terminal, so that a pipe gets the results alone. */
+static FILE *screen(void) { return isatty(STDOUT_FILENO) ? stdout : stderr; }
+
 /* ---- plain reading: from a pipe, and where there is no editor ---- */
 
 /* A line without its end, nil at the end of the input, false at an interrupt. */
@@ -59,11 +62,12 @@ static int read_plainly(lua_State *L, const char *prompt) {
   char *line = NULL;
   size_t room = 0;
   bool terminal = isatty(STDIN_FILENO);
-  fputs(prompt, stdout);
   fflush(stdout);
+  fputs(prompt, screen());
+  fflush(screen());
   ssize_t length = terminal && !wait_for_input(STDIN_FILENO) ? -1 : getline(&line, &room, stdin);
   bool interrupted = eg_interrupt_get() != 0;
-  if (interrupted && terminal) puts("");
+  if (interrupted && terminal) fputs("\n", screen());
   if (length < 0) clearerr(stdin);
   if (length > 0 && line[length - 1] == '\n') length--;
   if (interrupted) lua_pushboolean(L, 0);
@@ -199,9 +203,10 @@ static int read_edited(lua_State *L, const char *prompt) {
   prepare_editor();
   lua = L;
   fflush(stdout);
+  rl_outstream = screen();
   char *line = readline(prompt);
   bool interrupted = eg_interrupt_get() != 0;
-  if (interrupted && !line) puts("");
+  if (interrupted && !line) fputs("\n", screen());
   if (interrupted) lua_pushboolean(L, 0);
   else if (line) lua_pushstring(L, line);
   else lua_pushnil(L);
@@ -237,7 +242,8 @@ static int remember(lua_State *L) { return (void)L, 0; }
 static int read_line(lua_State *L) {
   const char *prompt = luaL_optstring(L, 1, "");
   eg_interrupt_trap(1); /* the flag alone: there is nothing to stop while reading */
-  int results = *prompt && isatty(STDIN_FILENO) ? read_edited(L, prompt) : read_plainly(L, prompt);
+  bool edits = *prompt && isatty(STDIN_FILENO) && isatty(fileno(screen()));
+  int results = edits ? read_edited(L, prompt) : read_plainly(L, prompt);
   eg_interrupt_trap(0);
   return results;
 }

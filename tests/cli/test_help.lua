@@ -158,7 +158,8 @@ local folder = t.temporary_folder()
 t.write(folder .. "/mine.lua", [[
 local engram = require "engram"
 local settings = engram.settings{ lr = { default = 0.1, min = 0 }, rate = 1,   -- text = nothing
-   optimizer = { name = "SGD", momentum = 0 }, label = "a = b" }
+   optimizer = { name = "SGD", momentum = 0 }, label = "a = b", kind = { default = "one", choices = { "one", "other",
+      "third" }, doc = "none, of { these }" } }
 local other = { unrelated = 1 }
 ]])
 t.write(folder .. "/mine.yaml", "script: mine.lua\nlr: 0.2\noptimizer:\n  momentum: 0\n")
@@ -205,10 +206,30 @@ if exists "bash" then
       t.expect(offered("engram", "run", "--runs", "ru")):equals "runs"
    end)
 
+   t.test("bash completes what a command's verb takes, and no other verb", function()
+      t.expect(offered("engram", "plugin", "")):equals "new check list"
+      t.expect(offered("engram", "plugin", "new")):equals "new"
+      t.expect(offered("engram", "plugin", "check", "")):equals "mine.lua runs"
+      t.expect(offered("engram", "plugin", "new", "")):equals ""
+      t.expect(offered("engram", "plugin", "check", "--ver")):equals "--verbose"
+      t.expect(offered("engram", "list", "optimizers", "")):equals(table.concat(require "engram".optim.list(), " "))
+      t.expect(offered("engram", "list", "methods", "EW")):equals "EWC"
+      t.expect(offered("engram", "list", "datasets", "")):equals ""
+      t.expect(offered("engram", "data", "fetch", "")):equals "fashion-mnist mnist"
+      t.expect(offered("engram", "data", "check", "mnist", "fa")):equals "fashion-mnist"
+      t.expect(offered("engram", "data", "list", "")):equals ""
+      t.expect(offered("engram", "data", "")):equals "list fetch check"
+   end)
+
    t.test("bash completes a script's settings", function()
-      t.expect(offered("engram", "run", "mine.lua", "")):equals "lr= rate= optimizer= label="
+      t.expect(offered("engram", "run", "mine.lua", "")):equals "lr= rate= optimizer= label= kind="
       t.expect(offered("engram", "sweep", "-j", "2", "mine.lua", "lr=1", "ra")):equals "rate="
       t.expect(offered("engram", "run", "mine.yaml", "")):equals "lr= optimizer="
+      t.expect(offered("engram", "run", "mine.lua", "kind", "=")):equals "one other third"
+      t.expect(offered("engram", "run", "mine.lua", "lr", "=", "2", "kind", "=", "o")):equals "one other"
+      t.expect(offered("engram", "sweep", "mine.lua", "kind", "=", "one,th")):equals "one,third"
+      t.expect(offered("engram", "run", "mine.lua", "lr", "=")):equals ""
+      t.expect(offered("engram", "run", "mine.yaml", "lr", "=", "")):equals ""
       t.expect(offered("engram", "run", "classp_vision", "quan")):contains "quantile="
    end)
 else

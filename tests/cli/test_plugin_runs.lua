@@ -142,4 +142,33 @@ t.test("--plugin refuses before anything is done, with exit code 2 and no run di
    t.expect(sh "test -e none"):equals(1)
 end)
 
+t.test("a plugin that a script loads is refused with exit code 2 and no run directory", function()
+   script("loads.lua", "require 'engram'.optim.load(arg[1])\nprint 'ran'")
+   local refused = { ["./words.so"] = "is no shared library", ["broken.lua"] = "unexpected symbol", ["gone.lua"] = "there is no file" }
+   for name, message in pairs(refused) do
+      local code, out, problem = sh("engram run --runs none loads.lua -- " .. name)
+      t.expect(code):equals(2)
+      t.expect(out):equals ""
+      t.expect(problem):contains "engram: loads.lua:1: optim.load: "
+      t.expect(problem):contains(message)
+   end
+   t.expect(sh "test -e none"):equals(1)
+   local code, out = sh "engram run --no-run loads.lua -- sign_sgd"
+   t.expect({ code, out }):equals{ 0, "ran\n" }
+   script("caught.lua", "print(pcall(require 'engram'.optim.load, 'gone.lua'))")
+   code, out = sh "engram run --no-run caught.lua"
+   t.expect(code):equals(0)
+   t.expect(out):contains "false\tcaught.lua:1: optim.load: there is no file 'gone.lua'"
+end)
+
+t.test("a run that is gone on with and called wrongly keeps all that it had", function()
+   t.expect(sh "cp signum.lua mine.lua; STEP=5 engram run --quiet --into begun experiment.lua optimizer=./mine.lua"):equals(128 + 9)
+   script("mine.lua", "return {")
+   local code, _, problem = sh "engram resume --quiet begun"
+   t.expect(code):equals(2)
+   t.expect(problem):contains "optim.load: ./mine.lua:1: unexpected symbol near '<eof>'"
+   t.expect(json.load(folder .. "/begun/status.json").status):equals "failed"
+   t.expect(sh "cp signum.lua mine.lua; engram resume --quiet begun"):equals(0)
+end)
+
 t.done()

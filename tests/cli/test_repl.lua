@@ -11,7 +11,7 @@ local function write(name, text) return t.write(work .. "/" .. name, text) end
 local count = 0
 
 -- Plays steps (a list, in the language of terminal.c) in a folder of their own; the exit code, the transcript without control
--- sequences, and what the terminal program printed. about: { folder =, words = after `engram`, environment = }.
+-- sequences, and what the terminal program printed. about: { folder =, program = with its words, environment = }.
 local function play(steps, about)
    about = about or {}
    count = count + 1
@@ -19,8 +19,8 @@ local function play(steps, about)
    os.execute("mkdir -p " .. t.quote(folder))
    t.write(folder .. "/steps", table.concat(steps, "\n") .. "\n")
    local environment = ("XDG_STATE_HOME=%s/state TERM=xterm LC_ALL=C.UTF-8 NO_COLOR= %s"):format(t.quote(folder), about.environment or "")
-   local code, out, err = t.command(("cd %s && env %s %s steps screen engram %s"):format(t.quote(folder), environment, t.quote(terminal),
-      about.words or ""), 200)
+   local code, out, err = t.command(("cd %s && env %s %s steps screen %s"):format(t.quote(folder), environment, t.quote(terminal),
+      about.program or "engram"), 200)
    local screen = (t.read(folder .. "/screen") or ""):gsub("\27%[[0-9;?]*%a", ""):gsub("[\r\a]", "")
    if code >= 124 and not about.code then error(("exit code %d\n%s\nthe screen:\n%s"):format(code, err, screen), 0) end
    t.expect(code):equals(about.code or 0)
@@ -105,6 +105,12 @@ t.test("completion of globals, the session's locals, keywords, fields and method
       "line funct\\t f() retu\\t 8 end", "expect > ", "line f()", "expect \\n8\\n", "keys \\cd" }
 end)
 
+t.test("completion behind results, in questions and in strings, at the terminal", function()
+   play{ "expect > ", "line engram.ones(2, 3)", "expect > ", "line _1:nu\\t()", "expect \\n6\\n", "line 7, engram.ones(4)", "expect > ",
+      "line _2:nu\\t()", "expect \\n4\\n", "line ??eg_matmul_n\\t", "expect eg_matmul_new(", "line ?Tensor:matm\\t",
+      "expect Tensor:matmul(", "line engram.zeros(2, { dtype = 'float6\\t })", "expect float64", "keys \\cd" }
+end)
+
 t.test("completion runs no metamethod", function()
    play{ "expect > ", "line ran = 0; trap = setmetatable({ seen = 1 }, { __index = function() ran = ran + 1 return {} end })", "expect > ",
       "line trap.se\\t", "expect \\n1\\n", "send trap.other.f\\t\\t", "wait 0.3", "send \\cc", "wait 0.3", "line ran", "expect \\n0\\n",
@@ -180,14 +186,13 @@ t.test("?symbol explains, ??symbol shows the source or the C prototype", functio
 end)
 
 t.test("? and ?? know plugins, functions of the core, commands of the prompt and of engram, and parts of a model", function()
-   local plugin = require "engram.help".folder .. "/../experiments/plugins/sign_sgd.lua"
-   shows({ ("SS = optim.load '%s'"):format(plugin), "?optim.SignSGD", "?SS", "??SS", "??optim.SGD", "??cl.methods.EWC", "?eg_matmul",
+   shows({ "SS = optim.load 'sign_sgd'", "?optim.SignSGD", "?SS", "??SS", "??optim.SGD", "??cl.methods.EWC", "?eg_matmul",
       "?:who",
       "?sweep", "?engram run", "model = nn.Sequential{ nn.Linear(2, 3) }", "?model[1]", "?model[1]:forward" },
       "optim.SignSGD\n\nsteps of one size", "`lr = 0.001`: at least 0; size of a step", "doc = \"size of a step\"", "optim/sgd.lua",
       "methods/ewc.lua", "name = \"EWC\"", "eg_status eg_matmul(", "The locals and globals that the session has made",
       "usage: engram sweep",
-      "usage: engram run", "nn.Linear(inputs, outputs, options)")
+      "usage: engram run", "nn.Linear(inputs, outputs, options)", "Module:forward(x)\n\nWhat the module computes.")
    for word, text in pairs{ eg_matmul = "eg_status eg_matmul(", [":who"] = "The locals and globals that" } do
       local code, out = t.command("engram help " .. word)
       t.expect(code):equals(0)
@@ -313,8 +318,8 @@ end)
 t.test("a long line's time is told; :time and :timeit", function()
    local screen = shows({ "local c = os.clock() while os.clock() - c < 0.6 do end", "1", ":time 1 + 1", ":timeit math.sin(1)", ":time",
       ":timeit x.y.z",
-      ":time local kept = 4", "kept" }, " ms)\n", "\n2\n", " rounds of ", ":time: of what?", "attempt to index global 'x'", "\n4\n")
-   t.expect(select(2, screen:gsub("%d ms%)", ""))):equals(1)
+      ":time local kept = 4", "kept" }, "s)\n", "\n2\n", " rounds of ", ":time: of what?", "attempt to index global 'x'", "\n4\n")
+   t.expect(select(2, screen:gsub("%d m?s%)", ""))):equals(1)
 end)
 
 t.test("malformed UTF-8 and a line of a megabyte are taken as they are", function()
@@ -387,9 +392,10 @@ t.test("engram repl FILE runs it, then stays; a failing file too", function()
    play({ "expect ran\\t0.5\\tlr=0.5", "expect > ", "line answer", "expect \\n42\\n", "line helper.forever()", "wait 0.3", "send \\cc",
       "expect interrupted",
       "expect > ", "line answer + 1", "expect \\n43\\n",
-         "keys \\cd" }, { words = "repl " .. t.quote(path) .. " lr=0.5" })
+         "keys \\cd" }, { program = "engram repl " .. t.quote(path) .. " lr=0.5" })
    write("start.lua", "local before = 1\nerror 'stop'\n")
-   play({ "expect start.lua:2: stop", "expect > ", "line before", "expect \\n1\\n", "keys \\cd" }, { words = "repl " .. t.quote(path) })
+   play({ "expect start.lua:2: stop", "expect > ", "line before", "expect \\n1\\n", "keys \\cd" },
+      { program = "engram repl " .. t.quote(path) })
 end)
 
 -- ---- Ctrl-C -------------------------------------------------------------------------------------------------
@@ -482,6 +488,16 @@ t.test("piped input: no prompt, no colour, no banner; one session with line numb
    t.expect({ piped ":locals off\nlocal x = 1\nprint(x)\n" }):equals{ 0, "locals end with their line, as in plain Lua\nnil\n", "" }
 end)
 
+t.test("with the output in a pipe, banner and prompts go to the screen, results into the pipe", function()
+   local folder = work .. "/out"
+   local screen = play({ "expect leaves.", "expect > ", "line 6 * 7", "expect > ", "line print 'printed'", "expect > ", "line error 'no'",
+      "expect no", "expect > ", "line 6 *\\t 8", "expect > ", "keys \\cd" },
+      { folder = folder, program = "sh -c 'engram | cat > pipe'" })
+   t.expect(t.read(folder .. "/pipe")):equals "42\nprinted\n48\n"
+   t.expect(screen):contains "prompt 3:1: no"
+   t.expect(screen):lacks "42"
+end)
+
 t.test("engram repl FILE from a pipe: the file, then the input", function()
    local path = write("first.lua", "local x = 5\n")
    t.expect({ piped("print(x + 1)\n", "repl " .. path) }):equals{ 0, "6\n", "" }
@@ -491,6 +507,8 @@ t.test("engram repl FILE from a pipe: the file, then the input", function()
    code, _, err = piped("", "repl missing.lua")
    t.expect(code):equals(2)
    t.expect(err):contains "repl: there is no file 'missing.lua'"
+   code, _, err = piped("print 'not reached'\n", "repl " .. write("first.lua", "require 'engram'.settings{ lr = 1 }") .. " lrr=3")
+   t.expect({ code, err }):equals{ 2, "command line: lrr: unknown key, did you mean 'lr'?\n" }
 end)
 
 t.test("NO_COLOR is respected, colours are for terminals", function()

@@ -209,6 +209,8 @@ end)
 
 t.test("unknown and missing options", function()
    t.expect(function() train{ batchsize = 3 } end):raises "did you mean 'batch_size'?"
+   t.expect(function() train{ checkpoint = 200 } end):raises "unknown option 'checkpoint', did you mean 'checkpoint_every'?"
+   t.expect(function() train{ checkpoint = "task" } end):raises "unknown option 'checkpoint', did you mean 'checkpoints'?"
    t.expect(function() cl.train{ model = make_model() } end):raises "cl.train: stream is missing"
    t.expect(function() train{ protocol = "publishd" } end):raises "did you mean 'published'?"
    t.expect(function() train{ batch_size = 0 } end):raises "batch_size must be a whole number"

@@ -1,5 +1,6 @@
 -- cli/completion.lua: bash's completion of the command line, made of the commands' own tables: `engram help --bash`. What a command
--- takes is read from its usage: FILE is a script, RUN, SWEEP and DIR are folders, words in small letters are its verbs.
+-- takes is read from its usage: FILE is a script, RUN, SWEEP and DIR are folders, words in small letters are its verbs. What comes after
+-- a verb is in the command's table `after`: a function that lists words, or the name of a function of bash.
 local commands = require "engram.cli.commands"
 local core = require "engram.core"
 local help = require "engram.help"
@@ -75,7 +76,6 @@ end
 local function words_of(name, usage)
    local words = verbs_of(name, usage)
    local function add(list) for _, word in ipairs(list) do words[#words + 1] = word end end
-   if name == "data" then add(require "engram.data".names()) end
    if name == "help" then
       add(commands.names)
       add(symbols())
@@ -83,13 +83,25 @@ local function words_of(name, usage)
    return words
 end
 
+-- The verbs of a command, or what comes after the one that is there.
+local function of_verbs(words, after)
+   local cases = {}
+   for _, word in ipairs(words) do
+      local what = after[word]
+      if type(what) == "function" then what = what() end
+      cases[#cases + 1] = ("%s) %s ;;"):format(word, what and offer(what) or "")
+   end
+   return ("case $verb in %s *) %s ;; esac"):format(table.concat(cases, " "), offer(words))
+end
+
 local function add_words(lines, name, command)
    local usage, parts = command.usage or name, {}
    local words = words_of(name, usage)
    if command.options then parts[1] = ("options='%s'"):format(table.concat(names_of(command.options), " ")) end
-   if #words > 0 then parts[#parts + 1] = offer(words) end
-   if usage:find "FILE" and not command.words then parts[#parts + 1] = offer "_engram_script" end
-   if usage:find "RUN" or usage:find "DIR" then parts[#parts + 1] = offer "_engram_runs" end
+   if command.after then parts[#parts + 1] = of_verbs(words, command.after)
+   elseif #words > 0 then parts[#parts + 1] = offer(words) end
+   if usage:find "FILE" and not command.words and not command.after then parts[#parts + 1] = offer "_engram_script" end
+   if (usage:find "RUN" or usage:find "DIR") and not command.after then parts[#parts + 1] = offer "_engram_runs" end
    if #parts > 0 then lines[#lines + 1] = ("    %s) %s ;;"):format(name, table.concat(parts, "; ")) end
 end
 
@@ -102,6 +114,7 @@ _engram_words() { COMPREPLY+=($(compgen -W "$1" -- "$2")); }
 _engram_paths() { local IFS=$'\n'; compopt -o filenames 2>/dev/null; COMPREPLY+=($(compgen "$@")); }
 _engram_files() { _engram_paths -f -- "$1"; }
 _engram_folders() { _engram_paths -d -- "$1"; }
+_engram_plugins() { _engram_paths -f -X '!*.lua' -- "$1"; _engram_paths -f -X '!*.so' -- "$1"; _engram_folders "$1"; }
 
 # Run directories and sweeps below what was typed, or below runs/; where there are none, folders.
 _engram_runs() {
@@ -130,24 +143,37 @@ _engram_script() {
   _engram_words "$_engram_experiments" "$1"
 }
 
-# The names between the braces of engram.settings{ ... }, read without running the script; of a settings file, its own keys.
+# The names between the braces of engram.settings{ ... }, read without running the script; of a settings file, its own keys. Behind
+# KEY= the choices that are declared for it, also for a list of them.
 _engram_keys() {
-  compopt -o nospace 2>/dev/null
-  _engram_words "$(awk '
-    FILENAME ~ /ya?ml$/ { if (match($0, /^[A-Za-z_][A-Za-z0-9_-]*:/) && !/^(script|base):/) print substr($0, 1, RLENGTH - 1) "="; next }
+  local key= value=$2
+  [ "$previous" = = ] && key=${COMP_WORDS[COMP_CWORD-2]}
+  [ "$value" = = ] && key=$previous value=
+  [ -n "$key" ] || compopt -o nospace 2>/dev/null
+  COMPREPLY+=($(compgen -P "${value%"${value##*,}"}" -W "$(awk -v wanted="$key" '
+    FILENAME ~ /ya?ml$/ {
+      if (wanted == "" && match($0, /^[A-Za-z_][A-Za-z0-9_-]*:/) && !/^(script|base):/) print substr($0, 1, RLENGTH - 1) "="
+      next
+    }
     !on { at = index($0, "engram.settings"); if (!at) next; on = 1; $0 = substr($0, at + 15) }
-    { sub(/--.*/, ""); gsub(/"[^"]*"/, "");
-      while (match($0, /[{}]|[A-Za-z_][A-Za-z0-9_]*[ ]*=/)) {
+    { sub(/--.*/, "");
+      while (match($0, /"[^"]*"|[{}]|[A-Za-z_][A-Za-z0-9_]*[ ]*=/)) {
         part = substr($0, RSTART, RLENGTH); $0 = substr($0, RSTART + RLENGTH)
         if (part == "{") depth++
         else if (part == "}") { if (--depth == 0) exit }
-        else if (depth == 1) { sub(/ *=$/, "", part); print part "=" }
-      } }' "$1" 2>/dev/null)" "$2"
+        else if (part ~ /^"/) { if (depth == 3 && name == wanted && field == "choices") print substr(part, 2, length(part) - 2) }
+        else {
+          sub(/ *=$/, "", part)
+          if (depth == 1) { name = part; if (wanted == "") print part "=" }
+          if (depth == 2) field = part
+        }
+      } }' "$1" 2>/dev/null)" -- "${value##*,}"))
 }
 
 _engram() {
-  local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} options=
-  COMPREPLY=()]==]
+  local cur=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]} command=${COMP_WORDS[1]} options= verb=
+  COMPREPLY=()
+  [ "$COMP_CWORD" -gt 2 ] && verb=${COMP_WORDS[2]}]==]
 
 -- completion(): the whole script.
 return function()

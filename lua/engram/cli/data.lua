@@ -93,6 +93,8 @@ end
 
 local verbs = { list = list, fetch = fetch_all, check = check_all }
 
+command.after = { fetch = fetchable, check = fetchable }        -- for bash's completion
+
 function command.run(values, words)
    local verb = table.remove(words, 1) or usage_error "data: expected list, fetch or check; engram data --help tells more"
    if not verbs[verb] then usage_error("data: unknown verb '%s'%s", verb, suggest.hint(verb, verbs)) end

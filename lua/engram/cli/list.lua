@@ -79,6 +79,10 @@ local registries = {
    methods = function() return require "engram.cl".methods end,
 }
 
+-- For bash's completion.
+command.after = {}
+for kind, registry in pairs(registries) do command.after[kind] = function() return registry().list() end end
+
 -- One optimizer or method: its source and its hyper-parameters with default, range and doc.
 local function print_one(kind, name)
    if not registries[kind] then usage_error("list: only optimizers and methods have more to tell, not %s", kind) end

@@ -11,6 +11,7 @@ local command = {
       .. "check runs what every optimizer must do on a plugin, in a process of its own: a line a check, exit code 1 when one fails,\n"
       .. "2 when the file is refused. list shows the plugins in $ENGRAM_PLUGINS, PREFIX/lib/engram/plugins and the examples:\n"
       .. "libraries, and Lua files that return something and speak of a step or chain. Each is loaded in a process of its own.",
+   after = { check = "_engram_plugins" },               -- for bash's completion
    options = {
       { "lua", doc = "new: in Lua" },
       { "c", long = true, doc = "new: in C" },

@@ -1,4 +1,4 @@
--- cli/plugin_list.lua: `engram plugin list`. A file can be known only by running it: so those alone that look like a description are
+-- cli/plugin_list.lua: `engram plugin list`. What a file is can be known only by running it: so those that look like a description are
 -- loaded, each in a process of its own, which prints nothing and is stopped when it does more than return one.
 local ffi = require "ffi"
 local core = require "engram.core"
@@ -10,15 +10,6 @@ local list = {}
 
 local LIMIT = 10                        -- seconds that a file may take
 local TOLD = "\1"                       -- begins the lines that are ours, whatever the file prints
-
--- True of a library, and of a Lua file that returns something and speaks of a step: a script does not.
-local function may_be_plugin(path)
-   if path:find "%.so$" then return true end
-   local file = io.open(path, "rb")
-   local text = file and "\n" .. (file:read "*a" or "") or ""
-   if file then file:close() end
-   return text:find "\n%s*return[%s{]" and (text:find "%f[%w_]step%f[^%w_]" or text:find "%f[%w_]chain%f[^%w_]") and true
-end
 
 -- In the process of its own: tells what the file is.
 function list.inside(path)
@@ -52,18 +43,12 @@ local function about(path)
 end
 
 function list.run()
-   local shown = false
-   for _, folder in ipairs(optim_plugin.folders()) do
-      for _, name in ipairs(optim_plugin.files(folder)) do
-         local path = folder .. "/" .. name
-         if may_be_plugin(path) then
-            print(about(path))
-            shown = true
-         end
-         if core.interrupted() then return 128 + core.interrupted() end
-      end
+   local paths = optim_plugin.all()
+   for _, path in ipairs(paths) do
+      print(about(path))
+      if core.interrupted() then return 128 + core.interrupted() end
    end
-   if not shown then print("no plugins in " .. table.concat(optim_plugin.folders(), ", ")) end
+   if #paths == 0 then print("no plugins in " .. table.concat(optim_plugin.folders(), ", ")) end
    return 0
 end
 

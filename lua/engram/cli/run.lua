@@ -186,7 +186,7 @@ local function conclude(ok, problem)
    io.stdout:flush()
    local folder = run.current() and run.current().path
    if problem and problem.usage then
-      run.discard()
+      run.discard(problem.usage)
       usage_error("%s", problem.usage)
    elseif signal then
       run.finish("interrupted")

@@ -29,4 +29,13 @@ function prototypes.text(path)
    return (comment and comment .. "\n" or "") .. prototype, ("%s:%d"):format(where, line)
 end
 
+-- names(): all functions that engram.h declares.
+function prototypes.names()
+   local names, file = {}, header()
+   if not file then return names end
+   for line in file:lines() do names[#names + 1] = line:match "^%a[%w_ ]*[ *](eg_[%w_]+)%(" end
+   file:close()
+   return names
+end
+
 return prototypes

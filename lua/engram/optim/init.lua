@@ -4,6 +4,7 @@ local optimizer = require "engram.optim.optimizer"
 local plugin = require "engram.optim.plugin"
 local schedule = require "engram.schedule"
 local suggest = require "engram.suggest"
+local usage_error = require "engram.usage"
 
 local registry, names = {}, {}
 local optim = { kernels = require "engram.optim.kernels" }
@@ -39,10 +40,7 @@ end
 
 local addresses = {}                    -- of C plugins, within their libraries
 
--- load(path): registers the optimizer in a Lua file that returns a description, or in a shared library (core/engram_plugin.h); returns
--- its constructor, and its name. Without a slash the path may be the name of one in the plugin folders. A file that was loaded is not
--- loaded twice; one that has changed since takes the place of its former self.
-function optim.load(path)
+local function load_file(path)
    local from = "optim.load: "
    local found = plugin.find(path, from)
    local description, hash, address = plugin.read(found, from)
@@ -56,6 +54,17 @@ function optim.load(path)
    description.path, description.sha256 = found, hash     -- a run notes what the file was
    addresses[description.name] = address
    return enter(description), description.name
+end
+
+-- load(path): registers the optimizer in a Lua file that returns a description, or in a shared library (core/engram_plugin.h); returns
+-- its constructor, and its name. Without a slash the path may be the name of one in the plugin folders. A file that was loaded is not
+-- loaded twice; one that has changed since takes the place of its former self. One that is refused is a wrong call: a script that does
+-- not catch the error ends with exit code 2.
+function optim.load(path)
+   local ok, made, name = pcall(load_file, path)
+   if ok then return made, name end
+   if core.interrupted() then error(made, 0) end
+   usage_error("%s", tostring(made))
 end
 
 -- ---- by name ----------------------------------------------------------------------------------------------

@@ -41,12 +41,30 @@ function plugin.files(folder)
    return list
 end
 
--- The names under which the plugins of all folders are found.
-local function known_names()
+-- True of a library, and of a Lua file that returns something and speaks of a step: a script does not.
+local function may_be_plugin(path)
+   if path:find "%.so$" then return true end
+   local file = io.open(path, "rb")
+   local text = file and "\n" .. (file:read "*a" or "") or ""
+   if file then file:close() end
+   return text:find "\n%s*return[%s{]" and (text:find "%f[%w_]step%f[^%w_]" or text:find "%f[%w_]chain%f[^%w_]") and true
+end
+
+-- The paths of what looks like a plugin in all folders.
+function plugin.all()
    local list = {}
    for _, folder in ipairs(plugin.folders()) do
-      for _, name in ipairs(plugin.files(folder)) do list[#list + 1] = (name:gsub("%.%w+$", "")) end
+      for _, name in ipairs(plugin.files(folder)) do
+         if may_be_plugin(folder .. "/" .. name) then list[#list + 1] = folder .. "/" .. name end
+      end
    end
+   return list
+end
+
+-- The names under which they are found.
+function plugin.names()
+   local list = {}
+   for i, path in ipairs(plugin.all()) do list[i] = path:match "([^/]*)%.%w+$" end
    return list
 end
 
@@ -55,7 +73,7 @@ local function not_there(path, from)
    local nearest = suggest.nearest(name or path, plugin.files(folder or "."))
    if nearest == (name or path) then raise("%s%s is a link to a file that is not there", from, path) end
    if nearest then nearest = (folder and folder .. "/" or "") .. nearest
-   elseif not folder then nearest = suggest.nearest((path:gsub("%.%w+$", "")), known_names()) end
+   elseif not folder then nearest = suggest.nearest((path:gsub("%.%w+$", "")), plugin.names()) end
    raise("%sthere is no file '%s'%s", from, path, nearest and (", did you mean '%s'?"):format(nearest) or "")
 end
 

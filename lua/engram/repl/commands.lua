@@ -1,5 +1,6 @@
--- repl/commands.lua: what a line that begins with a colon does. A command is { summary, usage =, files = (it takes paths), run =
--- function(prompt, rest of the line) }; it prints, and returns false when it failed.
+-- repl/commands.lua: what a line that begins with a colon does. A command is { summary, usage =, run = function(prompt, rest of the
+-- line) } and, for completion, files = (it takes paths), code = (or Lua), words = (one of a set); it prints, and returns false when it
+-- failed.
 local core = require "engram.core"
 local errors = require "engram.repl.errors"
 local printing = require "engram.repl.printing"
@@ -51,7 +52,8 @@ command("mem", { "memory: tensors, the pool, Lua, the process", run = function()
    print(("process  %s, at most %s so far"):format(text(m.resident), text(m.peak_resident)))
 end })
 
-command("locals", { "keep the locals of a line for the next, or not", usage = ":locals [on|off]", run = function(prompt, rest)
+command("locals", { "keep the locals of a line for the next, or not", usage = ":locals [on|off]", words = { on = true, off = true },
+   run = function(prompt, rest)
    if rest ~= "" and rest ~= "on" and rest ~= "off" then return fail(":locals: expected on or off, got '%s'", rest) end
    if rest ~= "" then prompt.session:keep_locals(rest == "on") end
    print(prompt.session.keeps_locals and "locals are kept from line to line" or "locals end with their line, as in plain Lua")
@@ -94,7 +96,7 @@ command("save", { "write what was typed here as a script", usage = ":save FILE",
    print(("%s: %d chunks"):format(rest, #prompt.session.chunks))
 end })
 
-command("plot", { "curves in the terminal", usage = ":plot VALUES [, OPTIONS] | RUN [METRIC]", files = true,
+command("plot", { "curves in the terminal", usage = ":plot VALUES [, OPTIONS] | RUN [METRIC]", files = true, code = true,
    run = function(prompt, rest)
       if rest == "" then return fail ":plot: of what? :plot VALUES or :plot RUN [METRIC]" end
       local path, metric = rest:match "^(%S+)%s*(%S*)$"

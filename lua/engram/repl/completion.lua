@@ -1,113 +1,110 @@
--- repl/completion.lua: what may follow the cursor: commands behind a colon at the line's begin, file names and registered names inside
--- a string, otherwise keywords and names, and fields and methods behind a dot or colon.
-local core = require "engram.core"
+-- repl/completion.lua: what may follow the cursor: commands behind a colon at the line's begin, symbols behind a question mark, names
+-- inside a string, otherwise keywords and names, and fields and methods behind a dot or colon.
+local chain = require "engram.repl.chain"
 local lexer = require "engram.repl.lexer"
 local members = require "engram.repl.members"
+local prototypes = require "engram.help.prototypes"
+local strings = require "engram.repl.strings"
 
 local completion = {}
 
 local MOST = 2000                       -- candidates
 
--- The names of a set that begin with `part`, in alphabetical order.
+-- The names of a set that begin with `part`, in alphabetical order. Underscores at a name's begin mean that it is private: it is
+-- offered to those who typed them.
 local function beginning(set, part)
-   local list = {}
+   local list, private = {}, part:match "^_*"
    for name in pairs(set) do
-      if name:sub(1, #part) == part and name:find "^[%a_][%w_]*$" then list[#list + 1] = name end
+      if name:sub(1, #part) == part and name:find "^[%a_][%w_]*$" and name:match "^_*" == private then list[#list + 1] = name end
       if #list == MOST then break end
    end
    table.sort(list)
    return list
 end
 
--- ---- inside a string: files, then registered names -----------------------------------------------------------
-
--- The paths that `part` begins; folders end with a slash.
-local function files(part)
-   local folder, name = part:match "^(.*/)([^/]*)$"
-   folder, name = folder or "", name or part
-   local home = os.getenv "HOME"
-   local where = folder == "" and "." or home and folder:gsub("^~/", home .. "/") or folder
-   local ok, names = pcall(core.names_in, where)
-   local list = {}
-   for _, found in ipairs(ok and names or {}) do
-      if found:sub(1, #name) == name and (found:sub(1, 1) ~= "." or name ~= "") and #list < MOST then
-         local is_folder = core.C.eg_file_kind((where == "/" and "" or where) .. "/" .. found) == 2
-         list[#list + 1] = folder .. found .. (is_folder and "/" or "")
-      end
-   end
-   return list
-end
-
--- The names that Engram's functions take as strings: optimizers, methods, data sets, the keys of the settings last declared.
-local function registered()
-   local set, engram = {}, require "engram"
-   for _, list in ipairs{ engram.optim.list(), engram.cl.methods.list(), engram.data.names() } do
-      for _, name in ipairs(list) do set[name] = true end
-   end
-   for _, known in ipairs(require "engram.settings".known or {}) do set[known.key] = true end
-   return set
-end
-
-local function in_string(part, quote)
-   local list = files(part)
-   local seen = {}
-   for _, name in ipairs(list) do seen[name] = true end
-   local ok, names = pcall(registered)
-   local more = {}
-   for name in pairs(ok and names or {}) do
-      if name:sub(1, #part) == part and not seen[name] then more[#more + 1] = name end
-   end
-   table.sort(more)
-   for _, name in ipairs(more) do list[#list + 1] = name end
-   return list, part, #list == 1 and not list[1]:find "/$" and quote or nil
-end
-
 -- ---- names ------------------------------------------------------------------------------------------------
 
-local function names(session, part, with_keywords)
+local function names(session, part)
    local set = members.of(_G)
    for name in pairs(session.boxes) do set[name] = true end
-   for name in pairs(with_keywords and lexer.keywords or {}) do set[name] = true end
+   for name in pairs(lexer.keywords) do set[name] = true end
    return beginning(set, part)
 end
 
-local function code(session, line)
-   local path, separator, part = line:match "([%a_\128-\255][%w_\128-\255.:]*)([.:])([%w_\128-\255]*)$"
-   if not path then
-      if line:find "[%]%)}\"'][.:][%w_]*$" then return {} end         -- behind a call or an index: not known without running it
-      return names(session, line:match "[%a_\128-\255]?[%w_\128-\255]*$", true)
+-- What may end a text in Lua; and the part of it that is there.
+local function code(session, text)
+   local part = text:match "[%w_\128-\255]*$"
+   local tokens = chain.tokens(text:sub(1, -1 - #part))
+   local last = #tokens
+   local separator = tokens[last]
+   local is_method = chain.is_symbol(separator, ":")
+   if is_method or chain.is_symbol(separator, ".") and not chain.is_symbol(tokens[last - 1], ".") then     -- two dots join texts
+      local found, value = chain.resolve(session, tokens, last - 1)
+      return found and beginning(members.of(value, is_method), part) or {}, part
    end
-   local found, value = members.follow(session, path)
-   return found and beginning(members.of(value, separator == ":"), part) or {}
+   return names(session, part), part
 end
 
--- The first word of the line that is a command or a shell command wants files.
+-- ---- commands and questions -------------------------------------------------------------------------------
+
+-- A question is about what the session has, what the documentation names, a function of the core, or a command.
+local function question(session, part, commands)
+   local list, known = {}, {}
+   local found, last = code(session, part)
+   for i, name in ipairs(found) do known[i] = part:sub(1, -1 - #last) .. name end
+   local function add(name) known[#known + 1] = name end
+   if part:find "^%a" then
+      local ok, symbols = pcall(function() return require "engram.help".names() end)
+      for _, entry in ipairs(ok and symbols or {}) do add(entry.name) end
+      for _, name in ipairs(prototypes.names()) do add(name) end
+      for _, name in ipairs(require "engram.cli.commands".names) do add(name) end
+   end
+   for name in pairs(part:find "^:" and commands or {}) do add(":" .. name) end
+   local seen = {}
+   for _, name in ipairs(known) do
+      if name:sub(1, #part) == part and not seen[name] then list[#list + 1], seen[name] = name, true end
+   end
+   table.sort(list)
+   return list, part
+end
+
+local function of_files(part)
+   local list = strings.files(part)
+   return list, part, #list == 1 and not list[1]:find "/$" and " " or nil
+end
+
+-- A line that is no Lua: what the command takes.
 local function command(session, line, commands)
+   if line:find "^%?" then return question(session, line:match "^%?+%s*(.*)$", commands) end
+   if line:find "^%$" then return of_files(line:match "[^%s$]*$") end
    local word = line:match "^:(%a*)$"
    if word then return beginning(commands, word) end
    local name, rest = line:match "^:(%a+)%s+(.*)$"
-   if name and (commands[name] or {}).files or line:find "^%$" then
-      local part = (rest or line):match "[^%s$]*$"
-      local list = files(part)
-      return list, part, #list == 1 and not list[1]:find "/$" and " " or nil
+   local about = commands[name] or {}
+   if about.words then return beginning(about.words, rest) end
+   if about.files then
+      local list, part, append = of_files(rest:match "%S*$")
+      if #list > 0 or not about.code then return list, part, append end
    end
-   if name or line:find "^%?" then return code(session, rest or line:match "^%?+%s*(.*)$") end
+   if name then return code(session, rest) end
 end
+
+-- ---- the whole --------------------------------------------------------------------------------------------
 
 -- A function for the editor: the line up to the cursor -> candidates, what is there of them (for names the editor knows), what to append
 -- when there is one. `pending()` is what was typed before in this chunk.
 function completion.completer(session, commands, pending)
    return function(line)
+      if pending() == "" then line = line:match "^%s*(.*)$" end
       if pending() == "" and line:find "^[:?$]" then return command(session, line, commands) end
       local text = pending() .. line
       local from, kind = lexer.unfinished(text)
       if kind == "comment" then return {} end
-      if kind == "string" then
-         local quote = text:sub(from, from)
-         if quote == "[" or from <= #pending() then return {} end
-         return in_string(text:sub(from + 1), quote)
-      end
-      return code(session, line)
+      if kind ~= "string" then return (code(session, text)) end
+      local quote, part = text:sub(from, from), text:sub(from + 1)
+      if quote == "[" or from <= #pending() then return {} end
+      local list = strings.candidates(session, text:sub(1, from - 1), part)
+      return list, part, #list == 1 and not list[1]:find "/$" and quote or nil
    end
 end
 

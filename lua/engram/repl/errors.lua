@@ -1,7 +1,7 @@
 -- repl/errors.lua: what the prompt says of an error: the message and the user's own frames; the whole traceback is kept for :tb.
 local core = require "engram.core"
 
-local errors = { last = nil }           -- last: the traceback of the last error, for :tb
+local errors = { last = nil, usage = false }         -- the traceback of the last error, for :tb; whether it was a wrong call
 
 local MOST = 10                         -- frames that are shown
 
@@ -51,7 +51,8 @@ end
 function errors.describe(problem)
    local text = message_of(problem)
    errors.last = whole_trace(text)
-   local lines = text == "interrupted" and {} or frames(4)
+   errors.usage = type(problem) == "table" and problem.usage ~= nil
+   local lines = (errors.usage or text == "interrupted") and {} or frames(4)
    if #lines == 1 and text:find(lines[1]:match "^%s*(.-:%d+:)", 1, true) then lines[1] = nil end     -- says nothing more
    return table.concat({ text, unpack(lines) }, "\n")
 end

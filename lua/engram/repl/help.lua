@@ -1,6 +1,7 @@
 -- repl/help.lua: `?symbol`, from the documentation; `??symbol`, the source of a Lua function with its file and line, or a C function's
 -- prototype and comment as core/engram.h has them.
 local core = require "engram.core"
+local chain = require "engram.repl.chain"
 local members = require "engram.repl.members"
 local plugins = require "engram.repl.plugins"
 local printing = require "engram.repl.printing"
@@ -21,10 +22,10 @@ end
 local function documented(session, path)
    local docs = reference()
    if not docs then return nil end
-   local found, value = members.follow(session, path)
+   local found, value = chain.follow(session, path)
    local object = found and docs.object and docs.object(value)
    local own = not path:find "[.:]" and (session.boxes[path] or rawget(_G, path) ~= nil)
-   return object and docs.text(object) or not own and docs.text(path) or nil
+   return object and docs.text(object) or not own and docs.text((path:gsub("^.*[])]([.:][%w_]+)$", "x%1"))) or nil
 end
 
 -- The help on a command of `engram`, as `engram help` prints it: "sweep", "engram run".
@@ -45,7 +46,7 @@ end
 
 -- What is known of a value that the documentation does not have.
 local function described(session, path)
-   local found, value = members.follow(session, path)
+   local found, value = chain.follow(session, path)
    if not found then return nil end
    local given, room = plugins.of(value)
    if given then return rendered(plugins.text(given, room)) end
@@ -132,7 +133,7 @@ end
 function help.source(session, path)
    local text, place = prototypes.text(path)
    if text then return printing.styled("note", place) .. "\n" .. text, true end
-   local found, value = members.follow(session, path)
+   local found, value = chain.follow(session, path)
    local given, room
    if found then given, room = plugins.of(value) end
    if given then return plugin_source(session, given, room), true end

@@ -46,6 +46,14 @@ local function new_prompt(interactive)
    return setmetatable({ session = new_session(), interactive = interactive, known = known, lines = 0, good = true }, Prompt)
 end
 
+-- What is for the eyes alone goes to standard error where the output is no terminal, as the prompt itself does.
+local function say(text, style)
+   local descriptor = C.eg_is_terminal(1) == 1 and 1 or 2
+   local stream = descriptor == 1 and io.stdout or io.stderr
+   io.stdout:flush()
+   stream:write(style and printing.styled(style, text, descriptor) or text, "\n")
+end
+
 -- The globals that the session has made.
 function Prompt:own_globals()
    local list = {}
@@ -95,7 +103,7 @@ function Prompt:run(chunk, untimed, ...)
          self:complain((...))
       end
       io.stdout:flush()
-      if self.interactive and not untimed and seconds > SLOW then print(printing.styled("note", "(" .. timing.text(seconds) .. ")")) end
+      if self.interactive and not untimed and seconds > SLOW then say("(" .. timing.text(seconds) .. ")", "note") end
       return good
    end
    local good = finish(self.session:run(chunk, errors.describe, ...))
@@ -153,8 +161,9 @@ local function is_special(line) return line:find "^%s*:[^:]" or line:find "^%s*:
 local function special(self, line)
    line = line:match "^%s*(.-)%s*$"
    if line:find "^:" then return commands.run(self, line) end
-   local marks, path = line:match "^(%?%??)%s*([^({\"']*)"
+   local marks, path = line:match "^(%?%??)%s*(.*)"
    if marks then
+      path = path:match "^.*[])}][.:][%w_]+$" or path:match "^[^({\"']*"                    -- what a call ends is asked without it
       if path == "" then return false, "?NAME tells what the documentation says of it, ??NAME shows its source; :help has the rest" end
       local text, found = help[marks == "?" and "text" or "source"](self.session, path)
       if found then print(text) end
@@ -238,12 +247,12 @@ end
 -- ---- the whole ----------------------------------------------------------------------------------------------
 
 function Prompt:begin()
-   print(("Engram %s. :help lists what the prompt can do, ?NAME explains, Ctrl-D leaves."):format(require "engram.version"))
+   say(("Engram %s. :help lists what the prompt can do, ?NAME explains, Ctrl-D leaves."):format(require "engram.version"))
    editor.set_completer(completion.completer(self.session, commands.known, function()
       return self.pending and self.pending .. "\n" or ""
    end))
    local problem = history.open()
-   if problem then print(printing.styled("note", problem)) end
+   if problem then say(problem, "note") end
 end
 
 -- An interrupt may strike between two chunks, in the prompt itself: it goes on.
@@ -262,16 +271,18 @@ end
 
 local repl = {}
 
--- Runs the file, if one is named, with its words and what a settings file gives; then the prompt. The exit code.
+-- Runs the file, if one is named, with its words and what a settings file gives; then the prompt. The exit code: 2 when the file says
+-- that it was called wrongly.
 function repl.run(file, words, given)
    name_libraries()
    interpret_what_comes()
    local prompt = new_prompt(C.eg_is_terminal(0) == 1)
    if prompt.interactive then prompt:begin() end
    if file then prompt.good = prompt:load(file, words, given) end
+   if file and not prompt.good and errors.usage then return 2 end
    prompt:loop()
    local signal = core.interrupted()
-   if prompt.interactive and not signal then print "" end
+   if prompt.interactive and not signal then say "" end
    return signal and 128 + signal or (prompt.good or prompt.interactive) and 0 or 1
 end
 

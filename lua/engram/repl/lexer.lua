@@ -73,6 +73,7 @@ local OPENS = { ["function"] = true, ["do"] = true, ["if"] = true, ["repeat"] = 
 local CLOSES = { ["end"] = true, ["until"] = true }
 
 local BRACKETS = { ["("] = 1, ["["] = 1, ["{"] = 1, [")"] = -1, ["]"] = -1, ["}"] = -1 }
+lexer.brackets = BRACKETS
 
 -- The positions of the tokens outside of all blocks and brackets, comments aside, and how many of these are open at the end.
 function lexer.starts(text)

@@ -5,9 +5,13 @@ local tensor = require "engram.tensor"
 
 local members = {}
 
--- The tables that indexing `value` looks into, the nearest first. A tensor's are its declared methods and properties.
+-- Stands for a tensor that is not there: what a call would give.
+members.a_tensor = {}
+
+local function is_tensor(value) return rawequal(value, members.a_tensor) or core.typename(value) == "tensor" end
+
+-- The tables that indexing `value`, which is no tensor, looks into, the nearest first.
 local function tables_of(value)
-   if core.typename(value) == "tensor" then return { tensor.methods, tensor.getters }, true end
    local list, seen = {}, {}
    while value ~= nil and not seen[value] do
       seen[value] = true
@@ -26,16 +30,18 @@ local function rooms_of(value)
    return type(value) == "table" and type(metatable) == "table" and rawget(metatable, "rooms") or {}
 end
 
--- A set { name = value or true } of what may stand behind a dot or (only functions) a colon.
+local function is_called(member)
+   local metatable = debug.getmetatable(member)
+   return type(member) == "function" or type(member) == "table" and type(metatable) == "table" and rawget(metatable, "__call") ~= nil
+end
+
+-- A set { name = value or true } of what may stand behind a colon (only_functions) or a dot; of a tensor behind a dot its properties alone.
 function members.of(value, only_functions)
-   local found, are_declared = {}
-   local list
-   list, are_declared = tables_of(value)
-   for _, t in ipairs(list) do
+   if is_tensor(value) then return only_functions and tensor.methods or tensor.getters end
+   local found = {}
+   for _, t in ipairs(tables_of(value)) do
       for name, member in next, t do
-         local fits = not only_functions or (type(member) == "function" and t ~= tensor.getters)
-            or (type(member) == "table" and (debug.getmetatable(member) or {}).__call ~= nil and not are_declared)
-         if type(name) == "string" and fits and found[name] == nil then found[name] = member end
+         if type(name) == "string" and found[name] == nil and (not only_functions or is_called(member)) then found[name] = member end
       end
    end
    if not only_functions then
@@ -45,12 +51,13 @@ function members.of(value, only_functions)
 end
 
 -- The member of that name: true and the value, or false. A declared room is loaded; a tensor's property is not asked for, but
--- that .grad is a tensor is known.
+-- that .grad is a tensor is known, and that a part of one is.
 function members.get(value, name)
-   local list, is_tensor = tables_of(value)
-   if is_tensor and type(name) == "number" then return true, value end     -- a part of a tensor is one
-   if is_tensor and tensor.getters[name] and rawget(tensor.methods, name) == nil then return name == "grad", value end
-   for _, t in ipairs(list) do
+   if is_tensor(value) then
+      if type(name) == "number" or name == "grad" then return true, members.a_tensor end
+      return tensor.methods[name] ~= nil, tensor.methods[name]
+   end
+   for _, t in ipairs(tables_of(value)) do
       local member = rawget(t, name)
       if member ~= nil then return true, member end
    end
@@ -58,21 +65,10 @@ function members.get(value, name)
    return false
 end
 
--- Follows "nn.Linear", "x:sum" or "model[1]" from the session's names: true and the value, the container and its last name; or false.
-function members.follow(session, path)
-   local first, rest = path:match "^([%a_\128-\255][%w_\128-\255]*)(.*)$"
-   if not first then return false end
-   local found, value = session:lookup(first)
-   if not found then found, value = members.get(_G, first) end
-   local owner
-   while found and rest ~= "" do
-      local name, further = rest:match "^[.:]([%a_\128-\255][%w_\128-\255]*)(.*)$"
-      if not name then name, further = rest:match "^%[(%d+)%](.*)$" end
-      if not name then return false end
-      owner, rest = value, further
-      found, value = members.get(value, tonumber(name) or name)
-   end
-   return found, value, owner
+-- Whether a table is a class, or an object of one, that comes of `class`.
+function members.is_a(value, class)
+   for _, t in ipairs(type(value) == "table" and tables_of(value) or {}) do if t == class then return true end end
+   return false
 end
 
 return members

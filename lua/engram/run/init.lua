@@ -258,11 +258,11 @@ function run.finish(status, message)
    overwrite_status(self, { status = status, error = message })
 end
 
--- Takes the directory away again: for a run that was called wrongly and never began.
-function run.discard()
+-- Takes the directory away again: for a run that was called wrongly and never began. One that is gone on with had begun.
+function run.discard(message)
    local self = current
    if not self then return end
-   if next(self.opened) then return run.finish "failed" end
+   if self.repeats or next(self.opened) then return run.finish("failed", message) end
    current = nil
    remove(self)
 end
