@@ -213,6 +213,7 @@ local function distance(asked, name)
    local room, last = name:match "^(.-)[.:]?([^.:]+)$"
    local wanted_room, word = asked:match "^(.-)[.:]?([^.:]+)$"
    local edits = suggest.distance(word:lower(), last:lower())
+   if #word > 2 and last:lower():sub(1, #word) == word:lower() then edits = math.min(edits, 1) end         -- its begin
    if edits > math.max(1, math.floor(math.max(#word, #last) / 3)) then
       return #word > 2 and last:lower():find(word:lower(), 1, true) and 100 + #last or nil
    end

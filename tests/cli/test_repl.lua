@@ -188,11 +188,13 @@ end)
 t.test("? and ?? know plugins, functions of the core, commands of the prompt and of engram, and parts of a model", function()
    shows({ "SS = optim.load 'sign_sgd'", "?optim.SignSGD", "?SS", "??SS", "??optim.SGD", "??cl.methods.EWC", "?eg_matmul",
       "?:who",
-      "?sweep", "?engram run", "model = nn.Sequential{ nn.Linear(2, 3) }", "?model[1]", "?model[1]:forward" },
+      "?sweep", "?engram run", "model = nn.Sequential{ nn.Linear(2, 3) }", "?model[1]", "?model[1]:forward",
+      "??Tensor:unsqueeze", "??Linear" },
       "optim.SignSGD\n\nsteps of one size", "`lr = 0.001`: at least 0; size of a step", "doc = \"size of a step\"", "optim/sgd.lua",
       "methods/ewc.lua", "name = \"EWC\"", "eg_status eg_matmul(", "The locals and globals that the session has made",
       "usage: engram sweep",
-      "usage: engram run", "nn.Linear(inputs, outputs, options)", "Module:forward(x)\n\nWhat the module computes.")
+      "usage: engram run", "nn.Linear(inputs, outputs, options)", "Module:forward(x)\n\nWhat the module computes.",
+      "function methods.unsqueeze(", "function Linear:init(")
    for word, text in pairs{ eg_matmul = "eg_status eg_matmul(", [":who"] = "The locals and globals that" } do
       local code, out = t.command("engram help " .. word)
       t.expect(code):equals(0)
@@ -227,6 +229,15 @@ t.test("an error shows the message and our frames; :tb all of it; the session go
       "$ COMMAND runs a shell command", "unknown command ':hepl', did you mean 'help'?",
       "prompt 10:1: tensor has no field or method 'nothing'")
    t.expect(screen):lacks "repl/session.lua"
+end)
+
+t.test("what people type who come from elsewhere: help, exit, :q; a method that is not called is no incomplete line", function()
+   play{ "expect > ", "line help", "expect :locals [on|off]", "expect > ", "line :hel", "expect :timeit CODE", "expect > ",
+      "line ('x'):rep", "expect function arguments expected", "expect > ", "line help = 5", "expect > ", "line help", "expect \\n5\\n> ",
+      "line require 'nowhere_at_all'", "expect module 'nowhere_at_all' not found\\n> ", "line :t", "expect unknown command ':t'",
+      "expect > ", "line exit()" }
+   play{ "expect > ", "line :q" }
+   play{ "expect > ", "line quit = 1", "expect > ", "line quit", "expect \\n1\\n> ", "keys \\cd" }
 end)
 
 t.test("incomplete lines ask for more, unfinished strings do not", function()

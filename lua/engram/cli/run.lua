@@ -66,7 +66,7 @@ local function describe_error(problem)
    if type(problem) ~= "string" and not (getmetatable(problem) or {}).__tostring then
       problem = ("the script raised a %s without a message"):format(type(problem))
    end
-   local message = tostring(problem):gsub("\n\tno f[^\n]*", "")       -- the places where require looked
+   local message = tostring(problem):gsub(":?\n\tno f[^\n]*", "")     -- the places where require looked
    return { message = message, text = traceback(message) }
 end
 

@@ -6,7 +6,10 @@ local blocks = {}
 
 local MOST = 200                        -- places, from the end, where the last expression is looked for
 
-local function is_incomplete(problem) return problem:find "'<eof>'$" ~= nil and not problem:find "unfinished string" end
+-- More lines complete neither a short string nor, likely, a method that is not called (`x:sum`).
+local function is_incomplete(problem)
+   return problem:find "'<eof>'$" ~= nil and not problem:find "unfinished string" and not problem:find "function arguments expected"
+end
 
 -- Whether the text compiles as an expression: true, false, or nil when it only wants more.
 local function is_expression(text, name)

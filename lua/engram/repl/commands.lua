@@ -127,13 +127,27 @@ end })
 
 command("quit", { "leave, as Ctrl-D does", run = function(prompt) prompt.ended = true end })
 
+-- The command that is meant, by its name or the begin of one alone.
+local function meant(word)
+   local found
+   for name in pairs(known) do
+      if name == word then return name end
+      if word ~= "" and name:sub(1, #word) == word then found = found == nil and name end
+   end
+   return found or word
+end
+
 -- Runs ":name rest": true when it went well; otherwise false, and a message unless it has told already.
 function commands.run(prompt, line)
    local name, rest = line:match "^:(%a*)%s*(.-)%s*$"
+   name = meant(name)
    if not known[name] then return fail("unknown command ':%s'%s", name, suggest.hint(name, known)) end
    local good, message = known[name].run(prompt, rest)
    return good ~= false, message
 end
+
+-- What people type who come from elsewhere: the command that it means.
+commands.words = { exit = ":quit", quit = ":quit", help = ":help" }
 
 -- The commands by name, for completion.
 commands.known = known

@@ -31,7 +31,7 @@ local function message_of(problem)
    end
    local ok, text = pcall(tostring, problem)
    text = ok and type(text) == "string" and text:gsub("^%[C%]:%-1: ", "") or "an error that cannot say what it is"
-   return (text:gsub("\n\tno f[^\n]*", ""))           -- the places where require looked
+   return (text:gsub(":?\n\tno f[^\n]*", ""))         -- the places where require looked
 end
 
 -- The traceback without the prompt's own frames, above and below.

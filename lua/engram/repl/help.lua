@@ -5,6 +5,7 @@ local chain = require "engram.repl.chain"
 local members = require "engram.repl.members"
 local plugins = require "engram.repl.plugins"
 local printing = require "engram.repl.printing"
+local objects = require "engram.help.objects"
 local prototypes = require "engram.help.prototypes"
 local suggest = require "engram.suggest"
 
@@ -129,11 +130,25 @@ local function function_of(value)
       or (debug.getmetatable(value) or {}).__call
 end
 
+-- What the path is in the session, else in the reference: "Tensor:matmul", "Linear".
+local function value_of(session, path)
+   local found, value = chain.follow(session, path)
+   if found then return true, value end
+   local docs = reference()
+   for _, entry in ipairs(docs and docs.names() or {}) do
+      if entry.name == path or entry.name:match "[.:]([^.:]*)$" == path then
+         value = objects.resolve(entry.name)
+         return value ~= nil, value
+      end
+   end
+   return false
+end
+
 -- The text for `??path`; false as second result when there is none.
 function help.source(session, path)
    local text, place = prototypes.text(path)
    if text then return printing.styled("note", place) .. "\n" .. text, true end
-   local found, value = chain.follow(session, path)
+   local found, value = value_of(session, path)
    local given, room
    if found then given, room = plugins.of(value) end
    if given then return plugin_source(session, given, room), true end

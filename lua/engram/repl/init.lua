@@ -220,6 +220,8 @@ function Prompt:take_apart(text, name, problem, line)
 end
 
 function Prompt:take(line)
+   local word = self.interactive and line:match "^%s*(%a+)%s*%(?%)?%s*$"               -- help, exit()
+   if word and commands.words[word] and not self.pending and not self.session:lookup(word) then line = commands.words[word] end
    if not self.pending and not line:find "\n" and is_special(line) then return self:take_special(line) end
    local name = self.interactive and (self.name or self.session:next_name()) or "=stdin"
    local text = self.pending and self.pending .. "\n" .. line or (self.interactive and "" or ("\n"):rep(self.lines - 1)) .. line
