@@ -187,5 +187,12 @@ const char *eg_blas(void) {
   return text;
 }
 
-__attribute__((constructor)) static void one_blas_thread(void) { openblas_set_num_threads(1); }
+/* Ends OpenBLAS's own threads, where it has any: while it is loaded it starts one for each further core, which looks for work for 2^26
+ * cycles before it sleeps. */
+__attribute__((weak)) int blas_thread_shutdown_(void);
+
+__attribute__((constructor)) static void one_blas_thread(void) {
+  openblas_set_num_threads(1);
+  if (blas_thread_shutdown_) blas_thread_shutdown_();
+}
 __attribute__((destructor)) static void leave(void) { stop_workers(); }

@@ -1,6 +1,7 @@
 -- harness.lua: what every test file requires. `t.test(name, body)`, `t.expect(value):...`, `t.skip(name, reason)`, and
 -- `t.done()` at the end, which prints the file's line of counts and leaves with an exit code. ENGRAM_TEST=word runs
 -- the tests whose name holds the word.
+local ffi = require "ffi"
 local t = {}
 
 local counts = { passed = 0, failed = 0, skipped = 0 }
@@ -193,31 +194,41 @@ function t.write(path, text)
    return path
 end
 
+ffi.cdef "char *mkdtemp(char *);"
+
+local function new_folder_in(place)
+   local path = place .. "/engram-test-XXXXXX"
+   local bytes = ffi.new("char[?]", #path + 1, path)
+   return ffi.C.mkdtemp(bytes) ~= nil and ffi.string(bytes) or nil
+end
+
 -- A new empty folder, removed by t.done(). In memory, where that is asked for and there is such a place: syncing costs nothing there.
 function t.temporary_folder(in_memory)
-   local pipe = io.popen(in_memory and "mktemp -d -p /dev/shm 2>/dev/null || mktemp -d" or "mktemp -d")
-   local path = pipe:read "*l"
-   pipe:close()
+   local path = in_memory and new_folder_in "/dev/shm" or assert(new_folder_in(os.getenv "TMPDIR" or "/tmp"))
    folders[#folders + 1] = path
    return path
 end
 
 t.program = arg and arg[-1]                    -- the executable under test
 
+local outputs, commands                        -- the folder of what commands print; how many there were
+
 -- Runs a shell command, in which `engram` is the executable under test: exit code, standard output, standard error.
 -- A command that runs longer than `timeout` seconds (default 60) is killed and gives 124.
 function t.command(line, timeout)
-   local folder = t.temporary_folder()
-   local out, err, code = folder .. "/out", folder .. "/err", folder .. "/code"
-   os.execute(("unset ENGRAM_RUNS; PATH=%s:\"$PATH\" timeout -k 5 %d sh -c %s >%s 2>%s </dev/null; echo $? >%s"):format(
-      t.quote(t.program:match "^(.*)/"), timeout or 60, t.quote(line), out, err, code))
-   return tonumber(t.read(code)), t.read(out), t.read(err)
+   outputs, commands = outputs or t.temporary_folder(), (commands or 0) + 1
+   local out, err = ("%s/%d.out"):format(outputs, commands), ("%s/%d.err"):format(outputs, commands)
+   local status = os.execute(("unset ENGRAM_RUNS; PATH=%s:\"$PATH\" exec timeout -k 5 %d sh -c %s >%s 2>%s </dev/null"):format(
+      t.quote(t.program:match "^(.*)/"), timeout or 60, t.quote(line), out, err))
+   local signal = status % 128                 -- as wait(2) tells it
+   return signal > 0 and 128 + signal or status / 256, t.read(out), t.read(err)
 end
 
 -- ---- the end ----------------------------------------------------------------------------------------------
 
 function t.done()
-   for _, folder in ipairs(folders) do os.execute("rm -rf " .. t.quote(folder)) end
+   for i, folder in ipairs(folders) do folders[i] = t.quote(folder) end
+   if #folders > 0 then os.execute("rm -rf " .. table.concat(folders, " ")) end
    print(("%d passed, %d failed, %d skipped"):format(counts.passed, counts.failed, counts.skipped))
    io.stdout:flush()
    os.exit(counts.failed > 0 and 1 or 0, true)

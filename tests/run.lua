@@ -1,5 +1,6 @@
 -- run.lua: the whole test suite: C tests (cmocka), Lua tests, command line tests, the documentation and the golden vectors,
--- each file in a process of its own, two at a time. One line a file; the last line is `N passed, N failed, N skipped`.
+-- each file in a process of its own, two at a time, the longest first. One line a file, as they end; the last line is `N passed,
+-- N failed, N skipped`.
 -- From the top folder: engram run --no-run tests/run.lua [build folder [word ...]] runs the files whose path holds a word.
 local JOBS, LIMIT = 2, 420              -- processes at a time; seconds for one file
 
@@ -13,6 +14,13 @@ local function lines_of(command)
    for line in pipe:lines() do list[#list + 1] = line end
    pipe:close()
    return list
+end
+
+local function read(path)
+   local file = assert(io.open(path, "rb"))
+   local text = file:read "*a"
+   file:close()
+   return text
 end
 
 local function exists(path)
@@ -71,13 +79,23 @@ local function collect()
    end
 end
 
--- ---- one file ---------------------------------------------------------------------------------------------
+-- ---- the order: what takes longest comes first, so that both places are taken to the end ------------------------------------
 
--- Starts the file; its output, then its exit code and the seconds it took, come through a pipe.
-local function start(file)
-   local line = "start=$(date +%%s.%%N); timeout -k 5 %d %s 2>&1 </dev/null; code=$?; echo; echo $code $start $(date +%%s.%%N)"
-   file.pipe = io.popen(line:format(LIMIT, file.command))
+local LONG = { "cli/test_resume", "cli/test_sweep", "docs/run", "cli/test_run_faults", "lua/test_experiments", "cli/test_stream_resume",
+   "cli/test_repl", "cli/test_bad_input", "cli/test_config" }
+
+local function longest_first()
+   local ordered, taken = {}, {}
+   for _, word in ipairs(LONG) do
+      for _, file in ipairs(files) do
+         if not taken[file] and file.name:find(word, 1, true) then taken[file], ordered[#ordered + 1] = true, file end
+      end
+   end
+   for _, file in ipairs(files) do if not taken[file] then ordered[#ordered + 1] = file end end
+   files = ordered
 end
+
+-- ---- one file ---------------------------------------------------------------------------------------------
 
 -- Counts of a cmocka program or of tests/harness.lua; nil when the output has none, as after a crash.
 local function counts(output)
@@ -89,21 +107,19 @@ local function counts(output)
       tonumber(output:match "%[  SKIPPED %] [^\n]*: (%d+) test" or 0)
 end
 
-local function finish(file)
-   local output, code, from, to = file.pipe:read "*a":match "^(.*)\n(%d+) ([%d.]+) ([%d.]+)\n$"
-   file.pipe:close()
-   code = tonumber(code) or 1
-   local passed, failed, skipped = counts(output or "")
+local function finish(file, code, seconds)
+   local output = read(file.output)
+   os.remove(file.output)
+   local passed, failed, skipped = counts(output)
    local note = ""
    if not passed or (code ~= 0 and failed == 0) then
       passed, failed, skipped = passed or 0, (failed or 0) + 1, skipped or 0
       note = code == 124 and (", stopped after %d s"):format(LIMIT) or (", ended with exit code %d"):format(code)
    end
    total.passed, total.failed, total.skipped = total.passed + passed, total.failed + failed, total.skipped + skipped
-   print(("%-40s %d passed, %d failed, %d skipped  (%.1f s)%s"):format(file.name, passed, failed, skipped,
-      (tonumber(to) or 0) - (tonumber(from) or 0), note))
+   print(("%-40s %d passed, %d failed, %d skipped  (%.1f s)%s"):format(file.name, passed, failed, skipped, seconds, note))
    if failed > 0 then
-      print((("\n" .. (output or "")):gsub("\n", "\n    ")))
+      print((("\n" .. output):gsub("\n", "\n    ")))
    else
       for line in output:gmatch "[^\n]+" do if line:find "^skipped " then print("    " .. line) end end
    end
@@ -112,11 +128,42 @@ end
 
 -- ---- all of them ------------------------------------------------------------------------------------------
 
-collect()
-for i = 1, #files + JOBS - 1 do
-   if files[i] then start(files[i]) end
-   if i >= JOBS then finish(files[i - JOBS + 1]) end
+-- The number of the file, its exit code and its milliseconds are the script's one line; what the file prints goes to `output`.
+local SCRIPT = "start=$(date +%%s%%N); timeout -k 5 %d %s >%s 2>&1 </dev/null; code=$?; "
+   .. "echo %d $code $((($(date +%%s%%N) - start) / 1000000))"
+
+-- A NUL-separated list for xargs, which starts a script whenever a place is free.
+local function write_scripts(path)
+   local scripts = {}
+   for i, file in ipairs(files) do
+      file.output = path .. "." .. i
+      scripts[i] = SCRIPT:format(LIMIT, file.command, quote(file.output), i)
+   end
+   local list = assert(io.open(path, "wb"))
+   list:write(table.concat(scripts, "\0"))
+   list:close()
 end
+
+local function run_all()
+   local path, ended = os.tmpname(), 0
+   write_scripts(path)
+   local pipe = io.popen(("xargs -0 -r -n 1 -P %d sh -c <%s"):format(JOBS, quote(path)))
+   for line in pipe:lines() do
+      local number, code, milliseconds = line:match "^(%d+) (%d+) (%d+)$"
+      finish(files[tonumber(number)], tonumber(code), milliseconds / 1000)
+      ended = ended + 1
+   end
+   pipe:close()
+   os.remove(path)
+   if ended < #files then
+      print(("%d files did not end"):format(#files - ended))
+      total.failed = total.failed + #files - ended
+   end
+end
+
+collect()
+longest_first()
+run_all()
 if #files == 0 and total.skipped == 0 then
    print "there is no test to run"
    total.failed = 1
