@@ -1,4 +1,5 @@
--- test_methods_rehearsal.lua: a memory that all tasks share, mixed into their data (Rehearsal) and behind GEM; A-GEM's memory of a fixed size.
+-- test_methods_rehearsal.lua: a memory that all tasks share, mixed into their data (Rehearsal) and behind GEM; A-GEM's memory of a fixed
+-- size.
 local t = require "tests.harness"
 local plain = require "tests.plain"
 local engram = require "engram"

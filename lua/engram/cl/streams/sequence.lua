@@ -19,8 +19,8 @@ return {
          raise("cl.streams.sequence: epochs has %d numbers for %d data sets", #epochs, #sources)
       end
       for k, source in ipairs(sources) do
-         list[k] = stream.task(source, { epochs = type(epochs) == "table" and epochs[k] or epochs, limit = options.limit, test_limit = options.test_limit,
-            mean = options.mean, deviation = options.deviation })
+         list[k] = stream.task(source, { epochs = type(epochs) == "table" and epochs[k] or epochs, limit = options.limit,
+            test_limit = options.test_limit, mean = options.mean, deviation = options.deviation })
       end
       return stream.new(list)
    end,
