@@ -14,6 +14,7 @@ local s = engram.settings{ method = "Naive", scenario = "task" }
 ffi.cdef "int raise(int);"
 local OPTIONS = { GDumb = { memory = 25, epochs = 3 }, ER = { memory = 20, replay_batch = 6 }, DER = { memory = 20, replay_batch = 6 },
    DERpp = { memory = 20, replay_batch = 6 }, AGEM = { per_class = 4, replay_batch = 6 }, GEM = { per_task = 12 },
+   Rehearsal = { memory = 21 },
    EWC = { lambda = 50, samples = 24, fisher = "sampled" }, MAS = { samples = 24 }, SI = { lambda = 10 }, PackNet = { prune = 0.5 } }
 local function items(name, count)
    local images, labels = engram.rand(count, 30, { stream = name }), engram.randint(1, 2, count, { stream = name })
@@ -41,7 +42,7 @@ end
 local W, ITEM = 4 * 1486, 4 * 30 + 16
 local expected = { Naive = 0, L2 = W, EWC = 6 * W, SI = 5 * W, MAS = 2 * W, LwF = W, ER = 20 * ITEM, DER = 20 * (ITEM + 24),
    DERpp = 20 * (ITEM + 24), AGEM = 24 * ITEM, GEM = 36 * ITEM, GDumb = 25 * ITEM, PackNet = W + 1486, ResetOptimizer = 0,
-   Joint = 135 * (4 * 30 + 8), Cumulative = 135 * (4 * 30 + 8) }
+   Rehearsal = 21 * ITEM, Joint = 135 * (4 * 30 + 8), Cumulative = 135 * (4 * 30 + 8) }
 
 for _, name in ipairs(cl.methods.list()) do
    t.test(name .. ": threads, kill and resume, bytes", function()

@@ -187,34 +187,49 @@ t.test("GEM's solver finds what trying every active set finds", function()
    t.expect(inside):above(100)
 end)
 
+-- The gradients of the old tasks, each of `parts` parts of its items.
+local function gem_rows(now, k, seen, parts)
+   local rows = {}
+   for j = 1, k - 1 do
+      local own = {}
+      for _, item in ipairs(seen) do if item.task == j then own[#own + 1] = item end end
+      for i = 1, parts do
+         rows[#rows + 1] = plain.batch_gradient(now, { unpack(own, (i - 1) * #own / parts + 1, i * #own / parts) })
+      end
+   end
+   return rows
+end
+
+-- How GEM turns g by hand; nil where it leaves it.
+local function gem_by_hand(g, rows)
+   local P, q, violated = {}, {}, false
+   for j, row in ipairs(rows) do
+      q[j] = dot(row, g)
+      violated = violated or q[j] < 0
+   end
+   if not violated then return nil end
+   for i = 1, #rows do
+      P[i] = {}
+      for j = 1, #rows do P[i][j] = dot(rows[i], rows[j]) + (i == j and 1e-3 or 0) end
+   end
+   for j, v in ipairs(brute_force(P, q, 0.5)) do plain.add(g, rows[j], v) end
+   return g
+end
+
 for _, scenario in ipairs(SCENARIOS) do
-   t.test("GEM: " .. scenario, function()
-      local turned, left = 0, 0
-      local w = by_hand(scenario, { step = function(now, g, k, _, seen)
-         local rows, P, q, violated = {}, {}, {}, false
-         for j = 1, k - 1 do
-            local own = {}
-            for _, item in ipairs(seen) do if item.task == j then own[#own + 1] = item end end
-            rows[j] = plain.batch_gradient(now, own)
-            q[j] = dot(rows[j], g)
-            violated = violated or q[j] < 0
-         end
-         if not violated then
-            left = left + (k > 1 and 1 or 0)
-            return g
-         end
-         turned = turned + 1
-         for i = 1, k - 1 do
-            P[i] = {}
-            for j = 1, k - 1 do P[i][j] = dot(rows[i], rows[j]) + (i == j and 1e-3 or 0) end
-         end
-         for j, v in ipairs(brute_force(P, q, 0.5)) do plain.add(g, rows[j], v) end
-         return g
-      end })
-      expect_weights(train(scenario, cl.methods.GEM{ per_task = ALL }), w)
-      t.expect(turned):above(0)
-      if scenario == "domain" then t.expect(left):above(0) end
-   end)
+   for parts = 1, 2 do
+      t.test(("GEM, %d gradients of each task: %s"):format(parts, scenario), function()
+         local turned, left = 0, 0
+         local w = by_hand(scenario, { step = function(now, g, k, _, seen)
+            local other = gem_by_hand(g, gem_rows(now, k, seen, parts))
+            if other then turned = turned + 1 elseif k > 1 then left = left + 1 end
+            return other or g
+         end })
+         expect_weights(train(scenario, cl.methods.GEM{ per_task = ALL, parts = parts }), w)
+         t.expect(turned):above(0)
+         if scenario == "domain" and parts == 1 then t.expect(left):above(0) end
+      end)
+   end
 end
 
 -- ---- DER and DER++ ----------------------------------------------------------------------------------------
@@ -296,6 +311,8 @@ local lwf_cases = {
    { "paper", 1, { task = heads, class = old_units, domain = whole } },
    { "van-de-ven", 1, { task = heads, domain = function(k) return { { { first = 1, last = 3 }, k - 1 } } end,
       class = function(k) return { { { first = 1, last = 3 * k, old_first = 1, old_last = 3 * k - 3 }, 1 } } end } },
+   { "van-de-ven-2018", 1, { task = heads, domain = function(k) return { { { first = 1, last = 3 }, k - 1 } } end,
+      class = function(k) return { { { first = 1, last = 3 * k, old_first = 1, old_last = 3 * k - 3 }, k - 1 } } end } },
    { "avalanche", 1, { task = heads, domain = whole,
       class = function(k) return { { { first = 1, last = 9, sum_first = 1, sum_last = 3 * k - 3 }, 1 } } end } },
    { "facil", 1, { task = old_units, class = old_units, domain = whole } },
@@ -432,7 +449,7 @@ end)
 t.test("any two methods train together", function()
    local names = cl.methods.list()
    local function make(name) return cl.methods[name](name == "GDumb" and { epochs = 1 } or nil) end
-   local planner = { Joint = true, Cumulative = true, GDumb = true }
+   local planner = { Joint = true, Cumulative = true, GDumb = true, Rehearsal = true }
    local weights = { L2 = true, EWC = true, SI = true, MAS = true, LwF = true, PackNet = true }          -- what they keep speaks of them
    local function conflict(a, b) return planner[a] and planner[b] or a == "GDumb" and weights[b] or b == "GDumb" and weights[a] end
    for i = 1, #names do

@@ -198,6 +198,8 @@ t.test("sequence: as cl.stream of tasks", function()
       cl.task("glyphs/garments", { limit = 20, test_limit = 10, epochs = 2 }), scenario = "task" }
    t.expect(one:hash()):equals(two:hash())
    t.expect(one.classes):equals(20)
+   local each = streams.sequence({ "glyphs/digits", "glyphs/garments" }, { limit = 20, test_limit = 10, epochs = { 4, 1 } })
+   t.expect({ each[1].epochs, each[2].epochs }):equals{ 4, 1 }
 end)
 
 t.test("recur: a task that comes again has its items and units, under a number of its own", function()
@@ -399,6 +401,8 @@ t.test("what cannot be is an error that says so", function()
    fails(function() streams.label_noise(permuted(2), { rate = 0 / 0 }) end, "rate must be a number from 0 to 1")
    fails(function() streams.limit(permuted(2)) end, "give train, test or both")
    fails(function() streams.sequence "mnist" end, "expected a list of data sets")
+   fails(function() streams.sequence({ "glyphs/digits", "glyphs/garments" }, { epochs = { 1 } }) end,
+      "epochs has 1 numbers for 2 data sets")
    fails(function() return streams.splitt end, "did you mean 'split'?")
    local wide = engram.data.dataset{ images = engram.zeros(4, 1, 4, 4), labels = { 1, 2, 1, 2 }, scale = 2 }
    local plain = engram.data.dataset{ images = engram.zeros(4, 1, 4, 4), labels = { 1, 2, 1, 2 } }

@@ -6,8 +6,8 @@ local C = core.C
 local command = {
    summary = "run a published table and tell which of its cells are found again",
    usage = "verify [options] TABLE [cells=ROW,ROW/COLUMN,*/COLUMN] | verify",
-   text = "Without a word: the tables there are. TABLE is one of them, or a file of your own, ./NAME.yaml. Its runs, each a process, go to\n"
-      .. "runs/verify/NAME, where a later call goes on: what is finished there is not run again, more seeds and other cells are added.\n"
+   text = "Without a word: the tables there are. TABLE is one of them, or a file of your own, ./NAME.yaml. Its runs, each a process, go\n"
+      .. "to runs/verify/NAME, where a later call goes on: what is finished there is not run again, more seeds and other cells are added.\n"
       .. "A cell passes when |ours - theirs| <= 2 sqrt(SD_theirs^2 / n_theirs + SD_ours^2 / n). Cells that fail are a result: the exit\n"
       .. "code is 0 when all runs ran.",
    options = {

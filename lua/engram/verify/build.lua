@@ -137,7 +137,7 @@ function build.methods(table_, row, column)
    return list
 end
 
-local ALLOWED = { "batch_size", "drop_last", "shuffle", "protocol" }
+local ALLOWED = { "batch_size", "drop_last", "shuffle", "protocol", "evaluate_tasks" }
 
 local function check_option(key, row, node)
    if set_of(ALLOWED)[key] then return end

@@ -9,8 +9,6 @@ local report = {}
 
 local function decimals(value, count) return value and ("%." .. (count or 2) .. "f"):format(value) or "-" end
 
-local SIGN = { deviation = "SD", population = "SD of the runs", sem = "SEM" }
-
 local function line_of(cell)
    local reference = cell.reference
    return { cell.row, cell.column, decimals(cell.mean), decimals(cell.deviation), tostring(cell.n), decimals(reference.mean),
@@ -37,19 +35,17 @@ local function summary_lines(found)
    local lines, kinds = { share(found.counts) }, {}
    for kind in pairs(found.counts.by_certainty) do kinds[#kinds + 1] = kind end
    table.sort(kinds)
-   for _, kind in ipairs(#kinds > 1 and kinds or {}) do lines[#lines + 1] = ("- %s: %s"):format(kind, share(found.counts.by_certainty[kind])) end
-   lines[#lines + 1] = ("%d runs%s, %s of processor time, %s of wall time"):format(found.runs,
+   for _, kind in ipairs(#kinds > 1 and kinds or {}) do
+      lines[#lines + 1] = ("- %s: %s"):format(kind, share(found.counts.by_certainty[kind]))
+   end
+   lines[#lines + 1] = ("%d run%s%s, %s in all, %s of wall time"):format(found.runs, found.runs == 1 and "" or "s",
       found.failed > 0 and (" (%d failed)"):format(found.failed) or "", progress.duration(found.seconds), progress.duration(found.wall))
    lines[#lines + 1] = "results SHA-256 " .. found.results_sha256
    return lines
 end
 
--- What spread the references were given with, and the notes.
 local function note_lines(table_)
-   local lines, seen = {}, {}
-   for _, row in ipairs(table_.rows) do
-      if not seen[row.spread] then seen[row.spread] = true end
-   end
+   local lines = {}
    if table_.note then lines[#lines + 1] = table_.note end
    for _, row in ipairs(table_.rows) do
       if row.note then lines[#lines + 1] = ("%s: %s"):format(row.key, row.note) end

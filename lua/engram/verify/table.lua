@@ -13,7 +13,7 @@ Table.__index = Table
 
 local folder = package.searchpath("engram.core", package.path):match "^(.*)/core%.lua$" .. "/verify/tables"
 
-local TRAINED = { "stream", "network", "initial", "optimizer", "method", "training" }       -- what a row may say otherwise than the table
+local TRAINED = { "stream", "network", "initial", "optimizer", "method", "training" }       -- a row may say them anew
 local JUDGED = { "source", "certainty", "n", "spread", "note" }
 
 tables.certainties = { "exact", "from memory", "measured off a figure" }
@@ -32,7 +32,9 @@ local function text_of(node, what) return node and nodes.of_kind(node, what, "st
 
 local function count_of(node, what, least)
    local value = nodes.of_kind(node, what, "number").value
-   if value % 1 ~= 0 or value < least then nodes.refuse(node, "%s: expected a whole number of at least %d, got %s", what, least, node.text) end
+   if value % 1 ~= 0 or value < least then
+      nodes.refuse(node, "%s: expected a whole number of at least %d, got %s", what, least, node.text)
+   end
    return value
 end
 
@@ -81,7 +83,9 @@ local function figures_of(node, what)
    local mean, spread = node.text:match "^(%-?[%d.]+) ?± ?([%d.]+)$"
    if not mean then mean, spread = node.text:match "^(%-?[%d.]+) ?%+%- ?([%d.]+)$" end
    mean, spread = tonumber(mean), tonumber(spread)
-   if not (mean and spread) then nodes.refuse(node, "%s: expected a number, or a mean and its spread as 97.70 ± 0.81, got '%s'", what, node.text) end
+   if not (mean and spread) then
+      nodes.refuse(node, "%s: expected a number, or a mean and its spread as 97.70 ± 0.81, got '%s'", what, node.text)
+   end
    return mean, spread
 end
 
@@ -211,7 +215,7 @@ end
 -- digest(row, column): eight letters that stand for all that is trained for a cell: another number of epochs gives others, another
 -- reference or note does not.
 function Table:digest(row, column)
-   local trained = { scenario = column.scenario }
+   local trained = { scenario = self.column[column.run].scenario }
    for _, key in ipairs(TRAINED) do
       trained[key] = row.nodes[key] and nodes.value(row.nodes[key], column.run, self.column, {})
    end

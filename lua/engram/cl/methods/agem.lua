@@ -21,6 +21,8 @@ return {
    doc = "a step that would raise the loss of a batch of old items loses that part",
    source = "arXiv 1812.00420",
    hyper = memory.hyper({ "task end", "one batch" }, {
+      memory = { default = 0, min = 0, whole = true, with = { filling = { "one batch" } },
+         doc = "the most items that stay, of all that were offered the same share; 0: all" },
       epsilon = { default = 0, min = 0, doc = "added to r . r" },
       convention = { default = "paper", choices = { "paper", "van-de-ven", "mammoth" }, doc = "whose formula" },
    }),

@@ -38,7 +38,8 @@ local function memory_of(self, t)
    for _, method in ipairs(t.methods) do
       if method ~= self and (method.description.state or {}).memory == "buffer" then return method.memory end
    end
-   require "engram.core".raise "GEM: filling = 'beside' takes the memory of the method beside it, and none here has one: give it an ER or a Rehearsal"
+   require "engram.core".raise("GEM: filling = 'beside' takes the memory of the method beside it, and none here has one: give it an ER or "
+      .. "a Rehearsal")
 end
 
 -- The rows of old tasks' gradients, (constraints, weights).

@@ -70,8 +70,8 @@ end
 function methods.list() return { unpack(names) } end
 function methods.description(name) return registry[name] end
 
-local FILES = { "naive", "joint", "cumulative", "l2", "ewc", "si", "mas", "lwf", "er", "rehearsal", "agem", "gem", "der", "derpp", "gdumb", "packnet",
-   "reset_optimizer" }
+local FILES = { "naive", "joint", "cumulative", "l2", "ewc", "si", "mas", "lwf", "er", "rehearsal", "agem", "gem", "der", "derpp", "gdumb",
+   "packnet", "reset_optimizer" }
 for _, file in ipairs(FILES) do
    local given = require("engram.cl.methods." .. file)
    methods.register(given.description or given)

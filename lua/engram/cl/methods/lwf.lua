@@ -42,7 +42,8 @@ local function distillation(self, t, new, old)
       local _, now = scenario.range(stream, t.task, t.task)
       local _, before = scenario.range(stream, t.task - 1, t.task - 1)
       local kd = distance(scenario.narrow(new, 1, now), old, T, 1, before, true)
-      return stream.scenario == "domain" and kd * (t.task - 1) or kd
+      local grows = stream.scenario == "domain" or self.hyper.growing
+      return grows and kd * (t.task - 1) or kd
    elseif units == "restricted" then
       return restricted(new, old, T, 1, last)
    end
@@ -59,11 +60,13 @@ return {
       temperature = { default = 2, min = 0, doc = "T of the softmaxes" },
       squared_temperature = { default = false, doc = "T^2 times, so that its gradients do not shrink with T" },
       units = { default = "old", choices = { "old", "joined", "active", "restricted" }, doc = "which outputs" },
-      convention = { default = "paper", choices = { "paper", "van-de-ven", "avalanche", "facil", "mammoth", "contilab" },
+      growing = { default = false, with = { units = { "active" } }, doc = "k - 1 times in class-incremental too" },
+      convention = { default = "paper", choices = { "paper", "van-de-ven", "van-de-ven-2018", "avalanche", "facil", "mammoth", "contilab" },
          doc = "whose formula" },
    },
    presets = {
       ["van-de-ven"] = { units = "active" },
+      ["van-de-ven-2018"] = { units = "active", growing = true },
       avalanche = { units = "restricted" },
       facil = { units = "joined" },
       mammoth = { units = "joined", lambda = 0.5 },

@@ -6,7 +6,8 @@ local raise = core.raise
 return {
    name = "sequence",
    doc = "one data set after the other: sequence({ \"mnist\", \"fashion-mnist\" }, { scenario = \"task\" })",
-   -- sequence({ source, ... }, { scenario =, outputs =, epochs =, limit =, test_limit =, validation =, mean =, deviation = })
+   -- sequence({ source, ... }, { scenario =, outputs =, epochs = a number or a list of them, limit =, test_limit =, validation =,
+   -- mean =, deviation = })
    make = function(sources, options)
       options = core.options("cl.streams.sequence", options,
          { "scenario", "outputs", "epochs", "limit", "test_limit", "validation", "mean", "deviation" })
@@ -14,10 +15,13 @@ return {
          raise("cl.streams.sequence: expected a list of data sets or names of them, got %s",
             type(sources) == "table" and "one data set" or core.typename(sources))
       end
-      local list = { scenario = options.scenario, outputs = options.outputs }
+      local list, epochs = { scenario = options.scenario, outputs = options.outputs }, options.epochs
+      if type(epochs) == "table" and #epochs ~= #sources then
+         raise("cl.streams.sequence: epochs has %d numbers for %d data sets", #epochs, #sources)
+      end
       for k, source in ipairs(sources) do
-         list[k] = stream.task(source, { epochs = options.epochs, limit = options.limit, test_limit = options.test_limit,
-            validation = options.validation, mean = options.mean, deviation = options.deviation })
+         list[k] = stream.task(source, { epochs = type(epochs) == "table" and epochs[k] or epochs, limit = options.limit,
+            test_limit = options.test_limit, validation = options.validation, mean = options.mean, deviation = options.deviation })
       end
       return stream.new(list)
    end,

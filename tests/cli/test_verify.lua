@@ -1,0 +1,222 @@
+-- engram verify: a table of one file is run, killed and gone on with, told cell by cell; what is wrong in a file is told with its place.
+local t = require "tests.harness"
+local engram = require "engram"
+local json = engram.json
+local build = require "engram.verify.build"
+local tables = require "engram.verify.table"
+local verdict = require "engram.verify.verdict"
+
+local folder = t.temporary_folder()
+local function sh(line, timeout) return t.command(("cd %s || exit\n%s"):format(t.quote(folder), line), timeout or 120) end
+
+local TABLE = [[
+title: A small table
+source: nobody, 2026
+certainty: exact
+n: 4
+spread: deviation
+seeds: 2
+note: For tests.
+columns:
+  task: {scenario: task}
+  class: {scenario: class}
+stream:
+- split: {of: glyphs/digits, tasks: 5, train: 200, test: 50}
+- iterations: {steps: {task: 12, class: 15}}
+network: [Flatten, {Linear: [784, 10]}, ReLU, {Linear: [10, outputs]}]
+optimizer: {Adam: {lr: 0.003}}
+training: {batch_size: 8}
+rows:
+  naive:
+    cells: {task: 60 ± 40, class: 90 ± 0.1}
+  EWC:
+    method: {EWC: {lambda: {task: 10, class: 1}}}
+    certainty: from memory
+    cells: {task: 70 ± 30}
+]]
+t.write(folder .. "/small.yaml", TABLE)
+
+local function report_of(path) return json.load(folder .. "/" .. path .. "/report.json") end
+
+-- ---- what there is ----------------------------------------------------------------------------------------
+
+t.test("engram verify lists the tables that Engram brings, each of which can be read and run", function()
+   local code, out = sh "engram verify"
+   t.expect(code):equals(0)
+   for _, name in ipairs{ "der2020", "example", "hsu2018", "vandeven2022" } do t.expect("\n" .. out):contains("\n" .. name .. " ") end
+   for _, name in ipairs(tables.names()) do build.check(tables.load(tables.find(name))) end
+end)
+
+t.test("wrong words are told before anything runs, near ones are suggested", function()
+   local function refused(words, text)
+      local code, _, err = sh("engram verify " .. words)
+      t.expect({ code, err }):equals({ 2, "engram: " .. text .. "\n" })
+   end
+   refused("hsu2019", "verify: there is no table 'hsu2019', did you mean 'hsu2018'?; a table of your own is given as a file, ./NAME.yaml")
+   refused("./none.yaml", "verify: there is no file './none.yaml'")
+   refused("example cells=EWCC", "verify: cells=EWCC: there is no row 'EWCC', did you mean 'EWC'?")
+   refused("example cells=EWC/tsk", "verify: cells=EWC/tsk: there is no column 'tsk', did you mean 'task'?")
+   refused("example cells=", "verify: cells=: names no cell; as in cells=EWC,SI/class,*/task")
+   refused("example seed=1", "verify: 'seed=1' is no word of verify: after the table comes cells=ROW,ROW/COLUMN")
+   refused("example --seeds 0", "verify: --seeds must be at least 1")
+   refused("--seeds 3", "verify: which table? engram verify alone lists them")
+   refused("small.yaml cells=EWC/class", "verify: none of these cells has a figure in small.yaml")
+   refused("example --measured", "verify: nothing is measured yet: there is no runs/verify/example")
+end)
+
+t.test("--dry-run lists the runs and writes nothing", function()
+   local code, out = sh "engram verify small.yaml --dry-run --seeds 3 'cells=EWC,*/class' && ls"
+   t.expect(code):equals(0)
+   local names = {}
+   for line in out:gmatch "[^\n]+" do names[#names + 1] = line:gsub("%-%x%x%x%x%x%x%x%x%-", "-D-") end
+   t.expect(names):equals({ "naive-class-D-s1", "EWC-task-D-s1", "naive-class-D-s2", "EWC-task-D-s2", "naive-class-D-s3", "EWC-task-D-s3",
+      "small.yaml" })
+end)
+
+-- ---- running ----------------------------------------------------------------------------------------------
+
+t.test("a table is run and told cell by cell; cells that fail are no error", function()
+   local code, out, err = sh "engram verify small.yaml -j 2 --into whole"
+   t.expect(code):equals(0)
+   t.expect(err):contains "finished naive-task-"
+   t.expect(out):contains "# A small table\n\nSource: nobody, 2026\n"
+   t.expect(out):contains "For tests."
+   local report = report_of "whole"
+   t.expect({ #report.cells, report.runs, report.failed, report.table }):equals({ 3, 6, 0, "small" })
+   t.expect(out):contains("results SHA-256 " .. report.results_sha256)
+   t.expect(t.read(folder .. "/whole/report.md")):contains "| naive | class  |"
+   local verdicts = {}
+   for i, cell in ipairs(report.cells) do
+      verdicts[i] = cell.verdict
+      t.expect(cell.mean):close_to(engram.statistics.mean(cell.values), 1e-12)
+      t.expect({ cell.n, cell.seeds, cell.reference.n }):equals({ 2, { 1, 2 }, 4 })
+   end
+   t.expect(verdicts):equals({ "pass", "fail", "pass" })
+   t.expect(out):contains "2 of 3 cells pass (67 %)\n- exact: 1 of 2 cells pass (50 %)\n- from memory: 1 of 1 cells pass (100 %)\n"
+   t.expect((sh "ls whole/*/weights.safetensors")):equals(2)
+end)
+
+t.test("the same bits again, in another folder, one at a time; no verdict of one seed", function()
+   local code, out = sh "engram verify small.yaml -j 1 --quiet --seeds 1 --into again"
+   t.expect(code):equals(0)
+   t.expect(out):contains "0 of 0 cells pass, 3 without a verdict\n"
+   local half = report_of "again"
+   code = sh "engram verify small.yaml -j 1 --quiet --into again"
+   t.expect(code):equals(0)
+   local again, whole = report_of "again", report_of "whole"
+   t.expect(again.results_sha256):equals(whole.results_sha256)
+   t.expect(half.results_sha256):differs_from(whole.results_sha256)
+   for i, cell in ipairs(again.cells) do t.expect(cell.values):equals(whole.cells[i].values) end
+end)
+
+t.test("a verify that is killed goes on where it was: by the same words, and by engram resume", function()
+   for i, go_on in ipairs{ "engram verify small.yaml -j 1 --quiet --into ", "engram resume --quiet " } do
+      local path = "cut" .. i
+      sh(([[engram verify small.yaml -j 1 --quiet --into %s & pid=$!
+         until grep -qs finished %s/*/status.json; do sleep 0.02; done
+         kill -9 $pid; wait $pid]]):format(path, path))
+      local _, done = sh(("grep -l finished %s/*/status.json | wc -l"):format(path))
+      t.expect(tonumber(done)):below(6)
+      t.expect((sh(go_on .. path))):equals(0)
+      t.expect(report_of(path).results_sha256):equals(report_of("whole").results_sha256)
+   end
+end)
+
+t.test("another reference keeps the runs; other settings of a row make its runs anew, and no others", function()
+   local function runs() return select(2, sh "ls -d again/*-s1 | wc -l"):gsub("%s", "") end
+   sh "mkdir changed"
+   t.write(folder .. "/changed/small.yaml", (TABLE:gsub("90 ± 0.1", "20 ± 30")))
+   local _, before = sh "stat -c %Y again/*/status.json"
+   local code, out = sh "engram verify changed/small.yaml --quiet --into again"
+   t.expect(code):equals(0)
+   t.expect(out):contains "3 of 3 cells pass"
+   t.expect(select(2, sh "stat -c %Y again/*/status.json")):equals(before)
+   t.expect(runs()):equals "3"
+   t.write(folder .. "/changed/small.yaml", (TABLE:gsub("task: 10, class: 1}", "task: 20, class: 1}")))
+   t.expect((sh "engram verify changed/small.yaml --quiet --into again")):equals(0)
+   t.expect(runs()):equals "4"
+   t.expect(report_of("again").runs):equals(6)
+   t.expect((sh "engram resume again")):equals(0)
+end)
+
+t.test("a run that fails is named, the others run, and the exit code is 1", function()
+   t.write(folder .. "/bad.yaml", (TABLE:gsub("    cells: {task: 60", "    network: [Flatten, {Linear: [700, 10]}]\n    cells: {task: 60")))
+   local code, out, err = sh "engram verify bad.yaml --quiet --seeds 1"
+   t.expect(code):equals(1)
+   t.expect(err):contains "engram: 2 of 3 jobs failed:\n  naive-"
+   t.expect(out):contains "1 run (2 failed)"
+   t.expect(out):contains "| naive | task   |     - |"
+end)
+
+-- ---- the verdict ------------------------------------------------------------------------------------------
+
+t.test("a cell passes within 2 sqrt(SD_theirs^2 / n_theirs + SD_ours^2 / n)", function()
+   local values = { 90, 92, 94 }                                   -- mean 92, SD 2
+   local found = verdict.judge(values, { mean = 95, deviation = 3, n = 9 })
+   t.expect(found.tolerance):close_to(2 * math.sqrt(1 + 4 / 3), 1e-12)
+   t.expect({ found.difference, found.verdict, found.n }):equals({ -3, "pass", 3 })
+   t.expect(verdict.judge(values, { mean = 95.1, deviation = 3, n = 9 }).verdict):equals "fail"
+   local alone = verdict.judge(values, { mean = 95, n = 1 })       -- without a spread ours stands for it
+   t.expect(alone.tolerance):close_to(2 * math.sqrt(4 + 4 / 3), 1e-12)
+   t.expect(verdict.judge({ 90 }, { mean = 90, n = 1 }).verdict):equals "open"
+   t.expect(verdict.judge({}, { mean = 90, n = 1 })):equals({ n = 0, verdict = "open" })
+end)
+
+t.test("what stands behind the plus-minus becomes the deviation of a sample", function()
+   local function deviation(spread)
+      t.write(folder .. "/spread.yaml", (TABLE:gsub("spread: deviation", "spread: " .. spread)))
+      return tables.load(folder .. "/spread.yaml").row.naive.cells.task.deviation
+   end
+   t.expect(deviation "deviation"):equals(40)
+   t.expect(deviation "sem"):close_to(80, 1e-12)
+   t.expect(deviation "population"):close_to(40 * math.sqrt(4 / 3), 1e-12)
+end)
+
+t.test("columns may be several figures of one run", function()
+   t.write(folder .. "/figures.yaml", (TABLE:gsub("columns:.-stream:", [[
+columns:
+  first: {scenario: domain, metric: accuracy.1.1}
+  kept: {run_of: first, metric: accuracy.5.1}
+stream:]]):gsub("{task: 12, class: 15}", "12"):gsub("{task: 10, class: 1}", "1"):gsub("{task: 60 ± 40, class: 90 ± 0.1}",
+      "{first: 100, kept: 50}"):gsub("{task: 70 ± 30}", "{kept: 50}")))
+   t.expect((sh "engram verify figures.yaml --quiet --into figures")):equals(0)
+   local report = report_of "figures"
+   t.expect({ report.runs, #report.cells }):equals({ 4, 3 })
+   local _, out = sh "cat figures/naive-first-*-s1/summary.json"
+   local summary = json.decode(out)
+   t.expect({ report.cells[1].values[1], report.cells[2].values[1] }):equals({ summary.accuracy[1][1], summary.accuracy[5][1] })
+end)
+
+-- ---- files that are wrong ---------------------------------------------------------------------------------
+
+t.test("what is wrong in a table is told with file, line and column", function()
+   local function refused(from, to, place, text)
+      local changed, count = TABLE:gsub(from, to)
+      t.expect(count > 0):is_true()
+      t.write(folder .. "/wrong.yaml", changed)
+      local code, _, err = sh "engram verify wrong.yaml --dry-run"
+      t.expect({ code, (err:gsub("\n$", "")) }):equals({ 2, ("engram: wrong.yaml:%s: %s"):format(place, text) })
+   end
+   refused("seeds: 2", "sedes: 2", "6:1", "the table: unknown key 'sedes', did you mean 'seeds'?")
+   refused("title: A small table\n", "", "1:1", "the table has no title")
+   refused("seeds: 2", "seeds: 1.5", "6:8", "seeds: expected a whole number of at least 1, got 1.5")
+   refused("certainty: exact", "certainty: exct", "3:12", "certainty: 'exct' is not one of exact, from memory, measured off a figure, " ..
+      "did you mean 'exact'?")
+   refused("{scenario: task}", "{scenario: tusk}", "9:20", "columns.task.scenario: 'tusk' is not one of task, domain, class, did you " ..
+      "mean 'task'?")
+   refused("class: 90 ± 0.1", "klass: 90 ± 0.1", "19:28", "rows.naive.cells: there is no column 'klass', did you mean 'class'?")
+   refused("60 ± 40", "about 60", "19:19", "rows.naive.cells.task: expected a number, or a mean and its spread as 97.70 ± 0.81, " ..
+      "got 'about 60'")
+   refused("  naive:\n", "  na ive:\n", "18:3", "rows.na ive: a row's name is of letters, digits, - + and _")
+   refused("%- split:", "- splt:", "12:3", "the first of a stream makes it: 'splt' is not one of permuted, rotated, sequence, split, " ..
+      "did you mean 'split'?")
+   refused("Linear: %[784", "Linaer: [784", "14:21", "network: there is no 'Linaer', did you mean 'Linear'?")
+   refused("{Adam:", "{Adma:", "15:13", "optimizer: there is no 'Adma', did you mean 'Adam'?")
+   refused("lr: 0.003", "learning: 0.003", "15:13", "optim.Adam: unknown option 'learning' (there are: beta1, beta2, epsilon, lr, " ..
+      "weight_decay)")
+   refused("{lambda:", "{lamda:", "21:14", "cl.methods.EWC: unknown option 'lamda', did you mean 'lambda'?")
+   refused("batch_size", "batchsize", "16:11", "rows.naive.training: unknown key 'batchsize', did you mean 'batch_size'?")
+   refused("%[784, 10%]", "[784, 10", "14:37", "did not find expected ',' or ']', while parsing a flow sequence that begins at line 14")
+end)
+
+t.done()
