@@ -27,8 +27,8 @@ local function name_of(row) return #row.labels > 0 and table.concat(row.labels, 
 
 local function width_of(text) return select(2, text:gsub("[^\128-\191]", "")) end
 
--- Columns of one width; the first `left` to the left, the others to the right.
-local function aligned(rows, left)
+-- aligned(rows, left): the lines of a table, its columns of one width; the first `left` to the left, the others to the right.
+function write.aligned(rows, left)
    local widths, lines = {}, {}
    for _, row in ipairs(rows) do
       for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 3, width_of(cell)) end
@@ -142,7 +142,7 @@ function write.markdown(tables, by, against)
       if #lines > 0 then lines[#lines + 1] = "" end
       lines[#lines + 1] = title(table_)
       lines[#lines + 1] = ""
-      for _, line in ipairs(aligned(rows, math.max(1, #by))) do lines[#lines + 1] = line end
+      for _, line in ipairs(write.aligned(rows, math.max(1, #by))) do lines[#lines + 1] = line end
    end
    for _, line in ipairs(explanation(tables, against)) do lines[#lines + 1] = line end
    return table.concat(lines, "\n") .. "\n"
