@@ -10,11 +10,10 @@ local core = require "engram.core"
 
 local rules = { names = { "default", "first", "end", "test" } }
 
+local TITLES = { default = "default (as published)", ["end"] = "end of stream (oracle)", test = "by test (cheating)" }
+
 -- How a report calls a rule; first: the k of the first tasks.
-function rules.title(rule, first)
-   return ({ default = "default (as published)", first = ("first %d task%s"):format(first, first == 1 and "" or "s"),
-      ["end"] = "end of stream (oracle)", test = "by test (cheating)" })[rule]
-end
+function rules.title(rule, first) return TITLES[rule] or ("first %d task%s"):format(first, first == 1 and "" or "s") end
 
 -- The accuracy matrix of a part ("validation", "test") of a summary; nil where it was not measured.
 local function matrix_of(summary, part)
@@ -28,8 +27,8 @@ local function row_mean(matrix, i, path)
    for j = 1, i do
       local value = matrix[i] and matrix[i][j]
       if type(value) ~= "number" then
-         core.raise("select: %s: the accuracy on task %d after task %d was not measured: evaluate_tasks must be 'all' or 'seen'", path,
-            j, i)
+         core.raise("select: %s: the accuracy on task %d after task %d was not measured: evaluate_tasks must be 'all' or 'seen'",
+            path, j, i)
       end
       sum = sum + value
    end
