@@ -1,5 +1,5 @@
--- engram select, and engram run --evaluate-on: the search sees validation sets alone, the rules' choices are those of the files, a selection
--- that is killed goes on to the same report, and the runs tell whether and how often a test set was looked at.
+-- engram select, and engram run --evaluate-on: the search sees validation sets alone, the rules' choices are those of the files, a
+-- selection that is killed goes on to the same report, and the runs tell whether and how often a test set was looked at.
 local t = require "tests.harness"
 local json = require "engram.json"
 
@@ -72,7 +72,8 @@ t.test("the search does not see the test sets; what the rules choose is what the
          for seed = 1, 2 do
             local run = ("%s/search/optimizer=%s-lr=%s-s%d"):format(path, optimizer, lr, seed)
             local found = summary(run)
-            t.expect({ run, found.evaluated_on, found.test_looks, (sh("test -e " .. run .. "/test_sets.json")) }):equals{ run, "validation", 0, 1 }
+            local opened = sh("test -e " .. run .. "/test_sets.json")
+            t.expect({ run, found.evaluated_on, found.test_looks, opened }):equals{ run, "validation", 0, 1 }
             first, last = first + mean_row(found.accuracy, 1) / 2, last + mean_row(found.accuracy, 2) / 2
          end
          if first > best.first.score then best.first = { score = first, lr = lr } end
@@ -80,7 +81,8 @@ t.test("the search does not see the test sets; what the rules choose is what the
       end
       for rule, expected in pairs(best) do
          local chosen = choices[i].chosen[rule]
-         t.expect({ rule, chosen.words, chosen.score }):close_to({ rule, { "optimizer=" .. optimizer, "lr=" .. expected.lr }, expected.score }, 1e-9)
+         t.expect({ rule, chosen.words }):equals{ rule, { "optimizer=" .. optimizer, "lr=" .. expected.lr } }
+         t.expect(chosen.score):close_to(expected.score, 1e-9)
          local sum = 0
          for seed = 5, 6 do
             local found = summary(("%s/final/optimizer=%s-lr=%s-s%d"):format(path, optimizer, expected.lr, seed))
@@ -113,7 +115,8 @@ t.test("a selection that is cut short goes on, and ends with the same report", f
    t.expect((sh "test -e cut/trial/*/report.md")):equals(1)
    local resumed, _, err = sh "engram resume --quiet cut/trial/*"
    t.expect({ resumed, err:match "^engram: failed" }):equals{ 0 }
-   t.expect(t.read(folder .. "/" .. only "cut/trial/*" .. "/report.md")):equals(t.read(folder .. "/" .. only "whole/trial/*" .. "/report.md"))
+   local function report(runs) return t.read(folder .. "/" .. only(runs .. "/trial/*") .. "/report.md") end
+   t.expect(report "cut"):equals(report "whole")
    local again, more = sh "engram select --quiet --resume cut/trial/*"
    t.expect({ again, more:match "\n(average accuracy.*)$" }):equals{ 0, out:match "\n(average accuracy.*)$" }
 end)

@@ -55,7 +55,8 @@ local function three()
    local function rows(one, two, three_, four)
       return { { one, null, null, null }, { one, two, null, null }, { one, two, three_, null }, { four, four, four, four } }
    end
-   return { { name = "x", summaries = { summary(rows(99, 90, 10, 40), rows(0, 0, 0, 50)), summary(rows(97, 90, 10, 42), rows(0, 0, 0, 52)) } },
+   local x = { summary(rows(99, 90, 10, 40), rows(0, 0, 0, 50)), summary(rows(97, 90, 10, 42), rows(0, 0, 0, 52)) }
+   return { { name = "x", summaries = x },
       { name = "y", summaries = { summary(rows(80, 80, 80, 79), rows(0, 0, 0, 60)), summary(rows(80, 80, 80, 81), rows(0, 0, 0, 62)) } },
       { name = "z", summaries = { summary(rows(80, 81, 79, 70), rows(0, 0, 0, 71)), summary(rows(80, 81, 79, 70), rows(0, 0, 0, 71)) } } }
 end

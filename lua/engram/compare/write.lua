@@ -58,12 +58,13 @@ local function has(table_, key)
    return false
 end
 
--- The columns after the labels, and the cells of a row in them: as text, for Markdown and LaTeX alike.
-local function columns(table_)
+-- The columns after the labels (without_costs: without the last ones), and the cells of a row in them: as text, for Markdown and LaTeX.
+local function columns(table_, without_costs)
    local list = { "n", "mean", "deviation", "95 % interval" }
    if table_.differences then list[5], list[6] = "difference", "pairs" end
    if table_.tests > 0 then list[7] = "p" end
    if table_.tests > 1 then list[8] = "p (Holm)" end
+   if without_costs then return list end
    if has(table_, "state_bytes") then list[#list + 1] = "state bytes" end
    if has(table_, "arithmetic") then list[#list + 1] = "arithmetic" end
    return list
@@ -75,10 +76,10 @@ local function cells_of(table_, row, decimals)
       row.low and ("%s to %s"):format(number(row.low, decimals), number(row.high, decimals)) or "-",
       row == table_.reference and "reference" or number(test.difference, decimals), test.n and tostring(test.n) or "-",
       probability(test.p, test.exact), probability(test.adjusted, test.exact) }
-   local count = #columns(table_)
-   if has(table_, "arithmetic") then list[count], count = scientific(row.arithmetic), count - 1 end
-   if has(table_, "state_bytes") then list[count], count = row.state_bytes and ("%.0f"):format(row.state_bytes) or "-", count - 1 end
-   return { unpack(list, 1, #columns(table_)) }
+   list = { unpack(list, 1, #columns(table_, true)) }
+   if has(table_, "state_bytes") then list[#list + 1] = row.state_bytes and ("%.0f"):format(row.state_bytes) or "-" end
+   if has(table_, "arithmetic") then list[#list + 1] = scientific(row.arithmetic) end
+   return list
 end
 
 local function is_best(table_, row) return row.best and #table_ > 1 end

@@ -78,7 +78,8 @@ local function test_against_first(list, seeds)
       end
       if #a > 1 then tested[#tested + 1], p[#p + 1] = list[k], statistics.paired_test(a, b).p end
    end
-   for i, adjusted in ipairs(statistics.holm(p)) do tested[i].p = adjusted end
+   p = statistics.holm(p)
+   for i, one in ipairs(tested) do one.p = p[i] end
 end
 
 -- The methods from the best down, a line a rule.

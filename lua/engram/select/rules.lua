@@ -50,8 +50,8 @@ function rules.score(rule, summary, first, path)
    return row_mean(matrix, rule == "first" and rules.first_of(summary, first) or tasks_of(summary), path)
 end
 
--- choose(rule, trials, first) -> the best trial and its score, the mean over its seeds. trials: { { summaries = { { summary =, path = } } } }
--- that came to their end; the first of equals.
+-- choose(rule, trials, first) -> the best trial and its score, the mean over its seeds; the first of equals. trials: those that came to
+-- their end, { { summaries = { { summary =, path = } } } }.
 function rules.choose(rule, trials, first)
    local best, most
    for _, trial in ipairs(trials) do
