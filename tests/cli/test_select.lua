@@ -47,6 +47,15 @@ t.test("a run that is told what to evaluate on keeps the test sets sealed, also 
    t.expect({ code, err }):equals{ 2, "engram: --evaluate-on: 'tests' is not one of validation, both\n" }
 end)
 
+t.test("a script that asks for the test sets by itself is refused in a run that chooses", function()
+   for name, line in pairs{ looks = "print(stream[1].test)", opens = "stream:unseal()" } do
+      t.write(folder .. "/" .. name .. ".lua", (t.read(folder .. "/trial.lua"):gsub("\ncl.train", "\n" .. line .. "\ncl.train")))
+      local code, _, err = sh("engram run --quiet --no-run --evaluate-on validation " .. name .. ".lua")
+      t.expect({ name, code, err:match "sealed" }):equals{ name, 1, "sealed" }
+      t.expect((sh("engram run --quiet --no-run " .. name .. ".lua"))):equals(0)
+   end
+end)
+
 t.test("--evaluate-on is part of what an interrupted run goes on as", function()
    t.write(folder .. "/cut.lua", t.read(folder .. "/trial.lua"):gsub("seed = settings.seed,", [[seed = settings.seed,
       on_step = function(s) if s.step == tonumber(os.getenv "STRIKE") then error("interrupted", 0) end end, checkpoint_every = 1,]]))
@@ -105,7 +114,7 @@ t.test("the search does not see the test sets; what the rules choose is what the
 end)
 
 t.test("a selection that is cut short goes on, and ends with the same report", function()
-   local words = "--quiet --final 5..6 --by-test trial.lua tasks=1 : optimizer=SGD lr=0.001,0.1 : optimizer=Adam lr=0.001,0.01"
+   local words = "--quiet --final 5 --by-test trial.lua tasks=1 : optimizer=SGD lr=0.001,0.1 : optimizer=Adam lr=0.001,0.01"
    local code, out = sh("engram select --runs whole " .. words)
    t.expect(code):equals(0)
    t.expect(out):contains "| by test (cheating) "

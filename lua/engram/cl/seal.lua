@@ -10,6 +10,9 @@ local seal = {}
 
 seal.wanted = nil                       -- `engram run --evaluate-on`: what all trainings of this process are evaluated on
 
+-- of_process(): whether no test set may be looked at by this process, whatever its script does.
+function seal.of_process() return seal.wanted == "validation" end
+
 local SHARE = 0.1                       -- held out of every task where validation is asked for and the stream has none
 
 local function held_out(t)
