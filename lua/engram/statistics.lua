@@ -213,7 +213,7 @@ function statistics.power(n, effect, level)
    return sum * (high - low) / (3 * SLICES)
 end
 
-local MOST_SEEDS = 10000
+statistics.MOST_SEEDS = 10000                            -- more are not advised
 
 -- seeds_to_separate(differences, { level = 0.05, power = 0.8, tests = 1 }) -> n, or nil and why there is none. So many pairs would show,
 -- with probability `power`, a difference such as these have in the mean and in deviation; never fewer than the exact sign-flip test needs
@@ -231,7 +231,9 @@ function statistics.seeds_to_separate(differences, options)
    if suffices(least) then return least end
    local low, high = least, least * 2
    while not suffices(high) do
-      if high > MOST_SEEDS then return nil, ("more than %d: the mean difference is %.2g of its deviation"):format(MOST_SEEDS, effect) end
+      if high > statistics.MOST_SEEDS then
+         return nil, ("more than %d: the mean difference is %.2g of its deviation"):format(statistics.MOST_SEEDS, effect)
+      end
       low, high = high, high * 2
    end
    while high - low > 1 do

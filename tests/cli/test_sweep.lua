@@ -144,6 +144,7 @@ t.test("values: lists, ranges, brackets; every combination, the last key fastest
       .. "a=2-b=x: failing2.lua a=2 b=x c=0\na=2-b=y: failing2.lua a=2 b=y c=0\n")
    t.expect(listed "seed=9..11,3"):equals("s9: failing2.lua seed=9\ns10: failing2.lua seed=10\ns11: failing2.lua seed=11\n"
       .. "s3: failing2.lua seed=3\n")
+   t.expect(listed "lr=0.01..1..x10"):equals("lr=0.01: failing2.lua lr=0.01\nlr=0.1: failing2.lua lr=0.1\nlr=1: failing2.lua lr=1\n")
    t.expect(listed "lr=0..0.3..0.1"):equals("lr=0: failing2.lua lr=0\nlr=0.1: failing2.lua lr=0.1\nlr=0.2: failing2.lua lr=0.2\n"
       .. "lr=0.3: failing2.lua lr=0.3\n")
    t.expect(listed "n=1..-1..-1"):equals "n=1: failing2.lua n=1\nn=0: failing2.lua n=0\nn=-1: failing2.lua n=-1\n"
@@ -161,6 +162,7 @@ t.test("what is wrong is told before anything runs", function()
       ["job.lua seed"] = "'seed' is no setting: after the file come words like lr=0.1,0.2 or seed=1..5",
       ["job.lua seed=1,1"] = "seed=1,1: the value 1 stands there twice", ["job.lua seed=1 seed=2"] = "seed is given twice",
       ["job.lua seed=5..1"] = "seed=5..1: never gets from 5 to 1 in steps of 1", ["job.lua 'seed=[1'"] = "a '[' without its ']'",
+      ["job.lua lr=0..1..x10"] = "expected numbers above 0 that rise by a factor above 1",
       ["job.lua seed=1..9..0"] = "never gets from 1 to 9 in steps of 0", ["job.lua 'seed=1]'"] = "a ']' without its '['",
       ["job.lua seed=1..100000"] = "more than 10000 values", ["job.lua a=1..200 b=1..200"] = "40000 jobs are more than 10000",
       ["-j 0 job.lua seed=1"] = "-j must be at least 1", ["-j x job.lua"] = "-j: expected a whole number, got 'x'",

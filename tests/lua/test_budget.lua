@@ -9,7 +9,8 @@ local stream = cl.streams.split("glyphs/digits", { train = 200, test = 100, scen
 local WEIGHTS = 784 * 10 + 10
 
 local function train(options)
-   local given = { stream = stream, seed = 2, batch_size = 10, model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 10) } end,
+   local given = { stream = stream, seed = 2, batch_size = 10,
+      model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 10) } end,
       optimizer = function(model) return optim.SGD(model, { lr = 0.1 }) end }
    for key, value in pairs(options or {}) do given[key] = value end
    return cl.train(given)
@@ -71,8 +72,8 @@ end)
 local ITEM = 784 + 8 + 8                                  -- of a memory: bytes of the picture, label, task
 
 t.test("a state that is too large is refused, with the setting that would fit", function()
-   refused({ method = M.ER{ memory = 500 }, budget = { state_bytes = 250 * ITEM } },
-      "at task 1 the state is 400,000 bytes, 200,000 more than state_bytes = 200,000 allows: ER.memory 400,000 (memory = 250 fits, it is 500)")
+   refused({ method = M.ER{ memory = 500 }, budget = { state_bytes = 250 * ITEM } }, "at task 1 the state is 400,000 bytes, 200,000 more "
+      .. "than state_bytes = 200,000 allows: ER.memory 400,000 (memory = 250 fits, it is 500)")
    t.expect(train{ method = M.ER{ memory = 250 }, budget = { state_bytes = 250 * ITEM } }.bytes.state):equals(250 * ITEM)
    refused({ method = M.ER{ memory = 251 }, budget = { state_bytes = 250 * ITEM } }, "memory = 250 fits")
    refused({ method = M.ER{ memory = 10 }, budget = { state_bytes = ITEM - 1 } }, "not one item fits")

@@ -79,9 +79,9 @@ t.test("every maker holds out, and its test sets stay as they were", function()
    local makers = { split = streams.split, permuted = streams.permuted, rotated = streams.rotated }
    for name, make in pairs(makers) do
       local options = name == "split" and { scenario = "task" } or { tasks = 2 }
-      local plain, held = make("glyphs/digits", with(options)), nil
+      local plain = make("glyphs/digits", with(options))
       options.validation = 0.1
-      held = make("glyphs/digits", with(options))
+      local held = make("glyphs/digits", with(options))
       for k, task in ipairs(held) do
          t.expect({ name, task:items "train" + task:items "validation" }):equals{ name, plain[k]:items "train" }
          t.expect(task:items "validation"):equals(plain[k]:items "train" / 10)
@@ -166,7 +166,8 @@ t.test("a sealed test set is not to be had, whatever is made of the stream; its 
 end)
 
 local function train(stream, options)
-   local given = { stream = stream, seed = 2, batch_size = 10, model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 10) } end,
+   local given = { stream = stream, seed = 2, batch_size = 10,
+      model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 10) } end,
       optimizer = function(model) return optim.SGD(model, { lr = 0.1 }) end }
    for key, value in pairs(options or {}) do given[key] = value end
    return cl.train(given)
@@ -181,7 +182,7 @@ t.test("evaluate_on: validation, test or both; the training is the same to the b
    t.expect(both.validation.accuracy):equals(validation.accuracy)
    t.expect(both.validation.metrics.forward_transfer):equals(validation.metrics.forward_transfer)
    t.expect(validation.accuracy[5]):differs_from(test.accuracy[5])
-   t.expect({ test.test_looks, validation.test_looks, both.test_looks }):equals{ 6, 0, 6 }         -- before any training, and after each task
+   t.expect({ test.test_looks, validation.test_looks, both.test_looks }):equals{ 6, 0, 6 }         -- before all tasks, after each
    t.expect({ test.evaluated_on, validation.evaluated_on, both.evaluated_on }):equals{ "test", "validation", "test" }
    t.expect(validation.accuracy.items):equals{ 8, 8, 8, 8, 8 }
    local last = cl.metrics.accuracy(validation.model, held[5].validation, { answers = function(logits)

@@ -142,7 +142,8 @@ t.test("a cell of a published table", function()
    t.expect(cell.passes):is_true()
    t.expect(statistics.cell({ 98.2, 98.6, 98.4 }, { mean = 97.70, deviation = 0.81, n = 10 }).passes):is_false()
    t.expect(statistics.cell({ 97.70 }, { mean = 97.70, deviation = 0.81, n = 10 }).passes):is_nil()
-   t.expect(function() statistics.cell({ 1 }, { mean = 2 }) end):raises "statistics.cell: the reference needs mean, deviation and n: deviation is nil"
+   t.expect(function() statistics.cell({ 1 }, { mean = 2 }) end)
+      :raises "statistics.cell: the reference needs mean, deviation and n: deviation is nil"
 end)
 
 t.test("wrong arguments are told", function()

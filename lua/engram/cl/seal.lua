@@ -8,7 +8,10 @@ local C, raise = core.C, core.raise
 
 local seal = {}
 
-seal.wanted = false                     -- `engram run --seal`: no training of this process sees a test set
+seal.wanted = nil                       -- `engram run --evaluate-on`: what all trainings of this process are evaluated on
+
+-- of_process(): whether no test set may be looked at by this process, whatever its script does.
+function seal.of_process() return seal.wanted == "validation" end
 
 local SHARE = 0.1                       -- held out of every task where validation is asked for and the stream has none
 
@@ -21,9 +24,9 @@ end
 
 -- begin(t): t.evaluate_on as it holds, and t.stream with what that needs and no more: validation sets, and a seal on the test sets.
 function seal.begin(t)
-   if seal.wanted and t.evaluate_on ~= "validation" then
-      warnings.note(t, "sealed", "sealed run: evaluated on validation sets; the test sets stay closed")
-      t.evaluate_on = "validation"
+   if seal.wanted and t.evaluate_on ~= seal.wanted then
+      warnings.note(t, "evaluate on", "evaluated on %s, as the command line says, in place of %s", seal.wanted, t.evaluate_on)
+      t.evaluate_on = seal.wanted
    end
    if t.evaluate_on ~= "test" and t.protocol == "published" then
       raise("cl.train: protocol = 'published' judges by the training sets, evaluate_on = '%s' by others: leave out one of them",

@@ -94,13 +94,14 @@ function stream.new(list)
 end
 
 -- assemble(experiences, of): a stream of experiences that have their units; scenario, outputs and classes are those of `of`, a stream
--- or a table. reach[k] is the last unit of the first k tasks.
+-- or a table. reach[k] is the last unit of the first k tasks. In a run that chooses every stream is sealed from the beginning.
 function stream.assemble(list, of)
    local self = setmetatable({ scenario = of.scenario, outputs = of.outputs, classes = of.classes, reach = {},
       task_hashes = {} }, Stream)
-   local reach = 0
+   local reach, sealed = 0, require "engram.cl.seal".of_process()
    for k, task in ipairs(list) do
       self[k] = task:derive{ label = k }
+      if sealed then self[k] = self[k]:with_seal(true) end
       reach = math.max(reach, task.highest_unit or task.last_class)
       self.reach[k] = reach
    end
@@ -163,7 +164,12 @@ end
 
 -- The same stream with its test sets sealed: asking for their data is an error; and with them open again.
 function Stream:seal() return self:map(function(task) return task:with_seal(true) end) end
-function Stream:unseal() return self:map(function(task) return task:with_seal(false) end) end
+function Stream:unseal()
+   if require "engram.cl.seal".of_process() then
+      raise "stream:unseal(): this run chooses on validation sets (--evaluate-on validation), so its test sets stay sealed"
+   end
+   return self:map(function(task) return task:with_seal(false) end)
+end
 
 -- True when the test set of a task is sealed.
 function Stream:is_sealed()

@@ -11,7 +11,7 @@ local command = {
    usage = "resume [options] RUN|SWEEP",
    text = "RUN is a run's directory. Its script is run again with the same words, in the same folder; each training goes on\n"
       .. "from its checkpoint, and one that had ended is not repeated. The result has the same bits as a run never stopped.\n"
-      .. "SWEEP is a sweep's directory, or that of engram verify: what is not finished of its jobs is run.",
+      .. "SWEEP is the directory of a sweep, a selection or engram verify: what is not finished of its jobs is run.",
    options = {
       { "threads", value = "N", number = true, doc = "threads (default: as the run was asked); never changes a result" },
       { "quiet", doc = "no progress" },
@@ -55,6 +55,7 @@ function command.run(values, words)
    path = describe.absolute(path):gsub("/+$", "")
    if C.eg_file_kind(path .. "/table.yaml") == 1 then return require "engram.cli.verify".resume(values, path) end
    if C.eg_file_kind(path .. "/sweep.json") == 1 then return require "engram.cli.sweep".resume(values, path) end
+   if C.eg_file_kind(path .. "/select.json") == 1 then return require "engram.cli.select".resume(values, path) end
    if C.eg_file_kind(path .. "/meta.json") ~= 1 then no_run(path) end
    if C.eg_file_kind(path .. "/status.json") ~= 1 then
       usage_error("resume: %s never began: it has no status.json; run its script anew", path)
@@ -72,7 +73,7 @@ function command.run(values, words)
    note_changed(meta.script, meta.script_sha256)
    for plugin, hash in pairs(meta.plugins or {}) do note_changed(plugin, hash) end
    local how = { threads = values.threads or meta.threads_asked, seed = run.seed_asked(meta), quiet = values.quiet,
-      plugin = meta.plugins_asked, seal = meta.sealed }
+      plugin = meta.plugins_asked, ["evaluate-on"] = meta.evaluate_on }
    local arguments = { unpack(meta.arguments or {}) }
    local given = given_settings(path)
    return require "engram.cli.run".execute(how, meta.script, arguments, function() run.reopen(path) end, given)

@@ -108,8 +108,8 @@ function Dataset:split(n, stream)
    return self:subset(order:narrow(1, 1, count)), self:subset(order:narrow(1, count + 1, size - count))
 end
 
--- Two data sets without overlap, each in the order of the data: what is held out for validation, `share` of the items (or so many), of every
--- class in proportion, and the rest. Drawn by the seed (0) from a random stream of its own.
+-- Two data sets without overlap, each in the order of the data: what is held out for validation, `share` of the items (or so many), of
+-- every class in proportion, and the rest. Drawn by the seed (0) from a random stream of its own.
 function Dataset:hold_out(share, seed)
    local held, kept = stratified("hold_out: share", self.labels, share, seed)
    return self:subset(held), self:subset(kept)

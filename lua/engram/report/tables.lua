@@ -4,6 +4,7 @@ local describe = require "engram.run.describe"
 local figures = require "engram.report.figures"
 local groups = require "engram.run.groups"
 local html = require "engram.report.html"
+local looks = require "engram.compare.looks"
 local C = core.C
 local e = html.element
 
@@ -83,7 +84,9 @@ function tables.summary(page)
       end
    end
    local whole, rest = #rows > 0 and html.table(head, rows, { [2] = true }), unfinished(page)
-   return (whole or rest) and { whole, rest } or nil
+   local looked = looks(page.history.trainings)
+   looked = looked and e("p", { class = "note" }, (looked:gsub("^t", "T")), ".")
+   return (whole or rest) and { whole or {}, looked or {}, rest or {} } or nil
 end
 
 -- ---- settings ---------------------------------------------------------------------------------------------

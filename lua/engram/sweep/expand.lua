@@ -1,7 +1,7 @@
 -- expand.lua: the words of a sweep, `optimizer=SGD,Adam seed=1..5`, to the list of its jobs: every value of each with every other.
 --
--- A value is a word; 1..5 stands for 1,2,3,4,5 and 0..1..0.25 for 0,0.25,0.5,0.75,1; what stands in brackets is one value, a list:
--- hidden=[100,100],[400].
+-- A value is a word; 1..5 stands for 1,2,3,4,5, 0..1..0.25 for 0,0.25,0.5,0.75,1 and 0.01..10..x10 for 0.01,0.1,1,10; what stands in
+-- brackets is one value, a list: hidden=[100,100],[400].
 local run = require "engram.run"
 local usage_error = require "engram.usage"
 
@@ -20,6 +20,23 @@ local function parts_of(key, text)
       end
    end
    if depth > 0 then usage_error("sweep: %s=%s: a '[' without its ']'", key, text) end
+   return list
+end
+
+-- The numbers of "first..last..xfactor" as words; nil when the part is no such range.
+local function geometric(key, part)
+   local first, last, factor = part:match "^([%d.eE+-]-)%.%.([%d.eE+-]-)%.%.x([%d.]+)$"
+   if not first then return nil end
+   local from, to, by = tonumber(first), tonumber(last), tonumber(factor)
+   if not (from and to and by and from > 0 and to >= from and by > 1) then
+      usage_error("sweep: %s=%s: expected numbers above 0 that rise by a factor above 1, as in 0.01..10..x10", key, part)
+   end
+   local list, value = {}, from
+   while value <= to * (1 + 1e-9) do
+      if #list == MOST then usage_error("sweep: %s=%s: more than %d values", key, part, MOST) end
+      list[#list + 1] = ("%.12g"):format(value)
+      value = from * by ^ #list
+   end
    return list
 end
 
@@ -46,7 +63,7 @@ local function axis(word)
    if not key then usage_error("sweep: '%s' is no setting: after the file come words like lr=0.1,0.2 or seed=1..5", word) end
    local values, seen = {}, {}
    for _, part in ipairs(parts_of(key, text)) do
-      for _, value in ipairs(range(key, part) or { part:match "^%[(.*)%]$" or part }) do
+      for _, value in ipairs(geometric(key, part) or range(key, part) or { part:match "^%[(.*)%]$" or part }) do
          if seen[value] then usage_error("sweep: %s=%s: the value %s stands there twice", key, text, value) end
          seen[value] = true
          values[#values + 1] = value

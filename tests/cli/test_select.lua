@@ -1,0 +1,156 @@
+-- engram select, and engram run --evaluate-on: the search sees validation sets alone, the rules' choices are those of the files, a
+-- selection that is killed goes on to the same report, and the runs tell whether and how often a test set was looked at.
+local t = require "tests.harness"
+local json = require "engram.json"
+
+local folder = t.temporary_folder(true)
+local function sh(line) return t.command(("cd %s || exit; %s"):format(t.quote(folder), line), 600) end
+
+t.write(folder .. "/trial.lua", [[
+local engram = require "engram"
+local nn, optim, cl = engram.nn, engram.optim, engram.cl
+local settings = engram.settings{ optimizer = { default = "SGD", choices = { "SGD", "Adam" } }, lr = 0.001, seed = 1, tasks = 2 }
+if settings.lr == 7 then error "lr 7 is bad luck" end
+local stream = cl.streams.permuted("glyphs/digits", { tasks = settings.tasks, train = 200, test = 100, validation = 0.2 })
+cl.train{ stream = stream, seed = settings.seed, model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 10) } end,
+   optimizer = function(model) return optim[settings.optimizer](model, { lr = settings.lr }) end }
+]])
+
+local function summary(path) return json.load(folder .. "/" .. path .. "/summary.json") end
+local function only(pattern)
+   local _, out = sh("echo " .. pattern)
+   return out:match "^(.-)\n$"
+end
+
+local function mean_row(matrix, i)
+   local sum = 0
+   for j = 1, i do sum = sum + matrix[i][j] end
+   return sum / i
+end
+
+-- ---- one run ----------------------------------------------------------------------------------------------
+
+t.test("a run that is told what to evaluate on keeps the test sets sealed, also when it is gone on with", function()
+   t.expect(sh "engram run --quiet --runs v --evaluate-on validation trial.lua"):equals(0)
+   t.expect(sh "engram run --quiet --runs b --evaluate-on both trial.lua"):equals(0)
+   local validation, both = summary(only "v/trial/*"), summary(only "b/trial/*")
+   t.expect({ validation.evaluated_on, validation.test_looks, both.evaluated_on, both.test_looks }):equals{ "validation", 0, "test", 3 }
+   t.expect(both.validation.accuracy):equals(validation.accuracy)
+   t.expect(both.weights_sha256):equals(validation.weights_sha256)
+   t.expect({ (sh "test -e v/trial/*/test_sets.json"), (sh "test -e b/trial/*/test_sets.json") }):equals{ 1, 0 }
+   local _, out = sh "engram show v/trial/*"
+   t.expect(out):contains "test sets\n  never looked at: evaluated on validation sets"
+   _, out = sh "engram show b/trial/*"
+   t.expect(out):contains ", 3 times in all"
+   t.expect(json.load(folder .. "/" .. only "b/trial/*" .. "/test_sets.json").opened):contains "T"
+   local code, _, err = sh "engram run --evaluate-on tests trial.lua"
+   t.expect({ code, err }):equals{ 2, "engram: --evaluate-on: 'tests' is not one of validation, both\n" }
+end)
+
+t.test("a script that asks for the test sets by itself is refused in a run that chooses", function()
+   for name, line in pairs{ looks = "print(stream[1].test)", opens = "stream:unseal()" } do
+      t.write(folder .. "/" .. name .. ".lua", (t.read(folder .. "/trial.lua"):gsub("\ncl.train", "\n" .. line .. "\ncl.train")))
+      local code, _, err = sh("engram run --quiet --no-run --evaluate-on validation " .. name .. ".lua")
+      t.expect({ name, code, err:match "sealed" }):equals{ name, 1, "sealed" }
+      t.expect((sh("engram run --quiet --no-run " .. name .. ".lua"))):equals(0)
+   end
+end)
+
+t.test("--evaluate-on is part of what an interrupted run goes on as", function()
+   t.write(folder .. "/cut.lua", t.read(folder .. "/trial.lua"):gsub("seed = settings.seed,", [[seed = settings.seed,
+      on_step = function(s) if s.step == tonumber(os.getenv "STRIKE") then error("interrupted", 0) end end, checkpoint_every = 1,]]))
+   t.expect((sh "STRIKE=7 engram run --quiet --runs c --evaluate-on validation cut.lua") ~= 0):is_true()
+   t.expect(sh "engram resume --quiet c/cut/*"):equals(0)
+   t.expect(summary(only "c/cut/*").accuracy):equals(summary(only "v/trial/*").accuracy)
+   t.expect(summary(only "c/cut/*").test_looks):equals(0)
+end)
+
+-- ---- a selection ------------------------------------------------------------------------------------------
+
+local WORDS = "trial.lua seed=1..2 : optimizer=SGD lr=0.001,0.1,7 : optimizer=Adam lr=0.0001,0.01,0.03"
+
+t.test("the search does not see the test sets; what the rules choose is what the files say; other seeds test it", function()
+   local code, out, err = sh("engram select --quiet --runs s --final 5..6 " .. WORDS)
+   t.expect({ code, err:match "[^\n]*bad luck" ~= nil }):equals{ 0, true }
+   local path = only "s/trial/*"
+   local choices = json.load(folder .. "/" .. path .. "/choices.json")
+   for i, optimizer in ipairs{ "SGD", "Adam" } do
+      local best = { first = { score = -1 }, ["end"] = { score = -1 } }
+      for _, lr in ipairs(i == 1 and { "0.001", "0.1" } or { "0.0001", "0.01", "0.03" }) do
+         local first, last = 0, 0
+         for seed = 1, 2 do
+            local run = ("%s/search/optimizer=%s-lr=%s-s%d"):format(path, optimizer, lr, seed)
+            local found = summary(run)
+            local opened = sh("test -e " .. run .. "/test_sets.json")
+            t.expect({ run, found.evaluated_on, found.test_looks, opened }):equals{ run, "validation", 0, 1 }
+            first, last = first + mean_row(found.accuracy, 1) / 2, last + mean_row(found.accuracy, 2) / 2
+         end
+         if first > best.first.score then best.first = { score = first, lr = lr } end
+         if last > best["end"].score then best["end"] = { score = last, lr = lr } end
+      end
+      for rule, expected in pairs(best) do
+         local chosen = choices[i].chosen[rule]
+         t.expect({ rule, chosen.words }):equals{ rule, { "optimizer=" .. optimizer, "lr=" .. expected.lr } }
+         t.expect(chosen.score):close_to(expected.score, 1e-9)
+         local sum = 0
+         for seed = 5, 6 do
+            local found = summary(("%s/final/optimizer=%s-lr=%s-s%d"):format(path, optimizer, expected.lr, seed))
+            t.expect({ found.evaluated_on, found.seed }):equals{ "test", seed }
+            sum = sum + mean_row(found.accuracy, 2) / 2
+         end
+         t.expect(out):contains((" lr=%s "):format(expected.lr))
+         t.expect(out):contains((" %.2f | %.2f "):format(expected.score, sum):gsub("| +", "| "))
+      end
+   end
+   t.expect(choices[1].chosen.default.words):equals{ "optimizer=SGD" }
+   t.expect(out):contains "| default (as published) |"
+   t.expect(out):contains "| first 1 task "
+   t.expect(out):contains "| end of stream (oracle) |"
+   t.expect(out):lacks "cheating"
+   t.expect(out):contains "trials that did not come to their end, and were not chosen: 1 of optimizer=SGD"
+   t.expect(out):contains "search: test sets never looked at\n"
+   t.expect(out):contains "final: test sets looked at "
+   t.expect(t.read(folder .. "/" .. path .. "/report.md")):equals(out:match "\n(average accuracy.*)$")
+end)
+
+t.test("a selection that is cut short goes on, and ends with the same report", function()
+   local words = "--quiet --final 5 --by-test trial.lua tasks=1 : optimizer=SGD lr=0.001,0.1 : optimizer=Adam lr=0.001,0.01"
+   local code, out = sh("engram select --runs whole " .. words)
+   t.expect(code):equals(0)
+   t.expect(out):contains "| by test (cheating) "
+   t.expect(out):contains "search: test sets looked at "
+   sh("engram select -j 1 --runs cut " .. words .. " & id=$!; while [ $(ls cut/trial/*/search/*/summary.json 2>/dev/null | wc -l) -lt 2 ]; "
+      .. "do sleep 0.05; done; kill -TERM $id; wait $id")
+   t.expect((sh "test -e cut/trial/*/report.md")):equals(1)
+   local resumed, _, err = sh "engram resume --quiet cut/trial/*"
+   t.expect({ resumed, err:match "^engram: failed" }):equals{ 0 }
+   local function report(runs) return t.read(folder .. "/" .. only(runs .. "/trial/*") .. "/report.md") end
+   t.expect(report "cut"):equals(report "whole")
+   local again, more = sh "engram select --quiet --resume cut/trial/*"
+   t.expect({ again, more:match "\n(average accuracy.*)$" }):equals{ 0, out:match "\n(average accuracy.*)$" }
+end)
+
+t.test("what makes no fair selection is refused before anything runs", function()
+   local function refused(words, text)
+      local code, _, err = sh("engram select --runs none " .. words)
+      t.expect({ words, code, err }):equals{ words, 2, "engram: " .. text .. "\n" }
+   end
+   refused("", "select: which script? engram select FILE : method=SGD lr=0.1,0.01")
+   refused("trial.lua", "select: no methods: each stands after a colon, as in : method=SGD lr=0.1,0.01")
+   refused("trial.lua : lr=1,2 :", "select: nothing stands after colon 2")
+   refused("trial.lua : lr=1,2 : optimizer=Adam lr=1", "select: methods must have the same number of trials: method 1 has 2, "
+      .. "optimizer=Adam lr=1 has 1; give --trials N, which draws N of each, or other values")
+   refused("--trials 3 trial.lua : lr=1,2", "select: method 1 has 2 trials, fewer than --trials 3: give it more values")
+   refused("trial.lua lr=1,2 : optimizer=SGD", "select: lr has several values before the first colon: what is searched stands behind the "
+      .. "colon of its method")
+   refused("trial.lua lr=1 : lr=1,2", "select: lr stands before the first colon and behind another")
+   refused("trial.lua : seed=1,2", "select: seed=... stands before the first colon: all methods have the same seeds")
+   refused("--final 1..3 trial.lua : lr=1,2", "select: --final 1..3: seed 1 is one of the search: a report has seeds of its own")
+   refused("--first 0 trial.lua : lr=1,2", "select: --first must be a whole number from 1")
+   refused("trial.lua : optimizer=SGD lr=1,2 : optimizer=SGD lr=3,4", "select: 'optimizer=SGD' stands behind two colons: one method twice")
+   local code, _, err = sh "engram select --runs none trial.lua : optimizer=SDG lr=1,2"
+   t.expect({ code, err:match "expected one of SGD, Adam" }):equals{ 2, "expected one of SGD, Adam" }
+   t.expect((sh "test -e none")):equals(1)
+end)
+
+t.done()
