@@ -23,6 +23,7 @@ local function note_loss(t)
    local loss = t.loss_sum / t.loss_count
    t.losses[#t.losses + 1] = { step = t.step, loss = loss }
    t.out:losses(t, loss)
+   divergence.mean_loss(t, loss, t.loss_count)
    t.loss_sum, t.loss_count = 0, 0
 end
 
