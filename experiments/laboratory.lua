@@ -50,9 +50,10 @@ for _, scenario in ipairs(scenarios) do
    streams[scenario] = stream_of(scenario)
    print(("%-6s stream %s"):format(scenario, streams[scenario]:hash()))
 end
+-- The table comes at the end, in one piece: what the trainings say meanwhile does not stand between its lines.
 local LINE = "| %-8s | %-14s | %-14s | %-14s | %9s |"
-print(LINE:format("method", "task", "domain", "class", "state, kB"))
-print("|" .. ("-"):rep(10) .. ("|" .. ("-"):rep(16)):rep(3) .. "|" .. ("-"):rep(11) .. "|")
+local lines = { LINE:format("method", "task", "domain", "class", "state, kB"),
+   "|" .. ("-"):rep(10) .. ("|" .. ("-"):rep(16)):rep(3) .. "|" .. ("-"):rep(11) .. "|" }
 for _, method in ipairs(methods) do
    local cells, bytes = {}, 0
    for i, scenario in ipairs(scenarios) do
@@ -60,5 +61,6 @@ for _, method in ipairs(methods) do
       cells[i], more = result_of(scenario, streams[scenario], unpack(method))
       bytes = math.max(bytes, more)
    end
-   print(LINE:format(method[1], cells[1], cells[2], cells[3], ("%.0f"):format(bytes / 1000)))
+   lines[#lines + 1] = LINE:format(method[1], cells[1], cells[2], cells[3], ("%.0f"):format(bytes / 1000))
 end
+print(table.concat(lines, "\n"))

@@ -167,4 +167,39 @@ t.test("within a task the place in the epoch must mean the same", function()
    t.expect(function() cl.fork(folder .. "/common.lua", {}) end):raises "give model, stream and optimizer too"
 end)
 
+-- What a method has found out in another training is nothing to this one: PackNet's masks follow from what belongs to whom.
+t.test("a method that served another training forks within a task as a new one does", function()
+   t.write(folder .. "/pack.lua", [[
+local engram = require "engram"
+local given = require "common"
+given.stream = engram.cl.stream{ given.stream[1], given.stream[2], scenario = "task" }
+given.model = function() return engram.nn.Sequential{ engram.nn.Linear(6, 8), engram.nn.ReLU(), engram.nn.Linear(8, 6) } end
+return given, function() return engram.cl.methods.PackNet{} end]])
+   t.write(folder .. "/pack_base.lua", [[
+local given, packnet = dofile "pack.lua"
+given.seed, given.method = 4, packnet()
+given.on_step = function(s) if s.step == 8 then error "stopped" end end              -- one step of task 2 is done
+require "engram".cl.train(given)]])
+   t.write(folder .. "/pack_fork.lua", [[
+local engram = require "engram"
+local s = engram.settings{ point = "", used = false }
+local given, packnet = dofile "pack.lua"
+given.method = packnet()
+if s.used then
+   given.seed, given.name = 9, "other"
+   engram.cl.train(given)
+end
+given.seed, given.name = nil, "fork"
+print(engram.cl.fork(s.point, given).hash)]])
+   sh "engram run --quiet --runs packs pack_base.lua"
+   local hashes = {}
+   for i, used in ipairs{ "false", "true" } do
+      local code, hash, err = sh(("engram run --quiet --runs pack_forks pack_fork.lua used=%s point=$(echo packs/pack_base/*)"):format(used))
+      t.expect({ code, (err:gsub("warning: [^\n]+\n", "")) }):equals{ 0, "" }
+      hashes[i] = hash
+   end
+   t.expect(#hashes[1]):equals(65)
+   t.expect(hashes[2]):equals(hashes[1])
+end)
+
 t.done()

@@ -9,15 +9,24 @@ local function items(name, count)
 end
 local a, b = items("a", 40), items("b", 40)
 
--- What a training has said, { key = true }.
+local Progress = getmetatable(require "engram.run.progress".new{}).__index
+
+-- What a training has said, { key = true }, and its words; the state it came to.
 local function said(method, given)
-   local state
+   local state, words = nil, {}
    local options = { model = function() return nn.Sequential{ nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 6) } end, batch_size = 10, seed = 2,
       optimizer = function(m) return optim.SGD(m, { lr = 0.05 }) end, stream = cl.stream{ cl.task(a), cl.task(b) }, evaluate = "never",
       method = method, on_step = function(now) state = now end }
    for key, value in pairs(given or {}) do options[key] = value end
-   cl.train(options)
-   return state.said or {}
+   local remark = Progress.remark
+   Progress.remark = function(self, text, aloud)
+      words[#words + 1] = text
+      return remark(self, text, aloud)
+   end
+   local ok, run = pcall(cl.train, options)
+   Progress.remark = remark
+   if not ok then error(run, 0) end
+   return state.said or {}, table.concat(words, "\n"), run
 end
 
 t.test("a penalty that has no effect is said aloud", function()
@@ -52,6 +61,73 @@ t.test("a penalty that runs away ends the training, and the error names the meth
    t.expect(function() cl.methods.EWC{ lambda = math.huge } end):raises "lambda is infinite, expected a finite number"
 end)
 
+-- Adam's steps are about lr, however steep the penalty: a curve over lambda can be drawn to its end.
+t.test("a lambda curve up to 1e13 with bounded steps has a number at every point", function()
+   local stream = cl.streams.split("glyphs/digits", { tasks = 5, scenario = "domain", train = 500, test = 100 })
+   local function run(lambda, optimizer)
+      return said(cl.methods.EWC{ convention = "van-de-ven", mode = "online", lambda = lambda }, { stream = stream, evaluate = "task",
+         model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 20), nn.ReLU(), nn.Linear(20, 2) } end,
+         optimizer = optimizer or function(m) return optim.Adam(m, { lr = 1e-3 }) end })
+   end
+   local largest
+   for exponent = 1, 13, 3 do
+      local now, _, trained = run(10 ^ exponent)
+      local accuracy = trained.metrics.average_accuracy
+      t.expect(accuracy >= 0 and accuracy <= 100):is_true()
+      t.expect(#trained.accuracy):equals(5)
+      if exponent == 1 then t.expect(now["huge penalty"]):is_nil() end
+      largest = now
+   end
+   t.expect(largest["huge penalty"]):is_true()
+   for _, name in ipairs{ "AdamW", "RMSProp", "AdaGrad" } do
+      local _, text, trained = run(1e13, function(m) return optim[name](m, { lr = 1e-3 }) end)
+      t.expect(#trained.accuracy):equals(5)
+      t.expect(text):contains("because the steps of " .. name .. " are bounded; the training goes on")
+   end
+   local cut = said(cl.methods.SI{ lambda = 1e13, clip = 1 }, { stream = cl.stream{ cl.task(a), cl.task(b, { epochs = 5 }) } })
+   t.expect(cut["huge penalty"]):is_true()                  -- cut gradients are bounded steps of SGD's
+end)
+
+t.test("an optimizer that nobody knows is stopped when its penalty grows without bound", function()
+   local plain = optim.register{ name = "PlainSteps", hyper = { lr = { default = 0.1, min = 0 } },
+      step = function(p, g, _, h) p:add_(g, -h.lr) end }
+   local long = { stream = cl.stream{ cl.task(a), cl.task(b, { epochs = 30 }) }, optimizer = function(m) return plain(m) end }
+   t.expect(function() said(cl.methods.L2{ lambda = 1e5 }, long) end):raises "with L2 (lambda = 100000) and PlainSteps{ lr = 0.1 }"
+end)
+
+t.test("a loss that is large though finite is said, and what has taken over is blamed", function()
+   local long = cl.stream{ cl.task(a, { epochs = 5 }), cl.task(b) }
+   local function sgd(lr) return function(m) return optim.SGD(m, { lr = lr }) end end
+   local function linear() return nn.Linear(5, 3) end                        -- with lr 1e6 its loss stays finite
+   for _, lr in ipairs{ 1000, 1e6 } do
+      local _, text = said(nil, { stream = long, optimizer = sgd(lr), model = linear })
+      t.expect(text):contains "the training has diverged though the loss is finite; try a smaller lr than that of SGD{"
+   end
+   for _, lr in ipairs{ 0.01, 0.5 } do t.expect(said(nil, { stream = long, optimizer = sgd(lr) })["loss risen"]):is_nil() end
+   t.expect(said(cl.methods.ER{}, { stream = long })["loss risen"]):is_nil()
+   t.expect(function() said(cl.methods.DER{ alpha = 1e9 }, { stream = long }) end):raises "with DER{ alpha = 1000000000, filling = "
+   t.expect(function() said(cl.methods.SI{ damping = 0 }, { model = function()
+      local model = nn.Sequential{ nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 6) }
+      model:parameters()[1]:detach():zero_()
+      model:parameters()[2]:detach():fill_(-1)              -- hidden units that never speak: their weights do not move
+      return model
+   end }) end):raises "SI: damping = 0: after task 1 the importance of a weight of parameter 1 that has not moved is 0 / 0"
+end)
+
+t.test("a penalty without effect: the cause that is named is the cause, once", function()
+   local long = cl.stream{ cl.task(a), cl.task(b, { epochs = 9 }) }
+   local function sgd(lr) return { stream = long, optimizer = function(m) return optim.SGD(m, { lr = lr }) end } end
+   local _, slow = said(cl.methods.EWC{ lambda = 100 }, sgd(1e-8))
+   t.expect(slow):contains "so it is the steps of SGD{ dampening = 0, lr = 1e-08"
+   t.expect(slow:find("lambda is too small", 1, true)):is_nil()
+   local _, weak = said(cl.methods.EWC{ lambda = 1e-9 }, sgd(0.05))
+   t.expect(weak):contains "lambda is too small by orders of magnitude"
+   t.expect(said(cl.methods.EWC{ lambda = 0 }, sgd(0.05))["idle penalty"]):is_nil()
+   local zero, text = said(cl.methods.EWC{ exclude_head = true }, { stream = long, model = function() return nn.Linear(5, 3) end })
+   t.expect({ zero["importance 0"], zero["idle penalty"] }):equals{ true, nil }
+   t.expect(select(2, text:gsub("warning: EWC", ""))):equals(1)
+end)
+
 -- The reader's run: a class-incremental penalty at a common step size went to 1e52 and came back as finished.
 t.test("a penalty that runs away within short tasks is no finished training", function()
    local stream = cl.streams.split("glyphs/digits", { tasks = 5, scenario = "class", train = 1000, test = 100 })
@@ -80,6 +156,37 @@ t.test("PackNet says when a task finds no free weight, and prunes always", funct
    t.expect(function() cl.methods.PackNet{ retrain = 1 } end):raises "retrain = 1 leaves no step before the pruning"
 end)
 
+t.test("options without effect in this stream are said", function()
+   local one, domain = { stream = cl.stream{ cl.task(a) } }, { stream = cl.stream{ cl.task(a), cl.task(b) } }
+   local task = { stream = cl.stream{ cl.task(a), cl.task(b), scenario = "task" } }
+   t.expect(said(cl.methods.EWC{}, one)["one task"]):is_true()
+   t.expect(said(cl.methods.EWC{}, domain)["one task"]):is_nil()
+   t.expect(said(cl.methods.EWC{ units = "seen" }, domain)["units EWC"]):is_true()
+   t.expect(said(cl.methods.EWC{ convention = "facil" }, domain)["units EWC"]):is_nil()     -- the convention's, not the user's
+   t.expect(said(cl.methods.EWC{ units = "seen" }, task)["units EWC"]):is_nil()
+   t.expect(said(cl.methods.MAS{ units = "seen" }, domain)["units MAS"]):is_true()
+   t.expect(said(cl.methods.LwF{ units = "joined" }, domain)["units LwF"]):is_true()
+   t.expect(said(cl.methods.LwF{ units = "joined" }, task)["units LwF"]):is_nil()
+   t.expect(said(cl.methods.LwF{ units = "active" }, domain)["units LwF"]):is_nil()
+   local many = { stream = cl.stream{ cl.task(a, { epochs = 5 }), cl.task(b) } }
+   local _, text = said(cl.methods.GDumb{ epochs = 2 }, many)
+   t.expect(text):contains "GDumb trains epochs = 2 on its memory: the stream's epochs = 5 have no effect"
+   t.expect(said(cl.methods.GDumb{ epochs = 2 }, domain)["GDumb epochs"]):is_nil()
+   t.expect(function() cl.methods.EWC{ convention = "mammoth", samples = 5 } end):raises "leave out samples"
+   t.expect(function() cl.methods.PackNet{ prune = 1 } end):raises "prune = 1 gives back all that a task has learned"
+   local short = { stream = cl.stream{ cl.task(a, { limit = 30 }), cl.task(b), scenario = "task" } }               -- 3 steps
+   t.expect(select(2, said(cl.methods.PackNet{}, short))):contains "PackNet: task 1 has 3 steps, of which retrain = 0.3 is none"
+   t.expect(said(cl.methods.PackNet{}, task)["PackNet retrain"]):is_nil()                                          -- 4 steps
+end)
+
+t.test("a data set that is tested on what it is trained on is said to be", function()
+   t.expect(said(nil)["test leakage"]):is_true()
+   t.expect(said(nil, { stream = cl.streams.permuted(a, { tasks = 2 }) })["test leakage"]):is_true()
+   t.expect(said(nil, { stream = cl.streams.split(a, { tasks = 3, scenario = "task" }) })["test leakage"]):is_true()
+   t.expect(said(nil, { stream = cl.streams.permuted({ train = a, test = b }, { tasks = 2 }) })["test leakage"]):is_nil()
+   t.expect(said(nil, { stream = cl.stream{ cl.task{ train = a, test = b } } })["test leakage"]):is_nil()
+end)
+
 t.test("a blurred task of several epochs is said to repeat its boundaries", function()
    local twice = cl.stream{ cl.task(a, { epochs = 2 }), cl.task(b, { epochs = 2 }) }
    t.expect(said(nil, { stream = cl.streams.blur(twice) })["blur repeats"]):is_true()
@@ -92,6 +199,12 @@ t.test("what an optimizer keeps from task to task stands in the log", function()
    local function adam(m) return optim.Adam(m) end
    t.expect(said(nil, { optimizer = adam })["optimizer state"]):is_true()
    t.expect(said(nil, { optimizer = adam, stream = cl.stream{ cl.task(a) } })["optimizer state"]):is_nil()
+   t.expect(select(2, said(nil, { optimizer = adam }))):contains "it keeps first, second and resets nothing"
+   for _, method in ipairs{ cl.methods.ResetOptimizer{}, cl.methods.GDumb{ epochs = 1 } } do
+      t.expect(select(2, said(method, { optimizer = adam }))):contains "it keeps nothing and resets first, second"
+   end
+   t.expect(said(nil)["optimizer state"]):is_nil()                         -- SGD without momentum has nothing to keep
+   t.expect(select(2, said(nil, { optimizer = function(m) return optim.SGD(m, { momentum = 0.9 }) end }))):contains "keeps velocity"
 end)
 
 -- Batch norm with the batch's own figures would make importances depend on who stands beside whom.

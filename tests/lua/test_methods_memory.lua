@@ -338,6 +338,42 @@ for _, case in ipairs(lwf_cases) do
    end
 end
 
+t.test("LwF distils each old head once, however often its task came, and never the one that is trained", function()
+   local function penalty_over_entropies(scenario, pattern, convention)
+      local method, ratio = cl.methods.LwF{ convention = convention }, nil
+      train(scenario, method, { stream = cl.streams.recur(stream(scenario), { pattern = pattern }), on_step = function(now)
+         if now.task < #pattern or now.step_in_task > 1 then return end
+         local old = teacher.answer(now.model, method.teacher, now.fresh.x)      -- at the first step new and old are one
+         local entropies = {}
+         for head = 1, outputs(scenario) / 3 do
+            local z = old:narrow(2, 3 * head - 2, 3) / 2
+            entropies[head] = -(z:softmax(2) * z:log_softmax(2)):sum(2):mean():item()
+         end
+         ratio = { now.penalty, entropies }
+      end })
+      return unpack(ratio)
+   end
+   local function expect_heads(pattern, ...)
+      local penalty, entropies = penalty_over_entropies("task", pattern)
+      local sum = 0
+      for _, head in ipairs{ ... } do sum = sum + entropies[head] end
+      if select("#", ...) == 0 then t.expect(penalty):is_nil() else t.expect(penalty):close_to(sum, 1e-9) end
+   end
+   expect_heads({ 1, 2, 3 }, 1, 2)
+   expect_heads({ 1, 2, 1, 3 }, 1, 2)
+   expect_heads({ 1, 2, 1 }, 2)
+   expect_heads{ 1, 1 }
+   local penalty, entropies = penalty_over_entropies("domain", { 1, 2, 1, 3 }, "van-de-ven")          -- a sum over two old tasks
+   t.expect(penalty):close_to(2 * entropies[1], 1e-9)
+end)
+
+t.test("GDumb keeps the items of a task that comes again once", function()
+   local method = cl.methods.GDumb{ memory = ALL, epochs = 1 }
+   local run = train("domain", method, { stream = cl.streams.recur(stream "domain", { pattern = { 1, 2, 1 } }) })
+   t.expect(method.memory.labels:gt(0):sum():item()):equals(20)
+   t.expect(run.steps):equals(3 + 5 + 5)                    -- of 10, 20 and 20 items
+end)
+
 t.test("a teacher answers in evaluation mode, with its own weights, and leaves the model as it was", function()
    engram.seed(4)
    local model = nn.Sequential{ nn.Linear(3, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 2) }

@@ -83,11 +83,18 @@ end)
 
 t.test("forgetting: from the best before, from the best of all, and from the first", function()
    for _, dialect in ipairs{ "chaudhry2018", "facil", "contilab" } do close("forgetting", dialect, ((90 - 70) + (60 - 65)) / 2) end
+   local early = matrix{ { 80, 95, 30 }, { 90, 60, 40 }, { 70, 50, 50 } }     -- task 2 was best before its training
+   close("forgetting", "chaudhry2018", ((90 - 70) + (95 - 50)) / 2, early)
+   close("forgetting", nil, 32.5, early)
+   for _, dialect in ipairs{ "facil", "contilab" } do close("forgetting", dialect, ((90 - 70) + (60 - 50)) / 2, early) end
+   local seen = matrix{ { 80 }, { 90, 60 }, { 70, 50, 50 } }                  -- what was not measured then does not count
+   close("forgetting", "chaudhry2018", 15, seen)
+   t.expect({ metrics.forgetting(matrix{ { 80 }, { 90 }, { 70, 50, 50 } }) }):equals{ nil, "an accuracy that it needs was not measured" }
    close("forgetting", "mammoth", ((90 - 70) + (65 - 65)) / 2)
    close("forgetting", "avalanche", ((80 - 70) + (60 - 65)) / 2)
    t.expect(metrics.forgetting(hand, { dialect = "avalanche" })):equals(-metrics.backward_transfer(hand))
-   local before = matrix{ { 10, 99 }, { 10, 50 }, { 10, 40, 90 } }             -- what is before a task was trained on does not count
-   t.expect(metrics.forgetting(before)):close_to((0 + (50 - 40)) / 2, 1e-12)
+   local before = matrix{ { 10, 99 }, { 10, 50 }, { 10, 40, 90 } }             -- contilab: what is before a task's training does not count
+   close("forgetting", "contilab", (0 + (50 - 40)) / 2, before)
 end)
 
 t.test("intransigence needs a reference", function()
@@ -285,9 +292,46 @@ t.test("what is no matrix, no number or no figure is told", function()
    for _, name in ipairs{ "average_accuracy", "forgetting", "backward_transfer", "learning_accuracy" } do
       t.expect({ name, metrics[name](broken) }):equals{ name, nil, "the accuracy on task 1 after task 2 is not a number" }
    end
+   local endless = matrix{ { 90 }, { 1 / 0, 80 } }
+   t.expect({ metrics.average_accuracy(endless) }):equals{ nil, "the accuracy on task 1 after task 2 is infinite" }
+   local good = matrix{ { 90, 10 }, { 80, 80 } }
+   good.initial, good.items = { 0 / 0, 0 / 0 }, { 0, 0 }
+   t.expect({ metrics.forward_transfer(good) }):equals{ nil, "an accuracy that it needs is not a finite number" }
+   t.expect({ metrics.average_accuracy(good, { dialect = "avalanche" }) }):equals{ nil, "R.items tells of no test items" }
+   good.items = { 10 }
+   t.expect({ metrics.average_incremental_accuracy(good, { dialect = "pycil" }) }):equals{ nil,
+      "R.items does not tell the number of test items of task 2" }
+   t.expect({ metrics.intransigence(good, { reference = { 0 / 0, 50 } }) })
+      :equals{ nil, "an accuracy that it needs is not a finite number" }
+   t.expect(function() metrics.intransigence(good, { reference = { "90", 5 } }) end)
+      :raises "reference: element 1 is a string, expected a number"
+   t.expect(function() metrics.average_accuracy{ { "80" } } end)
+      :raises "metrics.average_accuracy: row 1: element 1 is a string, expected a number"
+   t.expect(function() metrics.forward_transfer(good, { initial = "x" }) end):raises "initial must be a list of numbers, got string"
+   good.items = "ten"
+   t.expect(function() metrics.average_accuracy(good) end):raises "metrics.average_accuracy: R.items must be a list of numbers, got string"
    local short = { { step = 0, task = 1, step_in_task = 0, accuracy = { 10 } },
       { step = 1, task = 1, step_in_task = 1, accuracy = { 20 } } }
    t.expect({ metrics.learning_curve_area(short) }):equals{ nil, "task 1 has 1 steps, its curve needs 10: give a smaller beta" }
+end)
+
+t.test("what is no record of continual evaluation is told, and a number in it that is none leaves all figures undefined", function()
+   local function point(task, step, ...) return { step = step, task = task, step_in_task = step, accuracy = { ... } } end
+   local broken = { point(1, 1, 0 / 0), point(1, 2, 50), point(2, 1, 1, 2), point(2, 2, 1, 2) }
+   for _, name in ipairs{ "anytime_accuracy", "minimum_accuracy", "worst_case_accuracy", "windowed_forgetting", "windowed_plasticity",
+      "stability_gap", "learning_curve_area" } do
+      t.expect({ name, metrics[name](broken) }):equals{ name, nil, "the accuracy on task 1 at point 1 (task 1) is not a number" }
+      t.expect(function() metrics[name](5) end)
+         :raises(name .. ": expected a record of continual evaluation, as run.continual is one, got number")
+      t.expect(function() metrics[name]{ 7 } end):raises(name .. ": point 1 is a number, expected { task =, step_in_task =, accuracy = }")
+      t.expect(function() metrics[name]{ {} } end):raises(name .. ": point 1: ")
+      t.expect(function() metrics[name]{ point(1, 1, "80") } end):raises "accuracy: element 1 is a string, expected a number"
+   end
+   local record = { point(1, 1, 50), point(2, 1, 40, 60) }
+   for _, wrong in ipairs{ "x", 0, 1.5 } do
+      t.expect(function() metrics.minimum_accuracy(record, { task = wrong }) end):raises "metrics.minimum_accuracy: task must be a whole"
+   end
+   t.expect({ metrics.minimum_accuracy(record, { task = 7 }) }):equals{ nil, "an accuracy that it needs was not measured" }
 end)
 
 t.done()

@@ -345,6 +345,72 @@ t.test("a stream that is composed needs the memory of one task", function()
    t.expect(used[50] <= used[2] + 64):is_true()
 end)
 
+t.test("hashes: the declared classes count, and so do the labels and items that follow from them", function()
+   local function set(classes)
+      return engram.data.dataset{ name = "d", images = engram.randn(40, 3, { stream = "x" }):keep(),
+         labels = engram.randint(1, 2, 40, { stream = "x" }):keep(), classes = classes }
+   end
+   engram.seed(3)
+   local two, five = set(2), nil
+   engram.seed(3)
+   five = set(5)
+   t.expect(two:content_hash()):equals(five:content_hash())
+   for _, scenario in ipairs{ "domain", "task", "class" } do
+      local function pair(make)
+         local a, b = make(two), make(five)
+         t.expect(a:hash()):differs_from(b:hash())
+         t.expect(a:task_hash(1)):differs_from(b:task_hash(1))
+         t.expect(make(two):hash()):equals(a:hash())
+      end
+      local function plain(data) return cl.stream{ cl.task(data), cl.task(data), scenario = scenario } end
+      local function made(data) return streams.permuted(data, { tasks = 2, scenario = scenario }) end
+      for _, make in ipairs{ plain, made } do
+         pair(make)
+         pair(function(data) return streams.label_noise(make(data), { rate = 1 }) end)
+         pair(function(data) return streams.imbalance(make(data), { ratio = 0.1 }) end)
+         pair(function(data) return streams.imbalance(streams.label_noise(make(data)), { ratio = 0.1 }) end)
+      end
+      local function noisy(data) return streams.label_noise(made(data), { rate = 1 }) end
+      t.expect(noisy(two)[1]:identity "train"):differs_from(noisy(five)[1]:identity "train")       -- a part's own, too
+      local function tail(data) return streams.imbalance(made(data), { ratio = 0.1 }) end
+      t.expect(tail(two)[1]:items "train"):differs_from(tail(five)[1]:items "train")
+      t.expect(tail(two)[1]:identity "train"):differs_from(tail(five)[1]:identity "train")
+   end
+end)
+
+t.test("imbalance over tasks keeps an item of every class", function()
+   local labels = {}
+   for i = 1, 40 do labels[i] = i <= 30 and 1 or i <= 38 and 2 or 3 end                        -- in the order of their classes
+   local set = engram.data.dataset{ name = "sorted", images = engram.arange(1, 40):reshape(40, 1):float(),
+      labels = engram.tensor(labels, { dtype = "int64" }), classes = 3 }
+   local function kept(make)
+      local stream = streams.imbalance(make(set), { ratio = 0.1, over = "tasks" })
+      local task = stream[#stream]
+      t.expect(task:labels("train"):tolist()):equals(task.train.labels:tolist())
+      return task.train.labels:tolist(), task:items "train"
+   end
+   for _, make in ipairs{ function(data) return cl.stream{ cl.task(data), cl.task(data) } end,
+      function(data) return streams.permuted(data, { tasks = 2 }) end } do
+      local list, items = kept(make)
+      t.expect(list):equals{ 1, 1, 2, 3 }
+      t.expect(items):equals(4)
+   end
+   local list = kept(function(data) return cl.stream{ cl.task(data), cl.task(data:take(30)) } end)      -- one class: the first three
+   t.expect(list):equals{ 1, 1, 1 }
+end)
+
+t.test("drift: a rate that moves no pixel is refused, rate 0 is no drift", function()
+   local ten = engram.data.dataset{ name = "ten", images = engram.rand(4, 1, 2, 5), labels = engram.ones(4):long(), classes = 1 }
+   local stream = cl.stream{ cl.task(ten), cl.task(ten) }
+   for _, rate in ipairs{ 0.01, 0.1, 0.14 } do
+      t.expect(function() streams.drift(stream, { rate = rate }) end)
+         :raises "fewer than two cannot change places: give a rate of at least 0.15"
+   end
+   local moved = streams.drift(stream, { rate = 0.15 })[2].train.images
+   t.expect(moved:equal(stream[2].train.images)):equals(false)
+   t.expect(streams.drift(stream, { rate = 0 })[2].train.images:equal(stream[2].train.images)):is_true()
+end)
+
 t.test("hashes: every choice counts, and they are what they were", function()
    local made = {
       split = streams.split("glyphs/digits", digits{ tasks = 5, scenario = "class" }),
@@ -363,10 +429,10 @@ t.test("hashes: every choice counts, and they are what they were", function()
       owner[hash] = name
    end
    local golden = {
-      blur = "ef0aed3158ad983b", drift = "796fb4531a855882", epochs = "8407b3ed36490749", imbalance = "40a00a680c75120c",
-      limit = "03dac64e4fae43b2", noise = "133b868a2bc09fff", pad = "daf12ab796e8d1c6", permuted = "320b0c9e313c0518",
-      recur = "a990c9cd201816cb", rotated = "b0834d3c54d93289", sequence = "07c9b00c6d22d6d0", split = "aceddf8083ede4fb",
-      split_all = "e12fdbc3db8815b0", split_task = "4c52b1bec75d05a7"
+      blur = "979c9135557cc21d", drift = "bdc87316ae05c416", epochs = "489fcb0addc279e3", imbalance = "683908e777368ab7",
+      limit = "279aefa703f0d35e", noise = "289143f41a547e96", pad = "09ce7f75bb78322e", permuted = "b074f4b9346d45fb",
+      recur = "3d273e505ff9333f", rotated = "bca2081d4a0e3edc", sequence = "e9b7d406b3c2c886", split = "df2014151e2c312e",
+      split_all = "21ff51a6b6cd2576", split_task = "8930f8324616ccfa"
    }
    for name, hash in pairs(golden) do t.expect(name .. " " .. made[name]:hash():sub(1, 16)):equals(name .. " " .. hash) end
 end)

@@ -8,6 +8,7 @@ local warnings = require "engram.cl.warnings"
 local guard = {}
 
 local NOTHING, PATIENCE = 1e-6, 30                    -- a share of the loss and of its gradient that is no effect; so many steps on end
+local STILL = 1e-5                                    -- a share of the weights' size that is no distance
 
 -- True when the method keeps or sees items of old tasks.
 local function remembers(method)
@@ -44,10 +45,42 @@ local function check_order(t)
    end
 end
 
+-- With one task there is nothing old to hold, but for the EWC of CLASSP's repository, which acts within the first.
+local function check_length(t)
+   if #t.stream > 1 then return end
+   for _, method in ipairs(t.methods) do
+      if method.description.regularizer and method.hyper.convention ~= "classp-repository" then
+         warnings.once(t, "one task", "%s has no effect: the stream has one task, so there is nothing old to hold",
+            method.description.name)
+      end
+   end
+end
+
+-- Accuracies on the items that are trained on tell nothing of others.
+local function check_test_sets(t)
+   for _, experience in ipairs(t.stream) do
+      if experience.tested_on_training then
+         warnings.once(t, "test leakage", "'%s' is one data set, trained and tested on the same items: its accuracies are those of " ..
+            "training; give { train =, test = }", experience.name)
+         return
+      end
+   end
+end
+
+-- inert_units(t, method, why): the method's `units`, when they were given and not set by its convention, say nothing here.
+function guard.inert_units(t, method, why)
+   local hyper, description = method.hyper, method.description
+   local preset = description.presets[hyper.convention] or {}
+   if hyper.units == description.hyper.units.default or hyper.units == preset.units then return end
+   warnings.once(t, "units " .. description.name, "%s: units = '%s' has no effect: %s", description.name, hyper.units, why)
+end
+
 -- begin(t): what can be told before the first step.
 function guard.begin(t)
    check_scenario(t)
    check_order(t)
+   check_length(t)
+   check_test_sets(t)
    for _, method in ipairs(t.methods) do
       if method.description.regularizer and method.hyper.lambda == 0 then
          warnings.once(t, "lambda 0", "%s: lambda = 0, so its penalty has no effect", method.description.name)
@@ -65,7 +98,9 @@ function guard.importance(t, method, list)
    for _, importance in ipairs(list) do
       if importance:abs():max():item() > 0 then return end
    end
-   if divergence.runaway(t, HUGE) then divergence.raise(t, "all importances are zero under a huge penalty") end
+   if divergence.is_plain(t) and divergence.runaway(t, HUGE) then
+      divergence.raise(t, "all importances are zero under a huge penalty")
+   end
    warnings.once(t, "importance 0", "%s: all importances are zero after task %d, so its penalty has no effect: the model is certain " ..
       "of every item, or its outputs do not depend on the weights", method.description.name, t.task)
 end
@@ -98,15 +133,33 @@ local function leaves_gradients(t)
    return change <= NOTHING ^ 2 * whole
 end
 
+-- How far the weights have come since the task began, as a share of their size.
+local function distance(t)
+   local moved, size = 0, 0
+   for i, p in ipairs(t.parameters) do
+      local before = t.tracker.before[i]
+      moved, size = moved + squares(p:detach() - before), size + squares(before)
+   end
+   return math.sqrt(moved / size)
+end
+
+-- Why a penalty has moved nothing: the weights have stayed where it is zero, or it is too weak.
+local function cause_of(t)
+   local share = distance(t)
+   if share > STILL then return "lambda is too small by orders of magnitude, or the importances are zero" end
+   return ("the weights have moved by %.2g of their size since the task began, so it is the steps of %s that are too small"):format(share,
+      tostring(t.optimizer))
+end
+
 -- step(t): t.penalty is the sum of the penalties of this step, nil while there are none.
 function guard.step(t)
    local idle = t.loss_gradients and is_small(t.penalty, t) and leaves_gradients(t)
    t.loss_gradients = nil
    t.idle = idle and t.idle + 1 or 0
-   if t.idle == PATIENCE then
+   local said = t.said or {}
+   if t.idle == PATIENCE and not (said["lambda 0"] or said["importance 0"]) then
       warnings.once(t, "idle penalty", "the penalty and its gradient have been below %g of the loss and its gradient for %d steps (step " ..
-         "%d, task %d): it has no effect; lambda is too small by orders of magnitude, or the importances are zero", NOTHING, PATIENCE,
-         t.step, t.task)
+         "%d, task %d): it has no effect; %s", NOTHING, PATIENCE, t.step, t.task, cause_of(t))
    end
 end
 

@@ -33,7 +33,10 @@ local function whole_loss(t, loss)
    if t.weight then loss = loss * t.weight end
    for _, method in ipairs(t.methods) do
       local term = method.loss and method:loss(t)
-      if term then loss = loss + term end
+      if term then
+         divergence.term(t, method, term:item())
+         loss = loss + term
+      end
    end
    return loss
 end

@@ -20,6 +20,7 @@ function stream.task(source, options)
    if type(source) == "string" then set = data.load(source, { mean = options.mean, deviation = options.deviation }) end
    if type(set) ~= "table" then raise("cl.task: expected the name of a data set or a data set, got %s", core.typename(set)) end
    local train, test = set.train or set, set.test or set
+   local same = train == test
    if not (is_data_set(train) and is_data_set(test)) then raise "cl.task: the data set has no items to train and test on" end
    if set == source and (options.mean or options.deviation) then
       train, test = train:normalize(options.mean or 0, options.deviation or 1), test:normalize(options.mean or 0, options.deviation or 1)
@@ -32,7 +33,7 @@ function stream.task(source, options)
    local held
    if options.validation then held, train = train:hold_out(options.validation) end
    return experience.new{ name = options.name or set.name or "task", train = train, validation = held, test = test, epochs = epochs,
-      classes = math.max(train.classes, test.classes), source = set.source }
+      classes = math.max(train.classes, test.classes), source = set.source, tested_on_training = same or nil }
 end
 
 -- ---- making streams ---------------------------------------------------------------------------------------
@@ -119,13 +120,16 @@ end
 
 -- ---- what a stream is -------------------------------------------------------------------------------------
 
--- SHA-256 over the items, labels and settings of every task: equal when two people train on the same bits. Of data that are made when
--- they are asked for it takes the recipe and the data they are made of.
+-- The units that are a task's own: two tasks of the same items and other declared classes are two.
+local function units_text(task) return ("units %d to %d"):format(task.first_class, task.last_class) end
+
+-- SHA-256 over the items, labels, units and settings of every task: equal when two people train on the same bits. Of data that are
+-- made when they are asked for it takes the recipe and the data they are made of.
 function Stream:hash()
    if self.content then return self.content end
    local words, kind = {}, self.scenario .. (self.outputs == "all" and " all" or "")
    for i, task in ipairs(self) do
-      words[i] = ("%d %s %d %s %s "):format(i, kind, task.epochs, task:identity "train", task:identity "test")
+      words[i] = ("%d %s %d %s %s %s "):format(i, kind, task.epochs, units_text(task), task:identity "train", task:identity "test")
       if task:has_part "validation" then words[i] = words[i] .. "validation " .. task:identity "validation" .. " " end
       if task.ordered then words[i] = words[i] .. "ordered " end
       if task.steps then words[i] = words[i] .. "steps " .. task.steps .. " " end
@@ -134,13 +138,13 @@ function Stream:hash()
    return self.content
 end
 
--- SHA-256 of the items and labels of task k.
+-- SHA-256 of the items, labels and units of task k.
 function Stream:task_hash(k)
    local known = self.task_hashes
    if not known[k] then
       local task = self[k]
       local held = task:has_part "validation" and " " .. task:identity "validation" or ""
-      known[k] = experience.digest(task:identity "train" .. " " .. task:identity "test" .. held)
+      known[k] = experience.digest(units_text(task) .. " " .. task:identity "train" .. " " .. task:identity "test" .. held)
    end
    return known[k]
 end

@@ -23,6 +23,7 @@ local function note_loss(t)
    local loss = t.loss_sum / t.loss_count
    t.losses[#t.losses + 1] = { step = t.step, loss = loss }
    t.out:losses(t, loss)
+   divergence.mean_loss(t, loss, t.loss_count)
    t.loss_sum, t.loss_count = 0, 0
 end
 
@@ -82,11 +83,16 @@ function task.open(t, k)
    evaluation.meet(t)
 end
 
--- What an optimizer remembers from the task before is worth a line in the log.
+-- What an optimizer remembers from the task before is worth a line in the log: of the slots that there are, once a method may have reset
+-- them all (its step counts are 0 then).
 local function note_kept_state(t)
    if t.task < 2 then return end
-   local kept, reset = {}, {}
-   for name, slot in pairs(t.optimizer.description.slots) do table.insert(slot.reset and reset or kept, name) end
+   local optimizer, kept, reset, steps = t.optimizer, {}, {}, 0
+   for _, count in ipairs(optimizer.counts) do steps = steps + count end
+   for name in pairs((select(2, optimizer:bytes()))) do
+      local anew = steps == 0 or optimizer.description.slots[name].reset
+      table.insert(anew and reset or kept, name)
+   end
    table.sort(kept)
    table.sort(reset)
    if #kept + #reset == 0 then return end
@@ -97,10 +103,10 @@ end
 -- Begins the task that is open.
 function task.begin(t)
    t.epoch, t.step_in_task, t.moved, t.weights, t.operations, t.arithmetic_before = 0, 0, 0, 0, nil, t.arithmetic
-   note_kept_state(t)
    t.optimizer:task_begin(t.task)
    t.tracker:task_begin()
    step.hook(t, "task_begin")
+   note_kept_state(t)
    budget.state(t)
 end
 

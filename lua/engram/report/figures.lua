@@ -182,11 +182,11 @@ local function bar_figure(page, about)
       spec = charts.bars{ title = about.axis, labels = page.labels, categories = about.categories, figures = by_group, format = ".4~g" } })
 end
 
--- What a training lost of task j: its best accuracy before the last task, minus that at the end (Chaudhry et al. 2018).
+-- What a training lost of task j: its best accuracy before the last task, minus that at the end, as metrics.forgetting has it.
 local function lost(training, j)
    local rows, best = training.accuracy, nil
    if j >= #rows or not rows[#rows][j] then return nil end
-   for i = j, #rows - 1 do
+   for i = 1, #rows - 1 do
       if rows[i][j] then best = math.max(best or -math.huge, rows[i][j]) end
    end
    return best and best - rows[#rows][j]

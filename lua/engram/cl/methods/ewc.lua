@@ -52,10 +52,15 @@ return {
          require "engram.core".raise("%s: fisher = '%s' weighs each item's square; with batched = true give 'empirical', 'argmax' or " ..
             "'sampled'", who, own.fisher)
       end
+      if own.samples > 0 and own.divisor == "full batches" then
+         require "engram.core".raise("%s: samples = %d, but convention '%s' divides the sum over all items by those of full batches: " ..
+            "leave out samples", who, own.samples, own.convention)
+      end
    end,
    state = { importance = "tasks", anchor = "tasks" },
 
    begin = function(self, t)
+      importance.begin(self, t)
       if self.hyper.convention == "classp-repository" then
          self.importance[1], self.anchor[1] = repository.scout(t, self.hyper.scout_lr)
       end

@@ -3,6 +3,7 @@
 local buffer = require "engram.cl.buffer"
 local core = require "engram.core"
 local memory = require "engram.cl.methods.memory"
+local warnings = require "engram.cl.warnings"
 
 -- All of the task's items are offered to the memory, in their order.
 local function fill(self, t)
@@ -15,7 +16,17 @@ local function fill(self, t)
       end)
       t.poll()
    end
-   self.filled = t.task
+end
+
+-- The epochs of the stream are those of its items, which are not trained on.
+local function say_epochs(self, t)
+   for _, experience in ipairs(t.stream) do
+      if experience.epochs ~= 1 then
+         warnings.once(t, "GDumb epochs", "GDumb trains epochs = %d on its memory: the stream's epochs = %d have no effect",
+            self.hyper.epochs, experience.epochs)
+         return
+      end
+   end
 end
 
 -- Kinds of state that speak of the weights as a task left them.
@@ -49,17 +60,19 @@ return {
          core.raise("GDumb trains epochs = %d on its memory, so the stream's steps (streams.iterations: %d) would have no effect: leave " ..
             "them out and give GDumb{ epochs = n }", self.hyper.epochs, t.stream[k].steps)
       end
-      for j = 1, k do items = items + t.stream[j]:items "train" end
+      for j = 1, k do items = items + (t.stream[j].again and 0 or t.stream[j]:items "train") end
       return { items = math.min(items, self.hyper.memory), epochs = self.hyper.epochs }
    end,
 
    train_data = function(self, t)
-      if self.filled < t.task then fill(self, t) end
+      if self.filled < t.task and not t.experience.again then fill(self, t) end        -- what comes again has its share
+      self.filled = t.task
       return self.memory:dataset(t.stream.classes)
    end,
 
    begin = function(self, t)
       if not t.make_model then core.raise "GDumb trains from scratch: give cl.train{ model = function() ... end }" end
+      say_epochs(self, t)
    end,
 
    task_begin = function(self, t)

@@ -35,6 +35,13 @@ local function units(self, t)
    return { scenario.range(stream, t.task, t.task) }
 end
 
+-- begin(self, t): says when the choice of `units` is none.
+function importance.begin(self, t)
+   if t.stream.scenario ~= "task" then
+      guard.inert_units(t, self, ("in the %s scenario the active outputs are all so far"):format(t.stream.scenario))
+   end
+end
+
 -- how(self, t): options for fisher.diagonal and fisher.sensitivity.
 function importance.how(self, t)
    local samples = self.hyper.samples

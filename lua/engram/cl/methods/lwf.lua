@@ -3,9 +3,10 @@
 -- at the task's begin, in evaluation mode. Which outputs:
 --   old         each old task's units by themselves (task-incremental), else all units of old tasks together
 --   joined      all units of old tasks together
---   active      the units that are active now, against those that were (class-incremental); k - 1 times in domain-incremental, as it is a
---               sum over old tasks; task-incremental: as `old`
+--   active      the units that are active now, against those that were (class-incremental); in domain-incremental as many times as there
+--               are old tasks, k - 1 unless some came again, as it is a sum over them; task-incremental: as `old`
 --   restricted  all units in the softmax, those of old tasks in the sum; task-incremental: as `old`
+local guard = require "engram.cl.guard"
 local scenario = require "engram.cl.scenario"
 local teacher = require "engram.cl.teacher"
 
@@ -24,13 +25,34 @@ local function restricted(new, old, T, first, last)
    return -(scenario.narrow(target, first, last) * scenario.narrow(log_p, first, last)):sum(2):mean()
 end
 
+local function origin(experience) return experience.origin or experience end
+
+-- The tasks before the present one, each once however often it came, without the present one itself where it comes again.
+local function old_tasks(t)
+   local list, present = {}, origin(t.stream[t.task])
+   for k = 1, t.task - 1 do
+      local experience = t.stream[k]
+      if not experience.again and origin(experience) ~= present then list[#list + 1] = experience end
+   end
+   return list
+end
+
 local function over_heads(t, new, old, T)
    local sum
-   for k = 1, t.task - 1 do
-      local term = distance(new, old, T, t.stream[k].first_class, t.stream[k].last_class)
+   for _, task in ipairs(old_tasks(t)) do
+      local term = distance(new, old, T, task.first_class, task.last_class)
       sum = sum and sum + term or term
    end
    return sum
+end
+
+-- Which scenarios tell a choice of `units` from another.
+local TOLD_APART = { joined = { task = true }, active = { domain = true, class = true }, restricted = { class = true } }
+
+-- False where nothing is distilled: in the first task, and in one whose head is the only one there was.
+local function distills(self, t)
+   if t.task == 1 or self.hyper.lambda == 0 then return false end
+   return t.stream.scenario ~= "task" or self.hyper.units == "joined" or #old_tasks(t) > 0
 end
 
 -- KD of this step by the method's `units`; new, old: the outputs for the stream's own items, now and then.
@@ -43,7 +65,7 @@ local function distillation(self, t, new, old)
       local _, before = scenario.range(stream, t.task - 1, t.task - 1)
       local kd = distance(scenario.narrow(new, 1, now), old, T, 1, before, true)
       local grows = stream.scenario == "domain" or self.hyper.growing
-      return grows and kd * (t.task - 1) or kd
+      return grows and kd * math.max(1, #old_tasks(t)) or kd
    elseif units == "restricted" then
       return restricted(new, old, T, 1, last)
    end
@@ -77,12 +99,19 @@ return {
    end,
    state = { teacher = "model" },
 
+   begin = function(self, t)
+      local scenarios = TOLD_APART[self.hyper.units]
+      if scenarios and not scenarios[t.stream.scenario] then
+         guard.inert_units(t, self, ("in the %s scenario it is the same as 'old'"):format(t.stream.scenario))
+      end
+   end,
+
    task_begin = function(self, t)
       if t.task > 1 then self.teacher = teacher.take(t.model) end
    end,
 
    loss = function(self, t)
-      if t.task == 1 or self.hyper.lambda == 0 then return nil end
+      if not distills(self, t) then return nil end
       local new, own = t.logits, #t.fresh.y                   -- not what other methods put beside them
       if own < new:size(1) then new = new:narrow(1, 1, own) end
       t.count(own, 0)                                         -- the teacher's answers

@@ -25,6 +25,8 @@ return {
    },
    state = { importance = "tasks", anchor = "tasks" },
 
+   begin = importance.begin,
+
    gradients = function(self, t) importance.pull(self, t, importance.lambda(self)) end,
 
    task_end = function(self, t)

@@ -31,11 +31,16 @@ local function claim(self, t)
    end
 end
 
--- The weights that the task may move.
+-- The weights that the task may move, anew: they follow from what belongs to whom.
+local function find_trained(self, t)
+   self.masks, self.masks_of = {}, t.mark
+   for i in ipairs(t.parameters) do self.masks[i] = self.belongs[i]:eq(t.task):keep() end
+end
+
+-- Those of this training: one that goes on within a task finds none, or those of another training.
 local function trained(self, t)
-   local masks = {}
-   for i in ipairs(t.parameters) do masks[i] = self.belongs[i]:eq(t.task):keep() end
-   return masks
+   if self.masks_of ~= t.mark then find_trained(self, t) end
+   return self.masks
 end
 
 -- A task that finds every hidden weight taken learns by its output units alone.
@@ -50,6 +55,15 @@ local function warn_if_full(self, t)
    if not hidden then return end
    warnings.once(t, "PackNet full", "PackNet: task %d finds no free hidden weight: it trains its output units alone; a larger prune " ..
       "(%g now) or a larger model leaves it some", t.task, self.hyper.prune)
+end
+
+-- How many of the task's steps come after the pruning.
+local function retraining(self, t) return math.floor(self.hyper.retrain * t.steps_in_task) end
+
+local function warn_of_retraining(self, t)
+   if self.hyper.retrain == 0 or retraining(self, t) > 0 then return end
+   warnings.once(t, "PackNet retrain", "PackNet: task %d has %d steps, of which retrain = %g is none: it is pruned after its last step " ..
+      "and not trained on", t.task, t.steps_in_task, self.hyper.retrain)
 end
 
 -- The smallest share of the task's weights of each layer becomes 0 and free.
@@ -84,6 +98,7 @@ return {
    },
    check = function(hyper, who)
       if hyper.retrain == 1 then raise("%s: retrain = 1 leaves no step before the pruning; give less than 1", who) end
+      if hyper.prune == 1 then raise("%s: prune = 1 gives back all that a task has learned; give less than 1", who) end
    end,
    state = { belongs = "marks", kept = "parameters" },
 
@@ -100,28 +115,30 @@ return {
    task_begin = function(self, t)
       claim(self, t)
       keep_values(self, t)
-      self.masks = trained(self, t)
+      find_trained(self, t)
       warn_if_full(self, t)
+      warn_of_retraining(self, t)
    end,
 
    gradients = function(self, t)
-      self.masks = self.masks or trained(self, t)
+      local masks = trained(self, t)
       for i, p in ipairs(t.parameters) do
          local g = autograd.gradient_of(p)
-         if g then g:copy_(g:where(self.masks[i], 0)) end
+         if g then g:copy_(g:where(masks[i], 0)) end
       end
    end,
 
    -- Momentum and weight decay move weights without a gradient too: what is not this task's is put back.
    after_step = function(self, t)
+      local masks = trained(self, t)
       for i, p in ipairs(t.parameters) do
          local w = p:detach()
-         w:copy_(w:where(self.masks[i], self.kept[i]))
+         w:copy_(w:where(masks[i], self.kept[i]))
       end
-      if t.step_in_task == t.steps_in_task - math.floor(self.hyper.retrain * t.steps_in_task) then
+      if t.step_in_task == t.steps_in_task - retraining(self, t) then
          prune(self, t)
          keep_values(self, t)
-         self.masks = trained(self, t)
+         find_trained(self, t)
       end
    end,
 

@@ -6,12 +6,24 @@ local autograd = require "engram.autograd"
 local consolidate = require "engram.consolidate"
 local guard = require "engram.cl.guard"
 local head = require "engram.cl.methods.head"
+local raise = require "engram.core".raise
 
 -- Tensors for the gradients before the penalty; they need not outlive the step.
 local function room_for(parameters)
    local list = {}
    for i, p in ipairs(parameters) do list[i] = require "engram".empty_like(p:detach()) end
    return list
+end
+
+-- Without damping a weight that has not moved has the importance 0 / 0.
+local function check_damping(self, t)
+   if self.hyper.damping > 0 then return end
+   for i, sum in ipairs(self.sum) do
+      if not sum:isfinite():all() then
+         raise("SI: damping = 0: after task %d the importance of a weight of parameter %d that has not moved is 0 / 0; give a damping " ..
+            "above 0 (the paper's is 0.1)", t.task, i)
+      end
+   end
 end
 
 local function lambda(self) return self.hyper.half and self.hyper.lambda or 2 * self.hyper.lambda end
@@ -89,6 +101,7 @@ return {
          if hyper.floor then list[i]:copy_(list[i]:maximum(0)) end
          if hyper.ceiling > 0 then list[i]:copy_(list[i]:minimum(hyper.ceiling)) end
       end
+      check_damping(self, t)
       if hyper.exclude_head then head.exclude_(t.model, list) end
       guard.importance(t, self, list)
       self.importance[1], self.anchor[1] = list, consolidate.copies(t.parameters)

@@ -1,6 +1,7 @@
 -- cl/metrics/averages.lua: how well the tasks are known: means over the accuracy matrix.
 local core = require "engram.core"
 local dialects = require "engram.cl.metrics.dialects"
+local given = require "engram.cl.metrics.given"
 local mean, minus = dialects.mean, dialects.minus
 
 local averages = {}
@@ -13,9 +14,11 @@ local function row_mean(R, i, pooled)
    if not R.items then return nil, "the numbers of test items are not known: give R.items" end
    local right, items = 0, 0
    for j = 1, i do
-      if not R[i][j] then return nil, "an accuracy that it needs was not measured" end
+      if not R[i][j] then return nil, dialects.missing(nil) end
+      if not R.items[j] then return nil, ("R.items does not tell the number of test items of task %d"):format(j) end
       right, items = right + R[i][j] * R.items[j], items + R.items[j]
    end
+   if not (items > 0 and items < math.huge) then return nil, "R.items tells of no test items" end
    return right / items
 end
 
@@ -64,6 +67,7 @@ function averages.intransigence(R, options)
    if type(reference) ~= "table" then
       core.raise("metrics.intransigence: reference must be a list, an accuracy for each of %d tasks, got %s", #R, core.typename(reference))
    end
+   given.numbers("metrics.intransigence: reference", reference)
    return mean(1, #R, function(k) return minus(reference[k], R[k][k]) end)
 end
 

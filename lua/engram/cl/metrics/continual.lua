@@ -69,7 +69,8 @@ end
 
 local function last_task(list, options, who)
    options = core.options(who, options, { "task" })
-   return options.task or (list[#list] and list[#list].task)
+   local given = options.task and core.whole(who .. ": task", options.task)
+   return given or (list[#list] and list[#list].task)
 end
 
 -- Mean over j < k of the least accuracy on task j at any point after its end, up to the end of task k (De Lange et al. 2023). Option task:
@@ -187,7 +188,9 @@ function continual.learning_curve_area(A, options)
    for _, point in ipairs(A) do
       length[point.task] = math.max(length[point.task] or 0, point.step_in_task)
       if point.step_in_task <= beta then
-         areas[point.task], points[point.task] = (areas[point.task] or 0) + point.accuracy[point.task], (points[point.task] or 0) + 1
+         local own = point.accuracy[point.task]
+         if not own then return nil, UNMEASURED end
+         areas[point.task], points[point.task] = (areas[point.task] or 0) + own, (points[point.task] or 0) + 1
       end
    end
    for k = 1, A[#A].task do

@@ -35,30 +35,19 @@ function dialects.names(name)
    return list
 end
 
--- of_matrix(name, figure): the figure, for what is a matrix alone; nil with a reason where a number in it is none.
-function dialects.of_matrix(name, figure)
-   return function(R, options)
-      if type(R) ~= "table" then
-         core.raise("metrics.%s: expected a matrix of accuracies, R[i][j], got %s", name, core.typename(R))
-      end
-      for i, row in ipairs(R) do
-         if type(row) ~= "table" then
-            core.raise("metrics.%s: row %d is a %s, expected a list of accuracies", name, i, core.typename(row))
-         end
-         for j, value in pairs(row) do
-            if value ~= value then return nil, ("the accuracy on task %s after task %d is not a number"):format(tostring(j), i) end
-         end
-      end
-      return figure(R, options)
-   end
+-- missing(value): why a value gives no figure: it is nil, or no finite number; nil for a good one.
+function dialects.missing(value)
+   if value == nil then return "an accuracy that it needs was not measured" end
+   return value - value ~= 0 and "an accuracy that it needs is not a finite number" or nil
 end
 
--- The mean of f(j) for j = first .. last; nil with a reason when one of them is nil.
+-- The mean of f(j) for j = first .. last; nil with a reason when one of them is none.
 function dialects.mean(first, last, f)
    local sum = 0
    for j = first, last do
       local value = f(j)
-      if value == nil then return nil, "an accuracy that it needs was not measured" end
+      local reason = dialects.missing(value)
+      if reason then return nil, reason end
       sum = sum + value
    end
    return sum / (last - first + 1)

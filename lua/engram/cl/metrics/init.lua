@@ -2,6 +2,7 @@
 -- a record of continual evaluation. A figure that is not defined is nil, with the reason as second result.
 local dialects = require "engram.cl.metrics.dialects"
 local core = require "engram.core"
+local given = require "engram.cl.metrics.given"
 
 local metrics = {
    matrix = require "engram.cl.metrics.matrix",
@@ -14,7 +15,7 @@ local from_matrix, from_record = {}, {}
 
 for family, names in pairs{ averages = from_matrix, transfer = from_matrix, continual = from_record } do
    for name, figure in pairs(require("engram.cl.metrics." .. family)) do
-      metrics[name] = names == from_matrix and dialects.of_matrix(name, figure) or figure
+      metrics[name] = (names == from_matrix and given.matrix or given.record)(name, figure)
       if name ~= "stability_gap" then names[#names + 1] = name end
    end
    table.sort(names)

@@ -1,5 +1,6 @@
 -- cl/metrics/transfer.lua: what training on one task does to the others: transfer and forgetting, from the accuracy matrix.
 local dialects = require "engram.cl.metrics.dialects"
+local given = require "engram.cl.metrics.given"
 local mean, minus = dialects.mean, dialects.minus
 
 local transfer = {}
@@ -20,7 +21,8 @@ local function mean_of_pairs(T, first, last, f)
    for i = 1, T do
       for j = first(i), last(i) do
          local value = f(i, j)
-         if value == nil then return nil, "an accuracy that it needs was not measured" end
+         local reason = dialects.missing(value)
+         if reason then return nil, reason end
          sum, count = sum + value, count + 1
       end
    end
@@ -54,6 +56,7 @@ end
 local above_initial = of_shared_units(function(R, options, T)
    local initial = options.initial or R.initial
    if not initial then return nil, "needs the accuracies before any training: R.initial" end
+   given.numbers("metrics.forward_transfer: initial", initial)
    return mean(2, T, function(j) return minus(R[j - 1][j], initial[j]) end)
 end)
 
@@ -68,27 +71,32 @@ transfer.forward_transfer = dialects.define("forward_transfer", "lopez-paz2017",
 
 -- ---- forgetting -------------------------------------------------------------------------------------------
 
--- Mean over j < T of the best of R[j][j] .. R[last(T)][j], minus R[T][j].
-local function from_best(last)
+-- Mean over j < T of the best of R[first(j)][j] .. R[last(T)][j], minus R[T][j]. What a task was worth before its training need not have
+-- been measured.
+local function from_best(first, last)
    return of_two(function(R, _, T)
       return mean(1, T - 1, function(j)
          local best = -math.huge
-         for l = j, last(T) do
-            if not R[l][j] then return nil end
-            best = math.max(best, R[l][j])
+         for l = first(j), last(T) do
+            if not R[l][j] and l >= j then return nil end
+            best = math.max(best, R[l][j] or best)
          end
          return minus(best, R[T][j])
       end)
    end)
 end
 
-local before_the_last = from_best(function(T) return T - 1 end)
+local function from_start() return 1 end
+local function when_trained(j) return j end
+local function before_last(T) return T - 1 end
+local function to_last(T) return T end
 
--- Mean over j < T of max over l in j .. T-1 of R[l][j], minus R[T][j] (Chaudhry et al. 2018; facil and contilab compute the same).
--- mammoth: the maximum includes the last row, so that it is never negative. avalanche: the first value minus the last, so that it is
--- minus the backward transfer.
-transfer.forgetting = dialects.define("forgetting", "chaudhry2018", { ["chaudhry2018"] = before_the_last, facil = before_the_last,
-   contilab = before_the_last, mammoth = from_best(function(T) return T end),
+-- Mean over j < T of max over l < T of R[l][j], minus R[T][j] (Chaudhry et al. 2018), those before task j was trained too, where they were
+-- measured. contilab: l in j .. T-1; facil, which measures no task before its training, comes to the same. mammoth: j .. T, so that it is
+-- never negative. avalanche: the first value minus the last, so that it is minus the backward transfer.
+transfer.forgetting = dialects.define("forgetting", "chaudhry2018", { ["chaudhry2018"] = from_best(from_start, before_last),
+   facil = from_best(when_trained, before_last), contilab = from_best(when_trained, before_last),
+   mammoth = from_best(when_trained, to_last),
    avalanche = of_two(function(R, _, T) return mean(1, T - 1, function(j) return minus(R[j][j], R[T][j]) end) end) })
 
 return transfer

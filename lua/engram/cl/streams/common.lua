@@ -63,7 +63,7 @@ function common.base(who, source, options)
    local task = stream.task(set, { limit = options.train, test_limit = options.test, epochs = options.epochs, mean = options.mean,
       deviation = options.deviation, validation = options.validation })
    return { name = task.name, train = task.train, validation = task.validation, test = task.test, classes = task.classes,
-      source = task.source, epochs = task.epochs }
+      source = task.source, epochs = task.epochs, tested_on_training = task.tested_on_training }
 end
 
 -- { train =, validation =, test = } of what f makes of each data set that the base has.

@@ -3,12 +3,24 @@
 local common = require "engram.cl.streams.common"
 local core = require "engram.core"
 
+local raise = core.raise
+
 local WHO = "cl.streams.drift"
+
+-- How many pixels change places: none at rate 0, else two at least.
+local function moved(rate, pixels)
+   local count = math.floor(rate * pixels + 0.5)
+   if rate > 0 and count < 2 then
+      raise("%s: rate = %g of %d pixels is %d of them, and fewer than two cannot change places: give a rate of at least %.3g, or 0", WHO,
+         rate, pixels, count, math.min(1, 1.5 / pixels))
+   end
+   return count
+end
 
 -- The permutation of task k after that of task k - 1, as a Lua list.
 local function step(before, k, rate, seed)
    local n, after = #before, {}
-   local count = math.floor(rate * n + 0.5)
+   local count = moved(rate, n)
    local places = common.permutation(n, seed, "drift places " .. k):tolist()
    for i = 1, n do after[i] = before[i] end
    for i = 1, count do after[places[i]] = before[places[i % count + 1]] end        -- places are in random order: a random cycle
@@ -43,6 +55,7 @@ return {
       return stream:map(function(task, k)
          local function order() return require "engram".tensor(orders(k), { dtype = "int64" }) end
          local change, pixels = common.moved_pixels(task:shape(), order, ("drift %d %.17g %.17g"):format(k, rate, seed))
+         moved(rate, pixels)
          orders = orders or walk(pixels, rate, seed)
          if k == 1 then return task end
          return task:derive{ train = change, validation = change, test = change }

@@ -32,7 +32,7 @@ end
 
 local function over_classes(stream, ratio, seed)
    local share = shares(stream.classes, ratio, seed)
-   local recipe = ("imbalance classes %.17g %s"):format(ratio, tostring(seed))
+   local recipe = ("imbalance classes %d %.17g %s"):format(stream.classes, ratio, tostring(seed))
    return function(task)
       local items = require "engram".scope(function() return #kept_by_class(task:labels "train", share) end)
       return task:derive{ train = { at_once = true, items = items, recipe = recipe,
@@ -40,12 +40,36 @@ local function over_classes(stream, ratio, seed)
    end
 end
 
+-- The first so many items, as indices in their order; a class that has none among them gets its first item in the place of a later one of
+-- a class that has others. At least one item of every class.
+local function kept_of_task(labels, items)
+   local list, first, chosen, index = labels:tolist(), {}, {}, {}
+   for i, label in ipairs(list) do
+      if not first[label] then
+         first[label], chosen[i] = true, true
+         items = items - 1
+      end
+   end
+   for i in ipairs(list) do
+      if not chosen[i] and items > 0 then
+         chosen[i] = true
+         items = items - 1
+      end
+      if chosen[i] then index[#index + 1] = i end
+   end
+   return index
+end
+
 local function over_tasks(stream, ratio, seed)
    local share = shares(#stream, ratio, seed)
    return function(task, k)
-      local items = count(share[k], task:items "train")
+      local wanted = count(share[k], task:items "train")
+      local items = require "engram".scope(function() return #kept_of_task(task:labels "train", wanted) end)
       return task:derive{ train = { at_once = true, items = items, recipe = "imbalance tasks " .. items,
-         make = function(set) return set:take(items) end, labels = function(labels) return labels:narrow(1, 1, items) end } }
+         make = function(set) return set:subset(kept_of_task(set.labels, items)) end,
+         labels = function(labels)
+            return labels:index_select(1, require "engram".tensor(kept_of_task(labels, items), { dtype = "int64" }))
+         end } }
    end
 end
 

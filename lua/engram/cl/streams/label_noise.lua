@@ -30,8 +30,9 @@ return {
       return stream:map(function(task, k)
          if task.last_class == task.first_class then raise("%s: task %d has one class; a label has no other to become", WHO, k) end
          local count = math.floor(rate * task:items "train" + 0.5)
+         local recipe = ("label noise %d %d %.17g units %d to %d"):format(k, count, seed, task.first_class, task.last_class)
          local function change(labels) return noisy(labels, task, k, count, seed) end
-         return task:derive{ train = { recipe = ("label noise %d %d %.17g"):format(k, count, seed), labels = change,
+         return task:derive{ train = { recipe = recipe, labels = change,
             make = function(set) return set:with_labels(change(set.labels), set.classes) end } }
       end)
    end,

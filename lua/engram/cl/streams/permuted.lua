@@ -47,7 +47,8 @@ return {
          local as_it_is = k == 1 and first == "identity"
          local made = common.parts(base, function(set) return as_it_is and set or part_of(set, seed, k) end)
          list[k] = experience.new{ name = ("%s %d"):format(base.name, k), epochs = base.epochs, classes = base.classes,
-            source = base.source, train = made.train, validation = made.validation, test = made.test }
+            source = base.source, tested_on_training = base.tested_on_training, train = made.train, validation = made.validation,
+            test = made.test }
       end
       list.scenario, list.outputs = options.scenario, options.outputs
       return stream.new(list)

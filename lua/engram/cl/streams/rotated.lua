@@ -98,7 +98,8 @@ return {
       for k, angle in ipairs(angles_of(options)) do
          local made = common.parts(base, function(set) return part_of(set, angle) end)
          list[k] = experience.new{ name = ("%s at %.1f"):format(base.name, angle), epochs = base.epochs, classes = base.classes,
-            source = base.source, angle = angle, train = made.train, validation = made.validation, test = made.test }
+            source = base.source, tested_on_training = base.tested_on_training, angle = angle,
+            train = made.train, validation = made.validation, test = made.test }
       end
       list.scenario, list.outputs = options.scenario, options.outputs
       return stream.new(list)

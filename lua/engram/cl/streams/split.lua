@@ -51,7 +51,8 @@ return {
          local classes = { unpack(order, (k - 1) * each + 1, k * each) }
          local made = common.parts(base, function(set) return part_of(set, classes) end)
          list[k] = experience.new{ name = name_of(base.train, classes, k), epochs = base.epochs, classes = each, source = base.source,
-            of_classes = classes, train = made.train, validation = made.validation, test = made.test }
+            of_classes = classes, tested_on_training = base.tested_on_training, train = made.train, validation = made.validation,
+            test = made.test }
          for part, verb in pairs{ train = "train", validation = "validate", test = "test" } do
             if made[part] and made[part].items == 0 then raise("%s: task %d (%s) has no items to %s on", WHO, k, list[k].name, verb) end
          end
