@@ -9,7 +9,7 @@ local function quote(word) return require "engram.sweep".quote(word) end
 local command = {
    summary = "run a script for every combination of settings",
    usage = "sweep [options] FILE key=a,b seed=1..5 | sweep --resume SWEEP",
-   text = "Values stand between commas; 1..5, 0..1..0.25 and 0.01..10..x10 are ranges; a list in brackets is one value: hidden=[100,50],[400].\n"
+   text = "Values stand between commas; 1..5, 0..1..0.25 and 0.01..10..x10 are ranges; a list stands in brackets: hidden=[9,5],[4].\n"
       .. "The jobs and the names of their run directories are fixed once, in SWEEP/sweep.json; SWEEP/jobs.txt has a shell line for\n"
       .. "each, which begins the job, goes on with it, or does nothing when it is finished. A job that fails does not stop the others.",
    options = {
