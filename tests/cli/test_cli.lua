@@ -174,7 +174,7 @@ t.test("Ctrl-C in a training: what was done is kept", function()
    t.expect(out):lacks "not reached"
    local look = "cd %s/stopped/training/* && ls only && grep -h status status.json && tail -c 2 only/metrics.jsonl"
    local _, listed = t.command(look:format(folder))
-   t.expect(listed):equals('accuracy.csv\nckpt\nmetrics.jsonl\nsummary.json\nweights.safetensors\n'
+   t.expect(listed):equals('accuracy.csv\nckpt\nmetrics.jsonl\nsummary.json\ntest_sets.json\nweights.safetensors\n'
       .. '  "status": "interrupted",\n}\n')
 end)
 

@@ -165,6 +165,18 @@ t.test("what a row cost stands beside its first metric, and how often the test s
    t.expect(compare "a"):lacks "test sets:"
 end)
 
+t.test("a training that its budget ended early is told", function()
+   for seed, task in ipairs{ 2, 5 } do
+      local of = summary(50 + seed, 1)
+      of.budget = { arithmetic = 1e9, ended = { task = task, tasks = 5, step = 7 } }
+      make("ended/" .. seed, { seed = seed }, of)
+   end
+   local out = compare "ended"
+   t.expect(out):contains("note:\n  ended/1 was ended by its budget of arithmetic in task 2 of 5: its figures are of the tasks up to "
+      .. "there\n")
+   t.expect(out):lacks "ended/2 was"
+end)
+
 t.test("what was measured on validation sets is not averaged with what was measured on test sets", function()
    for seed, on in ipairs{ "test", "validation" } do
       local of = summary(50 + seed, 1)

@@ -9,8 +9,8 @@ local function quote(word) return require "engram.sweep".quote(word) end
 local command = {
    summary = "run a script for every combination of settings",
    usage = "sweep [options] FILE key=a,b seed=1..5 | sweep --resume SWEEP",
-   text = "Values stand between commas; 1..5, 0..1..0.25 and 0.01..10..x10 are ranges; a list in brackets is one value:\n"
-      .. "hidden=[100,50],[400]. The jobs and the names of their run directories are fixed once, in SWEEP/sweep.json; SWEEP/jobs.txt has a shell line for\n"
+   text = "Values stand between commas; 1..5, 0..1..0.25 and 0.01..10..x10 are ranges; a list stands in brackets: hidden=[9,5],[4].\n"
+      .. "The jobs and the names of their run directories are fixed once, in SWEEP/sweep.json; SWEEP/jobs.txt has a shell line for\n"
       .. "each, which begins the job, goes on with it, or does nothing when it is finished. A job that fails does not stop the others.",
    options = {
       { "j", value = "N", number = true, doc = "jobs at a time (default: the cores)" },
@@ -102,22 +102,17 @@ local function print_table(sweep)
    print(("no table: %s; make one with: engram compare %s %s"):format(reason:gsub("; name others with .*", ""), quote(sweep.path), option))
 end
 
-local function show_comparison(sweep, finished)
-   print_table(sweep)
-   if finished == #sweep.jobs and require "engram.sweep.average"(sweep.path) then
-      print(("means over seeds for TensorBoard: tensorboard --logdir %s"):format(quote(sweep.path .. "/tensorboard")))
-   end
-end
-
--- Runs what is not finished; then show(sweep, finished) tells what is (default: the comparison). The exit code. For `engram verify` too.
-function command.run_all(sweep, values, show)
+local function run_all(sweep, values)
    require "engram.run.progress".quiet = values.quiet or false
    local parallel = positive(values, "j") or sweep.parallel
    print(("%s, %d at a time, %s each: %s"):format(count(#sweep.jobs, "job"), parallel, count(sweep.threads, "thread"), sweep.path))
    io.stdout:flush()
    local failures, finished, waiting = require "engram.sweep.pool"(sweep, { parallel = parallel, fail_fast = values["fail-fast"] })
    local signal = core.interrupted()
-   if finished > 0 and not signal then (show or show_comparison)(sweep, finished) end
+   if finished > 0 and not signal then print_table(sweep) end
+   if finished == #sweep.jobs and require "engram.sweep.average"(sweep.path) then
+      print(("means over seeds for TensorBoard: tensorboard --logdir %s"):format(quote(sweep.path .. "/tensorboard")))
+   end
    io.stdout:flush()
    if #failures > 0 then print_failures(sweep, failures, waiting) end
    if signal then io.stderr:write("engram: interrupted\n") end
@@ -131,7 +126,7 @@ function command.resume(values, path)
    sweep.threads = positive(values, "threads") or sweep.threads
    if C.eg_make_folders(sweep.path .. "/logs") ~= 0 then core.raise("sweep: %s", core.message()) end
    sweep:write_lines()                                -- the sweep, or this program, may have been moved
-   return command.run_all(sweep, values)
+   return run_all(sweep, values)
 end
 
 -- ---- the command ------------------------------------------------------------------------------------------
@@ -181,7 +176,7 @@ function command.run(values, words)
       io.stdout:write(sweep:lines())
       return 0
    end
-   return command.run_all(sweep, values)
+   return run_all(sweep, values)
 end
 
 return command

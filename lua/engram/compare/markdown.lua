@@ -3,11 +3,9 @@
 -- Characters of a text, not bytes.
 local function width_of(text) return select(2, text:gsub("[^\128-\191]", "")) end
 
--- markdown(rows, left) -> lines. rows: lists of texts, the head first; left: which columns stand to the left, as { [column] = true } or
--- the first so many.
+-- markdown(rows, left) -> lines. rows: lists of texts, the head first; left: { [column] = true } for the columns that stand to the left.
 return function(rows, left)
    local widths, lines = {}, {}
-   local function is_left(i) return type(left) == "number" and i <= left or type(left) == "table" and left[i] end
    for _, row in ipairs(rows) do
       for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 3, width_of(cell)) end
    end
@@ -15,8 +13,8 @@ return function(rows, left)
       local cells, rule = {}, {}
       for i, cell in ipairs(row) do
          local space = (" "):rep(widths[i] - width_of(cell))
-         cells[i] = is_left(i) and cell .. space or space .. cell
-         rule[i] = is_left(i) and ("-"):rep(widths[i]) or ("-"):rep(widths[i] - 1) .. ":"
+         cells[i] = left[i] and cell .. space or space .. cell
+         rule[i] = left[i] and ("-"):rep(widths[i]) or ("-"):rep(widths[i] - 1) .. ":"
       end
       lines[#lines + 1] = "| " .. table.concat(cells, " | ") .. " |"
       if r == 1 then lines[#lines + 1] = "| " .. table.concat(rule, " | ") .. " |" end

@@ -123,7 +123,9 @@ function write.markdown(tables, by, against)
       if #lines > 0 then lines[#lines + 1] = "" end
       lines[#lines + 1] = title(table_)
       lines[#lines + 1] = ""
-      for _, line in ipairs(aligned(rows, math.max(1, #by))) do lines[#lines + 1] = line end
+      local left = {}
+      for i = 1, math.max(1, #by) do left[i] = true end
+      for _, line in ipairs(aligned(rows, left)) do lines[#lines + 1] = line end
    end
    for _, line in ipairs(explanation(tables, against)) do lines[#lines + 1] = line end
    return table.concat(lines, "\n") .. "\n"
