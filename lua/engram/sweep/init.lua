@@ -45,11 +45,12 @@ local function absolute(path)
    return os.getenv "PWD" .. "/" .. path
 end
 
--- about: { script =, jobs =, varying =, parallel =, threads =, plugins =, runs =, name =, path = instead of a new one }; not yet on disk.
+-- about: { script =, jobs =, varying =, parallel =, threads =, plugins =, runs =, name =, path = where it is not to be a new
+-- one below runs }; not yet on disk.
 function sweep.new(about)
    local experiment = about.script:match "([^/]*)$":gsub("%.%a+$", "")
    local self = setmetatable(about, Sweep)
-   self.path = absolute(about.path or (run.new_path(about.runs, experiment, about.name or "sweep"))):gsub("/%./", "/")
+   self.path = self.path or absolute((run.new_path(about.runs, experiment, about.name or "sweep"))):gsub("/%./", "/")
    self.folder, self.program = os.getenv "PWD", arg[0]
    return self
 end
