@@ -145,7 +145,7 @@ t.test("a run that fails is named, the others run, and the exit code is 1", func
    t.expect(code):equals(1)
    t.expect(err):contains "engram: 2 of 3 jobs failed:\n  naive-"
    t.expect(out):contains "1 run (2 failed)"
-   t.expect(out):contains "| naive | task   |     - |"
+   t.expect(out):contains "| naive | task   | open    | exact       |     - |"
 end)
 
 -- ---- the verdict ------------------------------------------------------------------------------------------

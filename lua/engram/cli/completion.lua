@@ -76,6 +76,7 @@ end
 local function words_of(name, usage)
    local words = verbs_of(name, usage)
    local function add(list) for _, word in ipairs(list) do words[#words + 1] = word end end
+   if name == "verify" then add(require "engram.verify.table".names()) end
    if name == "help" then
       add(commands.names)
       add(symbols())

@@ -102,17 +102,22 @@ local function print_table(sweep)
    print(("no table: %s; make one with: engram compare %s %s"):format(reason:gsub("; name others with .*", ""), quote(sweep.path), option))
 end
 
-local function run_all(sweep, values)
+local function show_comparison(sweep, finished)
+   print_table(sweep)
+   if finished == #sweep.jobs and require "engram.sweep.average"(sweep.path) then
+      print(("means over seeds for TensorBoard: tensorboard --logdir %s"):format(quote(sweep.path .. "/tensorboard")))
+   end
+end
+
+-- Runs what is not finished; then show(sweep, finished) tells what is (default: the comparison). The exit code. For `engram verify` too.
+function command.run_all(sweep, values, show)
    require "engram.run.progress".quiet = values.quiet or false
    local parallel = positive(values, "j") or sweep.parallel
    print(("%s, %d at a time, %s each: %s"):format(count(#sweep.jobs, "job"), parallel, count(sweep.threads, "thread"), sweep.path))
    io.stdout:flush()
    local failures, finished, waiting = require "engram.sweep.pool"(sweep, { parallel = parallel, fail_fast = values["fail-fast"] })
    local signal = core.interrupted()
-   if finished > 0 and not signal then print_table(sweep) end
-   if finished == #sweep.jobs and require "engram.sweep.average"(sweep.path) then
-      print(("means over seeds for TensorBoard: tensorboard --logdir %s"):format(quote(sweep.path .. "/tensorboard")))
-   end
+   if finished > 0 and not signal then (show or show_comparison)(sweep, finished) end
    io.stdout:flush()
    if #failures > 0 then print_failures(sweep, failures, waiting) end
    if signal then io.stderr:write("engram: interrupted\n") end
@@ -126,7 +131,7 @@ function command.resume(values, path)
    sweep.threads = positive(values, "threads") or sweep.threads
    if C.eg_make_folders(sweep.path .. "/logs") ~= 0 then core.raise("sweep: %s", core.message()) end
    sweep:write_lines()                                -- the sweep, or this program, may have been moved
-   return run_all(sweep, values)
+   return command.run_all(sweep, values)
 end
 
 -- ---- the command ------------------------------------------------------------------------------------------
@@ -176,7 +181,7 @@ function command.run(values, words)
       io.stdout:write(sweep:lines())
       return 0
    end
-   return run_all(sweep, values)
+   return command.run_all(sweep, values)
 end
 
 return command

@@ -88,7 +88,7 @@ end
 -- A sweep whose jobs find their table beside them, wherever the folder is.
 local function sweep_of(values, path, jobs, parallel)
    local sweep = require "engram.sweep".new{ script = script, jobs = jobs, varying = { "row", "column", "seed" },
-      parallel = parallel, threads = positive(values, "threads") or 1, path = path }
+      parallel = parallel, threads = positive(values, "threads") or 1, path = require "engram.run.describe".absolute(path) }
    sweep.folder = sweep.path
    return sweep
 end

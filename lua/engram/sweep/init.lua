@@ -51,7 +51,7 @@ end
 function sweep.new(about)
    local experiment = about.script:match "([^/]*)$":gsub("%.%a+$", "")
    local self = setmetatable(about, Sweep)
-   self.path = absolute(about.path or (run.new_path(about.runs, experiment, about.name or "sweep"))):gsub("/%./", "/")
+   self.path = self.path or absolute((run.new_path(about.runs, experiment, about.name or "sweep"))):gsub("/%./", "/")
    self.folder, self.program = os.getenv "PWD", arg[0]
    return self
 end

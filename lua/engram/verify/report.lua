@@ -11,17 +11,17 @@ local function decimals(value, count) return value and ("%." .. (count or 2) .. 
 
 local function line_of(cell)
    local reference = cell.reference
-   return { cell.row, cell.column, decimals(cell.mean), decimals(cell.deviation), tostring(cell.n), decimals(reference.mean),
-      decimals(reference.deviation), tostring(reference.n), cell.difference and ("%+.2f"):format(cell.difference) or "-",
-      decimals(cell.tolerance), reference.certainty, cell.verdict }
+   return { cell.row, cell.column, cell.verdict, reference.certainty, decimals(cell.mean), decimals(cell.deviation), tostring(cell.n),
+      decimals(reference.mean), decimals(reference.deviation), tostring(reference.n),
+      cell.difference and ("%+.2f"):format(cell.difference) or "-", decimals(cell.tolerance) }
 end
 
-local HEAD = { "row", "column", "ours", "SD", "n", "theirs", "SD", "n", "difference", "tolerance", "certainty", "verdict" }
+local HEAD = { "row", "column", "verdict", "certainty", "ours", "SD", "n", "theirs", "SD", "n", "difference", "tolerance" }
 
 local function lines_of_cells(found)
    local rows = { HEAD }
    for _, cell in ipairs(found.cells) do rows[#rows + 1] = line_of(cell) end
-   return markdown(rows, { true, true, [11] = true, [12] = true })
+   return markdown(rows, { true, true, true, true })
 end
 
 local function share(counts)
