@@ -1,5 +1,5 @@
--- cl/experience.lua: one task of a stream: what is known of it, and its data sets `train` and `test`, which may be made only when they
--- are asked for and released after use: so a stream of 500 tasks needs the memory of one.
+-- cl/experience.lua: one task of a stream: what is known of it, and its data sets `train`, `test` and, where some items are held back,
+-- `validation`, which may be made only when they are asked for and released after use: so a stream of 500 tasks needs the memory of one.
 --
 -- A part is { set = data set } that is there from the start, or { make = function() -> data set, items =, shape =, recipe = function() ->
 -- text, base = data sets } whose data are drawn up by `make` each time, with the same bits. The recipe says in words and hashes all that
@@ -8,6 +8,8 @@ local ffi = require "ffi"
 local core = require "engram.core"
 local tensor = require "engram.tensor"
 local C, raise = core.C, core.raise
+
+local PARTS = { "train", "test", "validation" }
 
 local Experience = {}
 local experience = {}
@@ -74,6 +76,7 @@ end
 
 -- How long it is trained on, in words.
 function Experience:duration()
+   if self.stop then return "until " .. tostring(self.stop) end
    return self.steps and ("%d steps"):format(self.steps) or ("%d epochs"):format(self.epochs)
 end
 
@@ -96,10 +99,10 @@ end
 -- True when the data of a part are in memory.
 function Experience:has(part) return is_there(self.parts[part]) end
 
--- Frees what was made for a part, or for both; it is made again when it is asked for.
+-- Frees what was made for a part, or for all; it is made again when it is asked for.
 function Experience:release(which)
-   for _, name in ipairs(which and { which } or { "train", "test" }) do
-      local made = self.parts[name].made
+   for _, name in ipairs(which and { which } or PARTS) do
+      local made = self.parts[name] and self.parts[name].made
       if made then
          made.images:release()
          made.labels:release()
@@ -137,7 +140,7 @@ end
 function experience.new(fields)
    local self = { parts = {} }
    for key, value in pairs(fields) do
-      if key == "train" or key == "test" then self.parts[key] = value.images and { set = value } or value
+      if key == "train" or key == "test" or key == "validation" then self.parts[key] = value.images and { set = value } or value
       else self[key] = value end
    end
    return setmetatable(self, Experience)
@@ -153,6 +156,7 @@ end
 
 local function derived(self, name, change)
    local part = self.parts[name]
+   if not part then return nil end
    if not change then return twin(part) end
    if change.at_once and part.set then return { set = change.make(part.set) } end
    return { base = part.base or { part.set }, items = change.items or self:items(name), shape = change.shape or self:shape(),
@@ -169,8 +173,10 @@ function Experience:derive(changes)
    local copy = {}
    for key, value in pairs(self) do copy[key] = value end
    for key, value in pairs(changes) do copy[key] = value end
-   copy.parts = { train = derived(self, "train", changes.train), test = derived(self, "test", changes.test) }
-   copy.train, copy.test = nil, nil
+   copy.parts = {}
+   for _, name in ipairs(PARTS) do
+      copy.parts[name], copy[name] = derived(self, name, changes[name]), nil
+   end
    return setmetatable(copy, Experience)
 end
 

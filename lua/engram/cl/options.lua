@@ -6,7 +6,7 @@ local raise = core.raise
 
 local NAMES = { "model", "stream", "optimizer", "method", "batch_size", "seed", "evaluate", "protocol", "shuffle", "loss", "name",
    "on_step", "evaluate_batch_size", "evaluate_every", "evaluate_items", "evaluate_tasks", "drop_last", "checkpoint_every",
-   "checkpoints" }
+   "checkpoints", "stop" }
 
 local function is_module(value) return require "engram.nn".is_module(value) end
 
@@ -105,7 +105,7 @@ function options.check(given)
       checkpoint_every = given.checkpoint_every and core.whole("cl.train: checkpoint_every", given.checkpoint_every),
       shuffle = of_type("shuffle", given.shuffle, "boolean") ~= false,
       drop_last = of_type("drop_last", given.drop_last, "boolean") or false,
-      loss_function = loss_function(given.loss), on_step = of_type("on_step", given.on_step, "function"),
+      stop = given.stop, loss_function = loss_function(given.loss), on_step = of_type("on_step", given.on_step, "function"),
       protocol = choice("protocol", given.protocol or "test", { "test", "published", "both" }),
       checkpoints = choice("checkpoints", given.checkpoints or "last", { "last", "task" }),
       evaluate = choice("evaluate", given.evaluate or "task", { "task", "epoch", "never" }), name = of_type("name", given.name, "string"),
@@ -123,6 +123,9 @@ function options.unused(given, t)
    note("evaluate_tasks", never and not given.evaluate_every, "evaluate is 'never'")
    note("evaluate_batch_size", never, "evaluate is 'never'")
    note("protocol", given.evaluate == "never" and given.protocol == "published", "evaluate is 'never'")
+   local rules = 0
+   for _, experience in ipairs(t.stream) do rules = rules + (experience.stop and 1 or 0) end
+   note("stop", rules == #t.stream, "every task has a rule of its own")
    for _, key in ipairs{ "checkpoint_every", "checkpoints" } do
       note(key, not t.out.folder, "checkpoints are written by `engram run` only")
    end

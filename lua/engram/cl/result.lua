@@ -37,6 +37,6 @@ return function(t)
    found.drift = t.tracker.drift
    return { name = t.name, accuracy = t.accuracy, published = t.published, continual = t.continual, metrics = found, bytes = bytes_of(t),
       steps = t.step, losses = t.losses, seconds = seconds, time = time_of(t, seconds), arithmetic = arithmetic_of(t),
-      hash = t.model:hash(), stream_hash = t.stream:hash(), model = t.model, optimizer = t.optimizer,
-      folder = t.out.folder and t.out.folder.path, forked_from = t.forked_from }
+      stopped = #t.stopped > 0 and t.stopped or nil, hash = t.model:hash(), stream_hash = t.stream:hash(), model = t.model,
+      optimizer = t.optimizer, folder = t.out.folder and t.out.folder.path, forked_from = t.forked_from }
 end

@@ -2,6 +2,7 @@
 local core = require "engram.core"
 local experience = require "engram.cl.experience"
 local scenario = require "engram.cl.scenario"
+local schedule = require "engram.schedule"
 local raise = core.raise
 
 local stream = {}
@@ -10,26 +11,45 @@ local function is_data_set(value)
    return type(value) == "table" and value.images ~= nil and value.labels ~= nil and type(value.batch) == "function"
 end
 
--- task(name or set [, {epochs = 1, limit =, test_limit =, name =}]): one experience. `name` is a data set by name, a set
--- { train =, test = } or a single data set (trained and tested on). limit: the first so many training items.
-function stream.task(source, options)
-   options = core.options("cl.task", options, { "epochs", "limit", "test_limit", "name", "mean", "deviation" })
-   local data = require "engram.data"
+-- The data sets of a task: those to train and test on, and the items held back for validation, if there are any.
+local function parts_of(source, mean, deviation)
    local set = source
-   if type(source) == "string" then set = data.load(source, { mean = options.mean, deviation = options.deviation }) end
+   if type(source) == "string" then set = require "engram.data".load(source, { mean = mean, deviation = deviation }) end
    if type(set) ~= "table" then raise("cl.task: expected the name of a data set or a data set, got %s", core.typename(set)) end
-   local train, test = set.train or set, set.test or set
-   if not (is_data_set(train) and is_data_set(test)) then raise "cl.task: the data set has no items to train and test on" end
-   if set == source and (options.mean or options.deviation) then
-      train, test = train:normalize(options.mean or 0, options.deviation or 1), test:normalize(options.mean or 0, options.deviation or 1)
+   local parts = { train = set.train or set, test = set.test or set, validation = set.validation }
+   for name, part in pairs(parts) do
+      if not is_data_set(part) then raise("cl.task: the data set has no items to train and test on: '%s' is no data set", name) end
+      if set == source and (mean or deviation) then parts[name] = part:normalize(mean or 0, deviation or 1) end
    end
+   return parts, set
+end
+
+-- The rule that ends a task, where its epochs do not.
+local function rule_of(options)
+   if options.stop == nil then return nil end
+   if not schedule.stop.is_rule(options.stop) then
+      raise("cl.task: stop must be a rule, as schedule.stop.loss(0.1) makes it, got %s", core.typename(options.stop))
+   end
+   if options.epochs then
+      raise "cl.task: epochs and stop both say when the task ends: give one, or stop = schedule.stop.first_of{ rule, stop.epochs(n) }"
+   end
+   return options.stop
+end
+
+-- task(name or set [, {epochs = 1, stop =, limit =, test_limit =, name =}]): one experience. `name` is a data set by name, a set { train =,
+-- test =, validation = }, of which the last may be missing, or a single data set (trained and tested on). stop: a rule (schedule.stop)
+-- in place of epochs. limit: the first so many training items.
+function stream.task(source, options)
+   options = core.options("cl.task", options, { "epochs", "limit", "test_limit", "name", "mean", "deviation", "stop" })
+   local parts, set = parts_of(source, options.mean, options.deviation)
+   local train, test = parts.train, parts.test
    if options.limit ~= nil then train = train:take(core.whole("cl.task: limit", options.limit)) end
    if options.test_limit ~= nil then test = test:take(core.whole("cl.task: test_limit", options.test_limit)) end
    local epochs = core.whole("cl.task: epochs", options.epochs or 1)
    if train:size() == 0 then raise "cl.task: there are no training items" end
    if test:size() == 0 then raise "cl.task: there are no test items" end
-   return experience.new{ name = options.name or set.name or "task", train = train, test = test, epochs = epochs,
-      classes = math.max(train.classes, test.classes), source = set.source }
+   return experience.new{ name = options.name or set.name or "task", train = train, test = test, validation = parts.validation,
+      epochs = epochs, stop = rule_of(options), classes = math.max(train.classes, test.classes), source = set.source }
 end
 
 -- ---- making streams ---------------------------------------------------------------------------------------
@@ -62,7 +82,7 @@ local function at_units(task, first)
    local change = first > 1 and { at_once = true, recipe = ("units %d to %d"):format(first, last),
       make = function(set) return set:with_labels(function(label) return label + first - 1 end, last) end,
       labels = function(labels) return labels + (first - 1) end } or nil
-   return task:derive{ first_class = first, last_class = last, train = change, test = change }
+   return task:derive{ first_class = first, last_class = last, train = change, test = change, validation = change }
 end
 
 -- stream{ task, task, ..., scenario = "domain" | "task" | "class", outputs = "seen" | "all" }: the tasks in order. In the domain
@@ -121,8 +141,10 @@ function Stream:hash()
    local words, kind = {}, self.scenario .. (self.outputs == "all" and " all" or "")
    for i, task in ipairs(self) do
       words[i] = ("%d %s %d %s %s "):format(i, kind, task.epochs, task:identity "train", task:identity "test")
+      if task.parts.validation then words[i] = words[i] .. "validation " .. task:identity "validation" .. " " end
       if task.ordered then words[i] = words[i] .. "ordered " end
       if task.steps then words[i] = words[i] .. "steps " .. task.steps .. " " end
+      if task.stop then words[i] = words[i] .. "until " .. tostring(task.stop) .. " " end
    end
    self.content = experience.digest(table.concat(words))
    return self.content

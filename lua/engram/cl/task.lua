@@ -6,6 +6,7 @@ local evaluation = require "engram.cl.evaluation"
 local plan = require "engram.cl.plan"
 local scenario = require "engram.cl.scenario"
 local step = require "engram.cl.step"
+local stopping = require "engram.cl.stopping"
 local tensor = require "engram.tensor"
 local warnings = require "engram.cl.warnings"
 local C, raise = core.C, core.raise
@@ -30,7 +31,7 @@ local CHECKPOINT_SECONDS = 30                         -- between two checkpoints
 -- A checkpoint is due every so many steps or seconds (more where the disk is so slow that saving takes a twentieth of the time), and
 -- after the last step before anything is consolidated or judged.
 local function checkpoint_is_due(t)
-   if t.step_in_task == t.steps_in_task then return true end
+   if t.step_in_task == t.steps_in_task or stopping.ended(t) then return true end
    if t.evaluate == "epoch" and t.step_in_task % t.steps_per_epoch == 0 then return true end
    if t.checkpoint_every then return t.step % t.checkpoint_every == 0 end
    return C.eg_clock() - t.saved_at > math.max(CHECKPOINT_SECONDS, 20 * t.save_seconds)
@@ -45,12 +46,14 @@ local function between_steps(t)
 end
 
 local function epoch(t)
-   while step.advance(t) do
+   while not stopping.ended(t) and step.advance(t) do
       t.loss_sum, t.loss_count = t.loss_sum + t.loss, t.loss_count + 1
       t.out:step(t)
       if t.step % REPORT_EVERY == 0 then note_loss(t) end
+      stopping.after_step(t)
       between_steps(t)
    end
+   if stopping.after_epoch(t) then checkpoint.save(t, "step") end
    if t.evaluate == "epoch" then t.out:accuracies(t, evaluation.row(t, evaluation.protocol(t)), "epoch") end
 end
 
@@ -76,6 +79,7 @@ function task.open(t, k)
       { batch_size = t.batch_size, shuffle = t.shuffle and not t.experience.ordered, drop_last = t.drop_last })
    local found = plan.of(t, k)
    t.steps_per_epoch, t.steps_in_task, t.epochs = found.steps_per_epoch, found.steps, found.epochs
+   t.rule, t.cap = found.rule, found.cap
    t.model:train()
    evaluation.meet(t)
 end
@@ -95,6 +99,7 @@ end
 -- Begins the task that is open.
 function task.begin(t)
    t.epoch, t.step_in_task, t.moved, t.weights, t.operations = 0, 0, 0, 0, nil
+   stopping.begin(t)
    note_kept_state(t)
    t.optimizer:task_begin(t.task)
    t.tracker:task_begin()
@@ -111,7 +116,10 @@ local function consolidate(t)
 end
 
 local function finish(t)
+   local points = t.continual
+   if points and (#points == 0 or points[#points].step < t.step) then evaluation.point(t) end       -- a rule ended it between two
    note_loss(t)
+   stopping.finish(t)
    divergence.weights(t)
    t.tracker:task_end()
    t.step_density[t.task] = t.weights > 0 and t.moved / t.weights or 0
@@ -129,6 +137,7 @@ function task.run(t, k, place)
    task.open(t, k)
    if place then
       t.loader:load_state(place)
+      stopping.go_on(t)
    else
       task.begin(t)
       if t.evaluate_every then evaluation.point(t) end
@@ -136,6 +145,7 @@ function task.run(t, k, place)
    for e = place and t.epoch or 1, t.epochs do
       t.epoch = e
       epoch(t)
+      if stopping.ended(t) then break end
    end
    t.loader:release()
    finish(t)
