@@ -245,6 +245,8 @@ eg_status eg_count_true(const eg_tensor *mask, int64_t *count);
 eg_status eg_nonzero(eg_tensor *out, const eg_tensor *mask);
 /* out: real (n, classes), 1 at label (1-based), else 0 */
 eg_status eg_one_hot(eg_tensor *out, const eg_tensor *labels);
+/* The columns of rows (n, t) int64 up to the last that is not `padding` in all of them; at least 1. */
+int64_t eg_padded_width(const eg_tensor *rows, int64_t padding);
 /* A batch of stored items: out[i] = in[index[i]] * scale + shift, in uint8 or real (items, ...), out real (n, ...). */
 eg_status eg_batch(eg_tensor *out, const eg_tensor *in, const eg_tensor *index, double scale, double shift);
 /* The q-th quantile (0..1, linear between order statistics as NumPy's default) of all elements; exact. Real. */

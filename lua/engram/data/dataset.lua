@@ -8,7 +8,7 @@ local C, check, raise = core.C, core.check, core.raise
 local Dataset = {}
 Dataset.__index = Dataset
 
-local FIELDS = { "name", "images", "labels", "classes", "class_names", "scale", "shift" }
+local FIELDS = { "name", "images", "labels", "classes", "class_names", "scale", "shift", "vocabulary", "trim", "bucket" }
 
 local function lib() return require "engram" end
 
@@ -63,13 +63,19 @@ local function as_index(index)
    return index
 end
 
+-- Rows of numbers without the columns at the end in which all are padding, where the data set says what that is (trim).
+function Dataset:trimmed(rows)
+   if not self.trim then return rows end
+   return rows:narrow(2, 1, tonumber(C.eg_padded_width(rows.tensor, self.trim))):contiguous()
+end
+
 -- The items at index (an int64 tensor or a list, from 1): x (n, ...), y (n) labels.
 function Dataset:batch(index)
    index = as_index(index)
    local images, shape = self.images, self.images.shape
    shape[1] = index:numel()
    local y = self.labels:index_select(1, index)
-   if images.dtype == "int64" then return images:index_select(1, index), y end
+   if images.dtype == "int64" then return self:trimmed(images:index_select(1, index)), y end
    local x = tensor.new(images.dtype == "float64" and 1 or 0, shape)
    check(C.eg_batch(x.tensor, images.tensor, index.tensor, self.scale, self.shift))
    return x, y

@@ -1,0 +1,86 @@
+-- text/corpus.lua: labelled texts: { texts = strings, labels = numbers from 1, class_names = }. Like a data set, a corpus is never changed.
+local core = require "engram.core"
+local raise = core.raise
+
+local corpus = {}
+
+local Corpus = {}
+Corpus.__index = Corpus
+
+-- new{ texts =, labels =, name =, class_names =, classes = }: texts are strings, labels whole numbers from 1, one each.
+function corpus.new(fields)
+   core.options("text.corpus", fields, { "texts", "labels", "name", "class_names", "classes" })
+   local self = setmetatable({ name = fields.name or "corpus", texts = fields.texts, labels = fields.labels,
+      class_names = fields.class_names }, Corpus)
+   if type(self.texts) ~= "table" or type(self.labels) ~= "table" then raise "text.corpus: expected lists of texts and labels" end
+   if #self.texts ~= #self.labels then raise("%s: %d texts, but %d labels", self.name, #self.texts, #self.labels) end
+   local most = 0
+   for i, label in ipairs(self.labels) do
+      if type(label) ~= "number" or label % 1 ~= 0 or label < 1 then
+         raise("%s: label %d is %s, expected a whole number from 1", self.name, i, tostring(label))
+      end
+      if type(self.texts[i]) ~= "string" then raise("%s: text %d is a %s", self.name, i, core.typename(self.texts[i])) end
+      most = math.max(most, label)
+   end
+   self.classes = fields.classes or self.class_names and #self.class_names or most
+   if most > self.classes then raise("%s: label %d, but there are %d classes", self.name, most, self.classes) end
+   return self
+end
+
+function corpus.is_corpus(value) return getmetatable(value) == Corpus end
+
+local function derive(self, texts, labels)
+   return setmetatable({ name = self.name, texts = texts, labels = labels, class_names = self.class_names, classes = self.classes }, Corpus)
+end
+
+function Corpus:size() return #self.texts end
+
+-- The texts at the positions of a list or an int64 tensor, in that order.
+function Corpus:subset(index)
+   if core.typename(index) == "tensor" then index = index:tolist() end
+   local texts, labels = {}, {}
+   for i, k in ipairs(index) do
+      if not self.texts[k] then raise("subset: text %s is out of range, there are %d", tostring(k), self:size()) end
+      texts[i], labels[i] = self.texts[k], self.labels[k]
+   end
+   return derive(self, texts, labels)
+end
+
+-- The first n texts (all, when there are fewer).
+function Corpus:take(n)
+   local index = {}
+   for i = 1, math.min(core.whole("take: the number of texts", n), self:size()) do index[i] = i end
+   return self:subset(index)
+end
+
+-- Two corpora drawn without overlap: the first has n texts, or the given fraction of them.
+function Corpus:split(n, stream)
+   local size = self:size()
+   local count = type(n) == "number" and (n < 1 and math.floor(n * size + 0.5) or n)
+   if not count or count % 1 ~= 0 or count < 0 or count > size then
+      raise("split: expected a fraction or a number of texts up to %d, got %s", size, tostring(n))
+   end
+   local order = require "engram".randperm(size, { stream = stream or "data" }):tolist()
+   local first, second = {}, {}
+   for i, k in ipairs(order) do table.insert(i <= count and first or second, k) end
+   return self:subset(first), self:subset(second)
+end
+
+function Corpus:__tostring() return ("%s: %d texts, %d classes"):format(self.name, self:size(), self.classes) end
+
+-- read(path, { class_names = }): a file of lines `label<TAB>text`.
+function corpus.read(path, options)
+   options = core.options("text.read", options, { "class_names", "name" })
+   local numbers, names, texts, labels = {}, options.class_names or {}, {}, {}
+   for i, name in ipairs(names) do numbers[name] = i end
+   for label, content in require "engram.text.records".lines(path) do
+      if not numbers[label] then
+         if options.class_names then raise("%s: unknown label '%s'", path, label) end
+         names[#names + 1], numbers[label] = label, #names + 1
+      end
+      texts[#texts + 1], labels[#labels + 1] = content, numbers[label]
+   end
+   return corpus.new{ name = options.name or path:match "([^/]*)$", texts = texts, labels = labels, class_names = names }
+end
+
+return corpus
