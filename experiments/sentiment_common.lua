@@ -98,7 +98,9 @@ cl.methods.register{
    hyper = { lambda = { default = 5000, min = 0, doc = "weight of the penalty" } },
    state = { importance = "parameters", anchor = "tasks" },
    gradients = function(self, t)
-      if t.task > 1 then t.penalty = consolidate.quadratic_penalty_(t.parameters, self.anchor[1], self.importance, 2 * self.hyper.lambda) end
+      if t.task == 1 then return end
+      t.penalty = (t.penalty or 0)
+         + consolidate.quadratic_penalty_(t.parameters, self.anchor[1], self.importance, 2 * self.hyper.lambda)
    end,
    after_step = function(self, t)
       if t.task > 1 then return end

@@ -34,7 +34,9 @@ function sentiment_table.markdown(rows)
    for _, row in ipairs(rows) do
       local by_cap = row.by and (row.by[1] == "cap" or row.by[2] == "cap")
       local cells = { row.title .. (by_cap and " *" or "") }
-      for i, column in ipairs(COLUMNS) do cells[#cells + 1] = row.diverged and (i == 1 and tostring(row.seed) or "diverged") or column[2](row) end
+      for i, column in ipairs(COLUMNS) do
+         cells[#cells + 1] = row.diverged and i > 1 and "diverged" or column[2](row)
+      end
       lines[#lines + 1], capped = line(cells), capped or by_cap
    end
    return line(titles) .. "\n" .. line(rule) .. "\n" .. table.concat(lines, "\n") .. "\n" ..

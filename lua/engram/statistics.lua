@@ -1,4 +1,5 @@
--- statistics.lua: what a comparison over seeds needs: mean, standard deviation, Student's t, an exact paired test, Holm's correction.
+-- statistics.lua: what a comparison over seeds needs: mean, standard deviation, Student's t, an exact paired test, Holm's correction, how
+-- many seeds would tell two methods apart, and whether a published figure is met.
 -- Lists are plain Lua tables of numbers. What is not defined (the deviation of one number) is nil.
 local bit = require "bit"
 local core = require "engram.core"
@@ -175,6 +176,93 @@ function statistics.holm(list)
       adjusted[i] = most
    end
    return adjusted
+end
+
+-- ---- how many seeds ---------------------------------------------------------------------------------------
+
+-- The normal distribution's cumulative probability, to 15 decimals (the series of Marsaglia 2004).
+local function normal(x)
+   if math.abs(x) > 8 then return x > 0 and 1 or 0 end
+   local sum, term, k = x, x, 1
+   repeat
+      k = k + 2
+      term = term * x * x / k
+      sum = sum + term
+   until math.abs(term) < 1e-17 * math.abs(sum) or term == 0
+   return 0.5 + sum * math.exp(-x * x / 2) / math.sqrt(2 * math.pi)
+end
+
+local SLICES = 800                                       -- of Simpson's rule: ten digits
+
+-- power(n, effect, level): the probability that a two-sided paired t-test of n pairs finds a difference whose mean is `effect` standard
+-- deviations: that of a noncentral t beyond its quantile, integrated over the sample's deviation.
+function statistics.power(n, effect, level)
+   n = core.whole("statistics.power: n", n, 2)
+   local freedom, shift = n - 1, effect * math.sqrt(n)
+   local limit = statistics.t_quantile(1 - (level or 0.05) / 2, freedom)
+   local reach = 9 / math.sqrt(freedom)
+   local low, high = math.max(0, 1 - reach), 1 + reach
+   local head, sum = math.log(2) + freedom / 2 * math.log(freedom / 2) - log_gamma(freedom / 2), 0
+   for i = 0, SLICES do
+      local s = low + (high - low) * i / SLICES
+      local density = s > 0 and math.exp(head + (freedom - 1) * math.log(s) - freedom * s * s / 2)
+         or freedom == 1 and math.exp(head) or 0
+      local weight = (i == 0 or i == SLICES) and 1 or i % 2 == 1 and 4 or 2
+      sum = sum + weight * density * (normal(shift - limit * s) + normal(-shift - limit * s))
+   end
+   return sum * (high - low) / (3 * SLICES)
+end
+
+statistics.MOST_SEEDS = 10000                            -- more are not advised
+
+-- seeds_to_separate(differences, { level = 0.05, power = 0.8, tests = 1 }) -> n, or nil and why there is none. So many pairs would show,
+-- with probability `power`, a difference such as these have in the mean and in deviation; never fewer than the exact sign-flip test needs
+-- to reach the level at all: its smallest p is 2^(1 - n). tests: of Holm's family, of which this is taken for the smallest p.
+function statistics.seeds_to_separate(differences, options)
+   check_list("seeds_to_separate", differences, 2)
+   options = core.options("statistics.seeds_to_separate", options, { "level", "power", "tests" })
+   local level, wanted = (options.level or 0.05) / (options.tests or 1), options.power or 0.8
+   local mean, deviation = statistics.mean(differences), statistics.deviation(differences)
+   if mean == 0 then return nil, "the mean difference is 0" end
+   local least = math.max(2, math.ceil(1 - math.log(level) / math.log(2) - 1e-9))
+   if deviation == 0 then return least end
+   local effect = math.abs(mean) / deviation
+   local function suffices(n) return statistics.power(n, effect, level) >= wanted end
+   if suffices(least) then return least end
+   local low, high = least, least * 2
+   while not suffices(high) do
+      if high > statistics.MOST_SEEDS then
+         return nil, ("more than %d: the mean difference is %.2g of its deviation"):format(statistics.MOST_SEEDS, effect)
+      end
+      low, high = high, high * 2
+   end
+   while high - low > 1 do
+      local middle = math.floor((low + high) / 2)
+      if suffices(middle) then high = middle else low = middle end
+   end
+   return high
+end
+
+-- ---- published figures ------------------------------------------------------------------------------------
+
+-- cell(list, { mean =, deviation =, n = }) -> { n, mean, deviation, difference, tolerance, passes }: whether the mean of a list agrees with
+-- a published one: |difference| <= 2 sqrt(deviation_theirs^2 / n_theirs + deviation^2 / n). Of one number, which has no deviation,
+-- `passes` is nil.
+function statistics.cell(list, reference)
+   check_list("cell", list, 1)
+   reference = core.options("statistics.cell", reference, { "mean", "deviation", "n" })
+   for _, key in ipairs{ "mean", "deviation", "n" } do
+      local value = reference[key]
+      if type(value) ~= "number" or value - value ~= 0 then
+         raise("statistics.cell: the reference needs mean, deviation and n: %s is %s", key, tostring(value))
+      end
+   end
+   local found = { n = #list, mean = statistics.mean(list), deviation = statistics.deviation(list) }
+   found.difference = found.mean - reference.mean
+   if not found.deviation then return found end
+   found.tolerance = 2 * math.sqrt(reference.deviation ^ 2 / reference.n + found.deviation ^ 2 / #list)
+   found.passes = math.abs(found.difference) <= found.tolerance
+   return found
 end
 
 return statistics

@@ -1,5 +1,6 @@
 -- engram resume of streams: in each scenario, with boundaries that blur, data made on the spot and continual evaluation, a run that is
--- killed within a task and resumed ends with the files of one that never stopped.
+-- killed within a task and resumed ends with the files of one that never stopped; evaluated on validation and test sets, with a budget of
+-- arithmetic that ends every task early.
 local t = require "tests.harness"
 
 local folder = t.temporary_folder(true)
@@ -11,12 +12,13 @@ local engram = require "engram"
 local nn, optim, cl = engram.nn, engram.optim, engram.cl
 ffi.cdef "int raise(int);"
 local settings = engram.settings{ scenario = "class" }
-local stream = cl.streams.split("glyphs/digits", { tasks = 5, train = 150, test = 60, scenario = settings.scenario })
+local stream = cl.streams.split("glyphs/digits", { tasks = 5, train = 150, test = 60, validation = 0.2, scenario = settings.scenario })
 stream = cl.streams.iterations(cl.streams.label_noise(cl.streams.blur(stream, { width = 0.4 }), { rate = 0.1 }), { steps = 5 })
 local strike = tonumber(os.getenv "STRIKE")
 local function model() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 12), nn.ReLU(), nn.Dropout(0.1), nn.Linear(12, 10) } end
 print(cl.train{ model = model, optimizer = function(m) return optim.Adam(m) end, stream = stream, batch_size = 12, seed = 4,
    method = cl.methods.EWC{ samples = 20 },
+   evaluate_on = "both", budget = { arithmetic_per_task = 1.6e6, state_bytes = 1e6 },
    evaluate_every = 2, evaluate_items = 25, evaluate_tasks = 3, checkpoint_every = 1,
    on_step = function(s) if s.step == strike then ffi.C.raise(9) end end }.hash)]])
 
@@ -43,6 +45,8 @@ for _, scenario in ipairs{ "domain", "task", "class" } do
       t.expect({ code, err:match "^engram" }):equals{ 0 }
       local expected = files_of "whole"
       t.expect(expected["metrics.jsonl"]):contains '"event": "continual"'
+      t.expect(expected["summary.json"]):contains '"steps": 20,'                  -- four of five steps a task
+      t.expect(expected["summary.json"]):contains '"validation": {'
       for _, step in ipairs{ 3, 13, 20 } do
          local killed = sh(("rm -rf cut; STRIKE=%d engram run --quiet --runs cut experiment.lua scenario=%s"):format(step, scenario))
          t.expect(killed):equals(137)

@@ -102,6 +102,49 @@ t.test("Holm's correction: steps down, never falls, at most 1, in the order give
    t.expect(statistics.holm{}):equals({})
 end)
 
+-- ---- how many seeds ---------------------------------------------------------------------------------------
+
+-- The first three are G*Power's (Faul et al. 2007: 0.8030969, 0.8077775, 0.8213105); all are those of a Python integration of another
+-- formula, the chi-square probability over the normal's density.
+t.test("the power of a paired t-test is that of the noncentral t", function()
+   for _, case in ipairs{ { 10, 1, 0.05, 0.8030968566 }, { 34, 0.5, 0.05, 0.8077775013 }, { 15, 0.8, 0.05, 0.8213105387 },
+      { 6, 2, 0.05, 0.9705035694 }, { 2, 5, 0.05, 0.4209614091 }, { 50, 0.4, 0.01, 0.5622996850 }, { 6, 1.5, 0.0125, 0.5232151280 } } do
+      t.expect(statistics.power(case[1], case[2], case[3])):close_to(case[4], 1e-9)
+   end
+   t.expect(statistics.power(7, 0)):close_to(0.05, 1e-9)                          -- no effect: the level itself
+end)
+
+t.test("the seeds that would separate two methods", function()
+   t.expect(statistics.seeds_to_separate{ 1, -1.001 }):is_nil()
+   t.expect(select(2, statistics.seeds_to_separate{ 1, -1 })):equals "the mean difference is 0"
+   local n = statistics.seeds_to_separate{ 0, 2 }                                  -- an effect of 1 / sqrt(2)
+   t.expect(n):equals(18)
+   t.expect(statistics.power(n, 1 / math.sqrt(2))):above(0.8)
+   t.expect(statistics.power(n - 1, 1 / math.sqrt(2))):below(0.8)
+   t.expect(statistics.seeds_to_separate({ 0, 2 }, { tests = 4 })):above(n)
+   t.expect(statistics.seeds_to_separate({ 0, 2 }, { power = 0.5 })):below(n)
+end)
+
+t.test("no difference, however clear, is shown by fewer seeds than the exact test needs", function()
+   t.expect(statistics.seeds_to_separate{ 5, 5.01 }):equals(6)                     -- 2 / 2^6 = 0.03125, 2 / 2^5 = 0.0625
+   t.expect(statistics.seeds_to_separate{ 5, 5 }):equals(6)
+   t.expect(statistics.seeds_to_separate({ 5, 5.01 }, { tests = 11 })):equals(9)   -- 0.05 / 11 = 0.0045: 2 / 2^9 = 0.0039
+   local p = statistics.sign_flip{ 5, 5, 5, 5, 5, 5 }
+   t.expect(p):below(0.05)
+   t.expect(statistics.sign_flip{ 5, 5, 5, 5, 5 }):above(0.05)
+end)
+
+-- EWC, task-incremental Split MNIST (Hsu et al. 2018, table 2): 97.70 +- 0.81 of 10 runs; by hand: 2 sqrt(0.81^2 / 10 + 0.04 / 3) = 0.5619.
+t.test("a cell of a published table", function()
+   local cell = statistics.cell({ 97.9, 98.3, 98.1 }, { mean = 97.70, deviation = 0.81, n = 10 })
+   t.expect({ cell.n, cell.mean, cell.difference }):close_to({ 3, 98.1, 0.4 }, 1e-12)
+   t.expect(cell.tolerance):close_to(0.5619371, 1e-7)
+   t.expect(cell.passes):is_true()
+   t.expect(statistics.cell({ 98.2, 98.6, 98.4 }, { mean = 97.70, deviation = 0.81, n = 10 }).passes):is_false()
+   t.expect(statistics.cell({ 97.70 }, { mean = 97.70, deviation = 0.81, n = 10 }).passes):is_nil()
+   t.expect(function() statistics.cell({ 1 }, { mean = 2 }) end):raises "statistics.cell: the reference needs mean, deviation and n: deviation is nil"
+end)
+
 t.test("wrong arguments are told", function()
    local function refused(text, f, ...)
       local arguments = { ... }

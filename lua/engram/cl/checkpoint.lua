@@ -20,7 +20,7 @@ local checkpoint = {}
 
 local VERSION = 3
 local COUNTERS = { "task", "epoch", "step", "step_in_task", "moved", "weights", "loss", "loss_sum", "loss_count",
-   "penalty", "idle", "arithmetic", "largest_loss" }
+   "penalty", "idle", "arithmetic", "largest_loss", "looks", "arithmetic_before" }
 
 -- What the place in an epoch depends on.
 checkpoint.batches = { "batch_size", "shuffle", "drop_last" }

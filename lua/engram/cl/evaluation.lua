@@ -1,4 +1,5 @@
--- cl/evaluation.lua: how good a training's model is: on whole test sets between tasks, and every so many steps on a fixed part of them.
+-- cl/evaluation.lua: how good a training's model is: on whole test (or validation) sets between tasks, and every so many steps on a fixed
+-- part of them.
 -- Neither changes the training: modes, random streams and batch norm's running figures are left as they were.
 local core = require "engram.core"
 local tensor = require "engram.tensor"
@@ -6,12 +7,13 @@ local accuracy = require "engram.cl.metrics.evaluate"
 local over_items = require "engram.cl.metrics.over_items"
 local random = require "engram.random"
 local scenario = require "engram.cl.scenario"
+local seal = require "engram.cl.seal"
 local C = core.C
 
 local evaluation = {}
 
--- The protocol of the matrix: "test" in evaluation mode on the test sets, "published" on the training sets with dropout on.
-function evaluation.protocol(t) return t.protocol == "published" and "published" or "test" end
+-- What the matrix is measured on: "test" or "validation" in evaluation mode on these sets, "published" on the training sets with dropout.
+function evaluation.protocol(t) return t.protocol == "published" and "published" or seal.part(t) end
 
 -- The first task that is evaluated beside the last one, and the last.
 local function first_and_last(t)
@@ -43,9 +45,9 @@ local function accuracy_on(t, j, set, training)
    end)
 end
 
-local function evaluate_task(t, j, published)
-   local experience = t.stream[j]
-   local percent = accuracy_on(t, j, published and experience.train or experience.test, published)
+local function evaluate_task(t, j, protocol)
+   local experience, published = t.stream[j], protocol == "published"
+   local percent = accuracy_on(t, j, experience[published and "train" or protocol], published)
    if j ~= t.task then experience:release_but(t.present) end
    return percent
 end
@@ -54,9 +56,10 @@ end
 function evaluation.row(t, protocol)
    local row, before, began = {}, t.doing, C.eg_clock()
    t.doing = "evaluating"
+   if protocol == "test" then seal.looked(t) end
    C.eg_pool_trim()                                   -- evaluation and training have no use for each other's sizes of blocks
    local first, last = first_and_last(t)
-   for j = first, last do row[j] = evaluate_task(t, j, protocol == "published") end
+   for j = first, last do row[j] = evaluate_task(t, j, protocol) end
    C.eg_pool_trim()
    t.doing = before
    t.time.evaluation = t.time.evaluation + C.eg_clock() - began
@@ -96,9 +99,9 @@ local function part_of_task(t, j)
    local experience = t.stream[j]
    local shared = type(t.evaluate_tasks) == "number" and math.min(t.evaluate_tasks, #t.stream) or #t.stream
    local part = tensor.scope(function()
-      local test = experience.test
-      local order = require "engram".randperm(test:size(), { stream = random.private(0, "continual " .. j) })
-      local x, y = test:batch(order:narrow(1, 1, math.min(test:size(), math.floor(t.evaluate_items / shared))))
+      local set = experience[seal.part(t)]
+      local order = require "engram".randperm(set:size(), { stream = random.private(0, "continual " .. j) })
+      local x, y = set:batch(order:narrow(1, 1, math.min(set:size(), math.floor(t.evaluate_items / shared))))
       return { task = j, x = x:keep(), y = y:keep() }
    end)
    if j ~= t.task then experience:release_but(t.present) end
@@ -153,6 +156,7 @@ end
 -- A point of the record: accuracy on the watched part of each task.
 function evaluation.point(t)
    local began = C.eg_clock()
+   if seal.part(t) == "test" then seal.looked(t) end
    local dropout = random.stream "dropout"
    local counter = dropout.counter
    t.model:eval()

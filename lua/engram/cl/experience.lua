@@ -1,15 +1,13 @@
--- cl/experience.lua: one task of a stream: what is known of it, and its data sets `train`, `test` and, where some items are held back,
--- `validation`, which may be made only when they are asked for and released after use: so a stream of 500 tasks needs the memory of one.
+-- cl/experience.lua: one task of a stream: what is known of it, and its data sets `train` and `test` (and `validation`, where one is held
+-- out), which may be made only when they are asked for and released after use: so a stream of 500 tasks needs the memory of one.
 --
 -- A part is { set = data set } that is there from the start, or { make = function() -> data set, items =, shape =, recipe = function() ->
 -- text, base = data sets } whose data are drawn up by `make` each time, with the same bits. The recipe says in words and hashes all that
--- they are made of; the base is what stays in memory for it.
+-- they are made of; the base is what stays in memory for it. Data of a part that is `sealed` cannot be asked for.
 local ffi = require "ffi"
 local core = require "engram.core"
 local tensor = require "engram.tensor"
 local C, raise = core.C, core.raise
-
-local PARTS = { "train", "test", "validation" }
 
 local Experience = {}
 local experience = {}
@@ -38,6 +36,15 @@ local function is_there(part)
    return part.set ~= nil or (part.made ~= nil and part.made.images.tensor ~= nil)
 end
 
+local PARTS = { "train", "validation", "test" }
+
+local function check_seal(self, part)
+   if part.sealed then
+      raise("stream: the test set of '%s' is sealed: what is chosen is chosen on the validation set; for the final report give " ..
+         "stream:unseal(), or train with evaluate_on = 'test'", rawget(self, "name"))
+   end
+end
+
 local function data_of(part)
    if part.set then return part.set end
    if not is_there(part) then
@@ -51,13 +58,17 @@ end
 
 function Experience.__index(self, key)
    local part = rawget(self, "parts")[key]
-   if part then return data_of(part) end
+   if part then
+      check_seal(self, part)
+      return data_of(part)
+   end
    return Experience[key]
 end
 
 -- The data of a part ("train" or "test"), drawn up anew where they are made: for makers of other data, inside a scope.
 function Experience:draw(part)
    part = self.parts[part]
+   check_seal(self, part)
    return part.set or part.make()
 end
 
@@ -95,6 +106,9 @@ function Experience:shape()
    table.remove(shape, 1)
    return shape
 end
+
+-- True when there is a part: a validation set is not always held out.
+function Experience:has_part(name) return self.parts[name] ~= nil end
 
 -- True when the data of a part are in memory.
 function Experience:has(part) return is_there(self.parts[part]) end
@@ -136,7 +150,7 @@ end
 
 -- ---- making -----------------------------------------------------------------------------------------------
 
--- new{ name =, epochs =, classes =, source =, train = data set or part, test = the same, ... }
+-- new{ name =, epochs =, classes =, source =, train = data set or part, test =, validation = the same, ... }
 function experience.new(fields)
    local self = { parts = {} }
    for key, value in pairs(fields) do
@@ -150,34 +164,40 @@ function experience.is_experience(value) return getmetatable(value) == Experienc
 
 -- A part with the same content, whose data are its own to release.
 local function twin(part)
-   if part.set then return { set = part.set } end
-   return { make = part.make, labels = part.labels, items = part.items, shape = part.shape, recipe = part.recipe, base = part.base }
+   return { set = part.set, make = part.make, labels = part.labels, items = part.items, shape = part.shape, recipe = part.recipe,
+      base = part.base, sealed = part.sealed }
 end
 
 local function derived(self, name, change)
+   name = change and change.from or name
    local part = self.parts[name]
    if not part then return nil end
    if not change then return twin(part) end
-   if change.at_once and part.set then return { set = change.make(part.set) } end
+   if change.at_once and part.set then return { set = change.make(part.set), sealed = part.sealed } end
    return { base = part.base or { part.set }, items = change.items or self:items(name), shape = change.shape or self:shape(),
-      labels = change.labels and function() return change.labels(self:labels(name)) end,
+      sealed = part.sealed, labels = change.labels and function() return change.labels(self:labels(name)) end,
       make = function() return change.make(self:draw(name)) end,
       recipe = function() return change.recipe .. "\n" .. (change.of and change.of() or self:identity(name)) end }
 end
 
--- derive{ train = change, test = change, fields... }: another experience made from this one. A change is { make = function(data set) ->
--- data set, recipe = text, items =, shape =, labels = function(labels) -> labels, for which no image is made }; at_once: of data that are
--- there it is made now; `of` (a function) is the identity of what it is made of, where that is more than this experience's own data.
--- Parts without a change stay as they are.
+-- derive{ train = change, test = change, validation = change, fields... }: another experience made from this one. A change is
+-- { make = function(data set) -> data set, recipe = text, items =, shape =, labels = function(labels) -> labels, for which no image is
+-- made }; at_once: of data that are there it is made now; `of` (a function) is the identity of what it is made of, where that is more than
+-- this experience's own data; from: the part that it is made from, where that is another. Parts without a change stay as they are.
 function Experience:derive(changes)
    local copy = {}
    for key, value in pairs(self) do copy[key] = value end
    for key, value in pairs(changes) do copy[key] = value end
    copy.parts = {}
-   for _, name in ipairs(PARTS) do
-      copy.parts[name], copy[name] = derived(self, name, changes[name]), nil
-   end
+   for _, name in ipairs(PARTS) do copy.parts[name], copy[name] = derived(self, name, changes[name]), nil end
    return setmetatable(copy, Experience)
+end
+
+-- The same experience, its test set sealed or not.
+function Experience:with_seal(sealed)
+   local copy = self:derive{}
+   copy.parts.test.sealed = sealed or nil
+   return copy
 end
 
 return experience

@@ -91,11 +91,11 @@ local function check_stream(self, t)
 end
 
 -- Accuracies on tasks that had not been trained on are dropped: the stream may hold others in their place.
-local function keep_known_accuracies(t)
-   for k, row in ipairs(t.accuracy) do
+local function keep_known_accuracies(t, matrix)
+   for k, row in ipairs(matrix or {}) do
       local known = {}
       for j = 1, t.task do known[j] = row[j] end
-      t.accuracy[k] = known
+      matrix[k] = known
    end
 end
 
@@ -106,8 +106,10 @@ function Point:start(t)
    check_stream(self, t)
    local new_optimizer, new_methods = checkpoint.adopt(t, self.tensors, state, self.from)
    check_place(self, t)
-   keep_known_accuracies(t)
-   t.published, t.accuracy.initial = nil, nil
+   keep_known_accuracies(t, t.accuracy)
+   keep_known_accuracies(t, t.validation)
+   t.published, t.accuracy.initial, t.looks = nil, nil, 0
+   if t.validation then t.validation.initial = nil end
    t.forked_from = { from = self.from, task = t.task, epoch = t.epoch, step = t.step }
    if self.seed then random.seed(self.seed) end
    local within = state.phase == "step"

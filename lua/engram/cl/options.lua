@@ -1,12 +1,13 @@
 -- cl/options.lua: what cl.train is given, checked before anything is made or trained.
+local budget = require "engram.cl.budget"
 local core = require "engram.core"
 local suggest = require "engram.suggest"
 local stream = require "engram.cl.stream"
 local raise = core.raise
 
-local NAMES = { "model", "stream", "optimizer", "method", "batch_size", "seed", "evaluate", "protocol", "shuffle", "loss", "name",
-   "on_step", "evaluate_batch_size", "evaluate_every", "evaluate_items", "evaluate_tasks", "drop_last", "checkpoint_every",
-   "checkpoints", "stop" }
+local NAMES = { "model", "stream", "optimizer", "method", "batch_size", "seed", "evaluate", "evaluate_on", "protocol", "shuffle", "loss",
+   "name", "on_step", "evaluate_batch_size", "evaluate_every", "evaluate_items", "evaluate_tasks", "drop_last", "checkpoint_every",
+   "checkpoints", "budget", "stop" }
 
 local function is_module(value) return require "engram.nn".is_module(value) end
 
@@ -95,10 +96,11 @@ function options.check(given)
       if given[name] == nil then raise("cl.train: %s is missing", name) end
    end
    if not stream.is_stream(given.stream) then raise("cl.train: stream is none: make it with cl.stream{ cl.task(...), ... }") end
+   local limits, budget_text = budget.check(given.budget)
    local batch_size, tasks = core.whole("cl.train: batch_size", given.batch_size or 32), evaluated_tasks(given.evaluate_tasks)
    return {
       stream = given.stream, methods = method_list(given.method), seed = given.seed,
-      batch_size = batch_size,
+      batch_size = batch_size, limits = limits, budget = budget_text,
       evaluate_every = given.evaluate_every and core.whole("cl.train: evaluate_every", given.evaluate_every),
       evaluate_tasks = tasks, evaluate_items = evaluated_items(given.evaluate_items, tasks, #given.stream, batch_size),
       evaluate_batch_size = core.whole("cl.train: evaluate_batch_size", given.evaluate_batch_size or 100),
@@ -106,6 +108,7 @@ function options.check(given)
       shuffle = of_type("shuffle", given.shuffle, "boolean") ~= false,
       drop_last = of_type("drop_last", given.drop_last, "boolean") or false,
       stop = given.stop, loss_function = loss_function(given.loss), on_step = of_type("on_step", given.on_step, "function"),
+      evaluate_on = choice("evaluate_on", given.evaluate_on or "test", { "test", "validation", "both" }),
       protocol = choice("protocol", given.protocol or "test", { "test", "published", "both" }),
       checkpoints = choice("checkpoints", given.checkpoints or "last", { "last", "task" }),
       evaluate = choice("evaluate", given.evaluate or "task", { "task", "epoch", "never" }), name = of_type("name", given.name, "string"),
@@ -121,6 +124,7 @@ function options.unused(given, t)
    local never = given.evaluate == "never" and given.protocol ~= "both"
    note("evaluate_items", not given.evaluate_every, "without evaluate_every there is no continual evaluation")
    note("evaluate_tasks", never and not given.evaluate_every, "evaluate is 'never'")
+   note("evaluate_on", never and not given.evaluate_every, "evaluate is 'never'")
    note("evaluate_batch_size", never, "evaluate is 'never'")
    note("protocol", given.evaluate == "never" and given.protocol == "published", "evaluate is 'never'")
    local rules = 0

@@ -94,6 +94,8 @@ function past.capture(tensors, t)
    local lists = { losses = flat_losses(t.losses), accuracy = flat_rows(R), step_density = t.step_density, density = tracker.density,
       overlaps = flat_rows(tracker.overlap_rows), drift = flat_rows(renamed(tracker.drift, numbers_of(tracker.names))),
       initial = R.initial and flat_rows{ R.initial }, published = t.published and flat_rows{ t.published },
+      validation = t.validation and flat_rows(t.validation),
+      ["validation.initial"] = t.validation and t.validation.initial and flat_rows{ t.validation.initial },
       continual = t.continual and flat_points(t.continual) }
    for name, list in pairs(lists) do
       if #list > 0 then tensors["past." .. name] = require "engram".tensor(list, { dtype = "float64" }) end
@@ -106,6 +108,10 @@ function past.restore(tensors, t)
    local function list(name) return tensors["past." .. name] and tensors["past." .. name]:tolist() or {} end
    for k, row in ipairs(rows_of(list "accuracy")) do t.accuracy[k] = row end
    t.accuracy.initial, t.published = rows_of(list "initial")[1], rows_of(list "published")[1]
+   if t.validation then
+      for k, row in ipairs(rows_of(list "validation")) do t.validation[k] = row end
+      t.validation.initial = rows_of(list "validation.initial")[1]
+   end
    t.losses, t.step_density = losses_of(list "losses"), list "step_density"
    if t.evaluate_every then t.continual = points_of(list "continual") end
    tracker.density, tracker.overlap_rows = list "density", rows_of(list "overlaps")

@@ -2,6 +2,7 @@
 local core = require "engram.core"
 local plan = require "engram.cl.plan"
 local metrics = require "engram.cl.metrics"
+local seal = require "engram.cl.seal"
 local stopping = require "engram.cl.stopping"
 local C = core.C
 
@@ -38,9 +39,10 @@ local function print_plan(t)
    print("optimizer\n  " .. tostring(t.optimizer))
    for _, method in ipairs(t.methods) do print("method\n  " .. tostring(method.description.name)) end
    print(("data (batches of %d)"):format(t.batch_size))
+   local part = seal.part(t)
    for k, e in ipairs(t.stream) do
-      print(("  task %d: %s, %s to train, %s to test, %s"):format(k, e.name, grouped(e:items "train"), grouped(e:items "test"),
-         stopping.duration(t, k)))
+      print(("  task %d: %s, %s to train, %s to %s, %s"):format(k, e.name, grouped(e:items "train"), grouped(e:items(part)),
+         part == "test" and "test" or "validate", stopping.duration(t, k)))
    end
    print(("steps\n  %s%s"):format(t.open and "at most " or "", grouped(t.total_steps)))
 end
@@ -67,9 +69,9 @@ end
 -- Seconds of all evaluations, by the rate of one on a few test items.
 local function time_of_evaluations(t)
    if t.evaluate == "never" then return 0 end
-   local items, rounds, sample = 0, #t.stream + 1, t.stream[1].test         -- one before any training
+   local items, rounds, sample = 0, #t.stream + 1, t.stream[1][seal.part(t)]         -- one before any training
    for k, e in ipairs(t.stream) do
-      items = items + e:items "test"
+      items = items + e:items(seal.part(t))
       if t.evaluate == "epoch" then rounds = rounds + plan.of(t, k).epochs end
    end
    local few = sample:take(math.min(sample:size(), 5 * t.evaluate_batch_size))

@@ -141,18 +141,25 @@ local function grid(matrix)
    return rows
 end
 
+local function rows_of(matrix)
+   local rows = json.array{}
+   for k, row in ipairs(matrix) do rows[k] = list_of(row) end
+   return rows
+end
+
 -- What summary.json holds.
 local function plain(t, result)
-   local found, methods = {}, json.array{}
+   local found, methods, held = {}, json.array{}, result.validation
    for key, value in pairs(result.metrics) do found[key] = value end
    found.update_overlap = grid(found.update_overlap)
-   local accuracy = json.array{}
-   for k, row in ipairs(result.accuracy) do accuracy[k] = list_of(row) end
    for i, method in ipairs(t.methods) do methods[i] = described(method, t.batch_size) end
-   return { name = result.name, accuracy = accuracy, tasks = result.accuracy.names,
+   return { name = result.name, accuracy = rows_of(result.accuracy), tasks = result.accuracy.names, evaluated_on = result.evaluated_on,
+      validation = held and { accuracy = rows_of(held.accuracy), metrics = held.metrics, initial = held.accuracy.initial },
+      test_looks = t.looks,
       initial = result.accuracy.initial, published = result.published and list_of(result.published), forked_from = result.forked_from,
       metrics = found, bytes = result.bytes, steps = result.steps, seconds = result.seconds, time = result.time,
-      stopped = result.stopped and json.array(result.stopped), arithmetic = result.arithmetic, scenario = t.stream.scenario,
+      stopped = result.stopped and json.array(result.stopped), arithmetic = result.arithmetic, budget = result.budget,
+      scenario = t.stream.scenario,
       weights_sha256 = result.hash, stream_sha256 = result.stream_hash, optimizer = described(result.optimizer), methods = methods,
       batch_size = t.batch_size, seed = random.seed(), shuffle = t.shuffle, protocol = t.protocol }
 end
@@ -165,6 +172,7 @@ local function outcome(result)
       local value = found[pair[2]]
       if type(value) == "number" and value == value then parts[#parts + 1] = ("%s %.2f%s"):format(pair[1], value, pair[3]) end
    end
+   if result.evaluated_on == "validation" then parts[#parts + 1] = "all on validation sets" end
    parts[#parts + 1] = ("%d steps in %s"):format(result.steps, progress.duration(result.seconds))
    return (result.name and result.name .. ": " or "") .. table.concat(parts, ", ")
 end

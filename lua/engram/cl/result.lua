@@ -1,6 +1,8 @@
 -- cl/result.lua: what a training returns: its matrix, metrics, bytes and hashes.
+local budget = require "engram.cl.budget"
 local core = require "engram.core"
 local metrics = require "engram.cl.metrics"
+local seal = require "engram.cl.seal"
 
 -- Bytes of every part; slots and method_state tell the optimizer's and the methods' by name.
 local function bytes_of(t)
@@ -35,8 +37,11 @@ return function(t)
    local found, seconds = metrics.of(t.accuracy, t.continual), core.C.eg_clock() - t.started
    found.update_density, found.update_overlap, found.step_density = t.tracker.density, t.tracker:overlaps(), t.step_density
    found.drift = t.tracker.drift
-   return { name = t.name, accuracy = t.accuracy, published = t.published, continual = t.continual, metrics = found, bytes = bytes_of(t),
-      steps = t.step, losses = t.losses, seconds = seconds, time = time_of(t, seconds), arithmetic = arithmetic_of(t),
-      stopped = #t.stopped > 0 and t.stopped or nil, hash = t.model:hash(), stream_hash = t.stream:hash(), model = t.model,
-      optimizer = t.optimizer, folder = t.out.folder and t.out.folder.path, forked_from = t.forked_from }
+   return { name = t.name, accuracy = t.accuracy, evaluated_on = seal.part(t), published = t.published,
+      validation = t.validation and { accuracy = t.validation, metrics = metrics.of(t.validation) }, test_looks = t.looks,
+      continual = t.continual, metrics = found, bytes = bytes_of(t),
+      steps = t.step, stopped = #t.stopped > 0 and t.stopped or nil, losses = t.losses, seconds = seconds, time = time_of(t, seconds),
+      arithmetic = arithmetic_of(t), budget = budget.result(t),
+      hash = t.model:hash(), stream_hash = t.stream:hash(), model = t.model, optimizer = t.optimizer,
+      folder = t.out.folder and t.out.folder.path, forked_from = t.forked_from }
 end

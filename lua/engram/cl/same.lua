@@ -7,8 +7,9 @@ local raise = core.raise
 
 local same = {}
 
-local SETTINGS = { "batch_size", "shuffle", "drop_last", "evaluate", "protocol", "seed", "evaluate_every", "evaluate_items",
-   "evaluate_tasks" }
+local SETTINGS = { "batch_size", "shuffle", "drop_last", "evaluate", "evaluate_on", "protocol", "seed", "evaluate_every", "evaluate_items",
+   "evaluate_tasks", "budget" }
+local DEFAULTS = { evaluate_on = "test" }              -- of options that older checkpoints do not know
 
 -- The options of cl.train that must be as they were.
 function same.settings(t)
@@ -51,6 +52,12 @@ local function check_model(was, is, path)
    end
 end
 
+local function was_of(state, key)
+   local was = state.settings[key]
+   if was == nil then return DEFAULTS[key] end
+   return was
+end
+
 -- check(t, state, path): what the script would train is compared with what was saved; raises at the first difference.
 function same.check(t, state, path)
    local saved, now = state.optimizer, t.optimizer
@@ -61,7 +68,7 @@ function same.check(t, state, path)
          way = file and ("restore the %s of that version, or fork"):format(file) },
       { "method", methods_text(state.methods, function(method) return method.text end), methods_text(t.methods, methods.describe) },
       { "tasks", tasks_text(state.tasks), tasks_text(same.tasks(t)) } }
-   for _, key in ipairs(SETTINGS) do pairs_[#pairs_ + 1] = { key, tostring(state.settings[key]), tostring(t[key]) } end
+   for _, key in ipairs(SETTINGS) do pairs_[#pairs_ + 1] = { key, tostring(was_of(state, key)), tostring(t[key]) } end
    for _, pair in ipairs(pairs_) do
       if pair[2] ~= pair[3] then
          raise("%s: was made with %s = %s, the script now has %s; a run can only go on as what it was%s", path, pair[1], pair[2], pair[3],

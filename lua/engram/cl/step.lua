@@ -38,14 +38,26 @@ local function whole_loss(t, loss)
    return loss
 end
 
--- The arithmetic of an item is counted at a task's first step and holds for all of it.
+-- The arithmetic of an item is counted at a task's first two steps (at the first a memory may be empty) and holds for all of it.
 local function count_arithmetic(t, loss)
    local items = t.y:size(1)
-   if not t.operations then
+   if not t.operations or t.step_in_task <= 2 then
       local sum = arithmetic(loss)
       t.operations = { forward = sum.forward / items, backward = sum.backward / items }
    end
-   t.arithmetic = t.arithmetic + (t.operations.forward + t.operations.backward) * items
+   t.count(items, items)
+end
+
+-- counter(t): what counts the arithmetic of so many items forward and backward: the step's own, and what methods compute besides its graph
+-- (a teacher's answers, gradients of old items, Fisher information). Before a task's first step is counted they wait for it.
+function step.counter(t)
+   local waiting_forward, waiting_backward = 0, 0
+   return function(forward, backward)
+      forward, backward = forward + waiting_forward, backward + waiting_backward
+      local item = t.operations
+      waiting_forward, waiting_backward = item and 0 or forward, item and 0 or backward
+      if item then t.arithmetic = t.arithmetic + item.forward * forward + item.backward * backward end
+   end
 end
 
 local function one_step(t)

@@ -2,8 +2,8 @@
 -- step and each epoch, and what is said and kept of the end.
 --
 -- What a task's rule knows is in t.ending, a part of checkpoints: rule (its text), loss_sum and loss_count (of this epoch), memory (the
--- rule's own), figures (those that were asked for last), best (weights and buffers by name, where a rule restores them), and why the
--- task ends, once it does.
+-- rule's own), figures (those that were asked for last), best (weights and buffers by name, and best_epoch, where a rule restores them),
+-- and why the task ends, once it does.
 local core = require "engram.core"
 local divergence = require "engram.cl.divergence"
 local evaluation = require "engram.cl.evaluation"
@@ -24,9 +24,9 @@ end
 
 local function check_figures(t, k, rule)
    for _, figure in ipairs(rule.figures) do
-      if figure:find "^validation" and not (t.stream[k].parts.validation and t.stream[k]:items "validation" > 0) then
-         core.raise("cl.train: stop: %s looks at validation items, and task %d, '%s', has none: hold some back, or give of = '%s'",
-            tostring(rule), k, t.stream[k].name, figure:find "loss" and "epoch" or "train")
+      if figure:find "^validation" and not (t.stream[k]:has_part "validation" and t.stream[k]:items "validation" > 0) then
+         core.raise("cl.train: stop: %s looks at validation items, and task %d, '%s', has none: hold some out by cl.task(..., " ..
+            "{ validation = 0.1 }), or give of = '%s'", tostring(rule), k, t.stream[k].name, figure:find "loss" and "epoch" or "train")
       end
    end
 end
@@ -67,7 +67,7 @@ local measure = {
 -- Holds the weights and buffers as they are now.
 local function keep_best(t)
    local own = t.ending
-   own.best = own.best or {}
+   own.best, own.best_epoch = own.best or {}, t.epoch
    for name, value in pairs((t.model:state())) do
       if own.best[name] then own.best[name]:copy_(value:detach()) else own.best[name] = value:detach():clone():keep() end
    end
@@ -127,15 +127,16 @@ local function figures_text(figures)
    return #words > 0 and ": " .. table.concat(words, ", ") or ""
 end
 
--- finish(t): the task has ended, by its rule or by a cap: that is said, and put into t.stopped; the best weights come back.
+-- finish(t): the task has ended, by its rule, a cap or a budget: that is said, and put into t.stopped; the best weights come back.
 function stopping.finish(t)
    local own = t.ending
    if not own then return end
-   local record = { task = t.task, name = t.experience.name, rule = tostring(t.rule), by = own.why and "rule" or "cap", epochs = t.epoch,
-      steps = t.step_in_task, why = own.why or t.cap .. figures_text(own.figures), restored_epoch = own.best and own.memory.epoch }
+   local by = own.why and "rule" or t.step_in_task < t.longest and "budget" or "cap"
+   local record = { task = t.task, name = t.experience.name, rule = tostring(t.rule), by = by, epochs = t.epoch, steps = t.step_in_task,
+      why = own.why or (by == "cap" and t.cap or by) .. figures_text(own.figures), restored_epoch = own.best_epoch }
    t.stopped[#t.stopped + 1] = record
    t.out:stopped(t, record)
-   if not own.why then
+   if by == "cap" then
       warnings.once(t, "cap " .. t.task, "task %d, '%s', was ended by its cap, %s, and not by %s", t.task, t.experience.name, record.why,
          tostring(t.rule))
    end

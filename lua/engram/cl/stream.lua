@@ -36,19 +36,22 @@ local function rule_of(options)
    return options.stop
 end
 
--- task(name or set [, {epochs = 1, stop =, limit =, test_limit =, name =}]): one experience. `name` is a data set by name, a set { train =,
--- test =, validation = }, of which the last may be missing, or a single data set (trained and tested on). stop: a rule (schedule.stop)
--- in place of epochs. limit: the first so many training items.
+-- task(name or set [, {epochs = 1, stop =, limit =, test_limit =, validation =, name =}]): one experience. `name` is a data set by name, a
+-- set { train =, test =, validation = }, of which the last may be missing, or a single data set (trained and tested on). stop: a rule
+-- (schedule.stop) in place of epochs. limit: the first so many training items. validation: the share of them, or how many, that are held
+-- out.
 function stream.task(source, options)
-   options = core.options("cl.task", options, { "epochs", "limit", "test_limit", "name", "mean", "deviation", "stop" })
+   options = core.options("cl.task", options, { "epochs", "stop", "limit", "test_limit", "validation", "name", "mean", "deviation" })
    local parts, set = parts_of(source, options.mean, options.deviation)
-   local train, test = parts.train, parts.test
+   local train, test, held = parts.train, parts.test, parts.validation
    if options.limit ~= nil then train = train:take(core.whole("cl.task: limit", options.limit)) end
    if options.test_limit ~= nil then test = test:take(core.whole("cl.task: test_limit", options.test_limit)) end
    local epochs = core.whole("cl.task: epochs", options.epochs or 1)
    if train:size() == 0 then raise "cl.task: there are no training items" end
    if test:size() == 0 then raise "cl.task: there are no test items" end
-   return experience.new{ name = options.name or set.name or "task", train = train, test = test, validation = parts.validation,
+   if held and options.validation then raise "cl.task: the data set has validation items of its own: leave out validation" end
+   if options.validation then held, train = train:hold_out(options.validation) end
+   return experience.new{ name = options.name or set.name or "task", train = train, test = test, validation = held,
       epochs = epochs, stop = rule_of(options), classes = math.max(train.classes, test.classes), source = set.source }
 end
 
@@ -82,7 +85,8 @@ local function at_units(task, first)
    local change = first > 1 and { at_once = true, recipe = ("units %d to %d"):format(first, last),
       make = function(set) return set:with_labels(function(label) return label + first - 1 end, last) end,
       labels = function(labels) return labels + (first - 1) end } or nil
-   return task:derive{ first_class = first, last_class = last, train = change, test = change, validation = change }
+   return task:derive{ first_class = first, last_class = last, train = change, test = change,
+      validation = change }
 end
 
 -- stream{ task, task, ..., scenario = "domain" | "task" | "class", outputs = "seen" | "all" }: the tasks in order. In the domain
@@ -141,7 +145,7 @@ function Stream:hash()
    local words, kind = {}, self.scenario .. (self.outputs == "all" and " all" or "")
    for i, task in ipairs(self) do
       words[i] = ("%d %s %d %s %s "):format(i, kind, task.epochs, task:identity "train", task:identity "test")
-      if task.parts.validation then words[i] = words[i] .. "validation " .. task:identity "validation" .. " " end
+      if task:has_part "validation" then words[i] = words[i] .. "validation " .. task:identity "validation" .. " " end
       if task.ordered then words[i] = words[i] .. "ordered " end
       if task.steps then words[i] = words[i] .. "steps " .. task.steps .. " " end
       if task.stop then words[i] = words[i] .. "until " .. tostring(task.stop) .. " " end
@@ -153,7 +157,11 @@ end
 -- SHA-256 of the items and labels of task k.
 function Stream:task_hash(k)
    local known = self.task_hashes
-   known[k] = known[k] or experience.digest(self[k]:identity "train" .. " " .. self[k]:identity "test")
+   if not known[k] then
+      local task = self[k]
+      local held = task:has_part "validation" and " " .. task:identity "validation" or ""
+      known[k] = experience.digest(task:identity "train" .. " " .. task:identity "test" .. held)
+   end
    return known[k]
 end
 
@@ -174,10 +182,27 @@ function Stream:bytes()
    return sum
 end
 
+-- The same stream with its test sets sealed: asking for their data is an error; and with them open again.
+function Stream:seal() return self:map(function(task) return task:with_seal(true) end) end
+function Stream:unseal() return self:map(function(task) return task:with_seal(false) end) end
+
+-- True when the test set of a task is sealed.
+function Stream:is_sealed()
+   for _, task in ipairs(self) do if task.parts.test.sealed then return true end end
+   return false
+end
+
+-- True when every task has a validation set.
+function Stream:has_validation()
+   for _, task in ipairs(self) do if not task:has_part "validation" then return false end end
+   return true
+end
+
 function Stream.__tostring(self)
    local words = {}
    for i, task in ipairs(self) do
-      words[i] = ("%d. %s: %d + %d items, %s"):format(i, task.name, task:items "train", task:items "test", task:duration())
+      local held = task:has_part "validation" and (" + %d"):format(task:items "validation") or ""
+      words[i] = ("%d. %s: %d%s + %d items, %s"):format(i, task.name, task:items "train", held, task:items "test", task:duration())
    end
    return self.scenario .. " stream\n" .. table.concat(words, "\n")
 end

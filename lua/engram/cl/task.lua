@@ -1,4 +1,5 @@
 -- cl/task.lua: one task of a training: its epochs, what is noted and saved between steps, and what happens at its ends.
+local budget = require "engram.cl.budget"
 local checkpoint = require "engram.cl.checkpoint"
 local core = require "engram.core"
 local divergence = require "engram.cl.divergence"
@@ -49,6 +50,7 @@ local function epoch(t)
    while not stopping.ended(t) and step.advance(t) do
       t.loss_sum, t.loss_count = t.loss_sum + t.loss, t.loss_count + 1
       t.out:step(t)
+      budget.step(t)
       if t.step % REPORT_EVERY == 0 then note_loss(t) end
       stopping.after_step(t)
       between_steps(t)
@@ -79,7 +81,7 @@ function task.open(t, k)
       { batch_size = t.batch_size, shuffle = t.shuffle and not t.experience.ordered, drop_last = t.drop_last })
    local found = plan.of(t, k)
    t.steps_per_epoch, t.steps_in_task, t.epochs = found.steps_per_epoch, found.steps, found.epochs
-   t.rule, t.cap = found.rule, found.cap
+   t.rule, t.cap, t.longest = found.rule, found.cap, found.steps
    t.model:train()
    evaluation.meet(t)
 end
@@ -98,12 +100,13 @@ end
 
 -- Begins the task that is open.
 function task.begin(t)
-   t.epoch, t.step_in_task, t.moved, t.weights, t.operations = 0, 0, 0, 0, nil
+   t.epoch, t.step_in_task, t.moved, t.weights, t.operations, t.arithmetic_before = 0, 0, 0, 0, nil, t.arithmetic
    stopping.begin(t)
    note_kept_state(t)
    t.optimizer:task_begin(t.task)
    t.tracker:task_begin()
    step.hook(t, "task_begin")
+   budget.state(t)
 end
 
 local function consolidate(t)
@@ -111,6 +114,7 @@ local function consolidate(t)
    t.doing = "consolidating"
    step.hook(t, "task_end")
    t.optimizer:task_end(t.task)
+   budget.state(t)
    t.doing = "training"
    t.time.consolidation = t.time.consolidation + C.eg_clock() - began
 end
@@ -126,6 +130,7 @@ local function finish(t)
    consolidate(t)
    if t.evaluate ~= "never" then
       t.accuracy[t.task] = evaluation.row(t, evaluation.protocol(t))
+      if t.validation then t.validation[t.task] = evaluation.row(t, "validation") end
       t.out:accuracies(t, t.accuracy[t.task], "task")
    end
    checkpoint.save(t, "task")
@@ -138,14 +143,16 @@ function task.run(t, k, place)
    if place then
       t.loader:load_state(place)
       stopping.go_on(t)
+      budget.step(t)
    else
       task.begin(t)
       if t.evaluate_every then evaluation.point(t) end
    end
-   for e = place and t.epoch or 1, t.epochs do
+   local first = place and t.epoch or 1
+   for e = first, t.epochs do
+      if e > first and (stopping.ended(t) or t.step_in_task == t.steps_in_task) then break end          -- by its rule or its budget
       t.epoch = e
       epoch(t)
-      if stopping.ended(t) then break end
    end
    t.loader:release()
    finish(t)

@@ -1,5 +1,6 @@
 -- cl/train.lua: trains a model over a stream and returns what there is to know of it. All that a training knows is in one table, t, which
 -- the hooks see too. One step is in step.lua, one task in task.lua, evaluation in evaluation.lua.
+local budget = require "engram.cl.budget"
 local checkpoint = require "engram.cl.checkpoint"
 local core = require "engram.core"
 local tensor = require "engram.tensor"
@@ -13,6 +14,7 @@ local rehearsal = require "engram.cl.rehearsal"
 local report = require "engram.cl.report"
 local result_of = require "engram.cl.result"
 local settings = require "engram.settings"
+local seal = require "engram.cl.seal"
 local step = require "engram.cl.step"
 local stopping = require "engram.cl.stopping"
 local task = require "engram.cl.task"
@@ -43,11 +45,11 @@ local function count_steps(t)
    return total
 end
 
-local function empty_matrix(t)
+local function empty_matrix(t, part)
    local names, items = {}, {}
    local recurring
    for k, experience in ipairs(t.stream) do
-      names[k], items[k] = experience.name, experience:items "test"
+      names[k], items[k] = experience.name, experience:items(part)
       recurring = recurring or experience.again
    end
    local matrix = metrics.matrix(names)
@@ -63,6 +65,7 @@ end
 
 local function begin(given)
    local t = options.check(given)
+   seal.begin(t)
    if t.seed then random.seed(t.seed) end
    t.given, t.model, t.optimizer, t.make_model = given, options.make(given)
    t.parameters, t.poll, t.losses = t.model:parameters(), poller(t), {}
@@ -71,8 +74,9 @@ local function begin(given)
    t.doing, t.save_seconds, t.mark = "training", 0, {}        -- the mark: whose state a method holds
    stopping.check(t)
    t.total_steps, t.present, t.stopped = count_steps(t), t.stream:present(), {}
-   t.accuracy, t.step_density, t.tracker = empty_matrix(t), {}, tracker_of(t.model)
-   t.continual, t.arithmetic = t.evaluate_every and {}, 0
+   t.accuracy, t.step_density, t.tracker = empty_matrix(t, seal.part(t)), {}, tracker_of(t.model)
+   t.validation, t.looks = t.evaluate_on == "both" and empty_matrix(t, "validation") or nil, 0
+   t.continual, t.arithmetic, t.arithmetic_before, t.count = t.evaluate_every and {}, 0, 0, step.counter(t)
    t.time = { evaluation = 0, continual = 0, consolidation = 0 }
    return t
 end
@@ -113,6 +117,7 @@ end
 local function measure_initial(t)
    if t.evaluate == "never" or t.evaluate_tasks ~= "all" or t.stream.scenario == "class" then return end
    t.accuracy.initial = evaluation.row(t, evaluation.protocol(t))
+   if t.validation then t.validation.initial = evaluation.row(t, "validation") end
 end
 
 -- What a training says of itself when it begins.
@@ -152,7 +157,10 @@ local function train_from(t, phase)
    if phase == "finished" then return end
    if phase == "begin" then measure_initial(t) end
    if phase == "step" then task.run(t, t.task, t.place) end
-   for k = t.task + 1, #t.stream do task.run(t, k) end
+   for k = t.task + 1, #t.stream do
+      if budget.spent(t) then break end
+      task.run(t, k)
+   end
    if t.protocol == "both" then t.published = evaluation.row(t, "published") end
    checkpoint.save(t, "finished")
 end
@@ -179,9 +187,9 @@ local function run(t, point)
    return result
 end
 
--- train{ model =, stream =, optimizer =, ... } -> { accuracy, metrics, continual, bytes, steps, losses, seconds, time, arithmetic, hash,
--- stream_hash, model, optimizer, folder }; options and fields are told in docs/training.md. Raises when the loss is no longer finite.
--- `point` is cl.fork's: where to start.
+-- train{ model =, stream =, optimizer =, ... } -> { accuracy, metrics, validation, test_looks, continual, bytes, steps, losses, seconds,
+-- time, arithmetic, budget, hash, stream_hash, model, optimizer, folder }; options and fields are told in docs/training.md. Raises when
+-- the loss is no longer finite. `point` is cl.fork's: where to start.
 local function train(given, point)
    settings.check_used()
    local t = begin(given)

@@ -38,9 +38,11 @@ function command.print(values, records, problems)
    local tables = {}
    for i, metric in ipairs(figures.metrics(records, list_of(values.metric))) do
       tables[i] = figures.table(rows, metric, over, values.against, problems)
-      tables[i].over = over
+      tables[i].over, tables[i].first = over, i == 1
    end
    io.stdout:write((write[format](tables, by, values.against)))
+   local looks = require "engram.compare.looks"(records)
+   if looks then aside:write("\n", looks, "\n") end
    print_lines(aside, "note:", notes)
    print_lines(aside, ("not in the table (%d):"):format(#problems), problems)
 end

@@ -11,7 +11,7 @@ local command = {
    usage = "resume [options] RUN|SWEEP",
    text = "RUN is a run's directory. Its script is run again with the same words, in the same folder; each training goes on\n"
       .. "from its checkpoint, and one that had ended is not repeated. The result has the same bits as a run never stopped.\n"
-      .. "SWEEP is a sweep's directory: what is not finished of its jobs is run.",
+      .. "SWEEP is the directory of a sweep or a selection: what is not finished of its jobs is run.",
    options = {
       { "threads", value = "N", number = true, doc = "threads (default: as the run was asked); never changes a result" },
       { "quiet", doc = "no progress" },
@@ -54,6 +54,7 @@ function command.run(values, words)
    if words[2] then usage_error("resume: one run at a time, got '%s' too", words[2]) end
    path = describe.absolute(path):gsub("/+$", "")
    if C.eg_file_kind(path .. "/sweep.json") == 1 then return require "engram.cli.sweep".resume(values, path) end
+   if C.eg_file_kind(path .. "/select.json") == 1 then return require "engram.cli.select".resume(values, path) end
    if C.eg_file_kind(path .. "/meta.json") ~= 1 then no_run(path) end
    if C.eg_file_kind(path .. "/status.json") ~= 1 then
       usage_error("resume: %s never began: it has no status.json; run its script anew", path)
@@ -71,7 +72,7 @@ function command.run(values, words)
    note_changed(meta.script, meta.script_sha256)
    for plugin, hash in pairs(meta.plugins or {}) do note_changed(plugin, hash) end
    local how = { threads = values.threads or meta.threads_asked, seed = run.seed_asked(meta), quiet = values.quiet,
-      plugin = meta.plugins_asked }
+      plugin = meta.plugins_asked, ["evaluate-on"] = meta.evaluate_on }
    local arguments = { unpack(meta.arguments or {}) }
    local given = given_settings(path)
    return require "engram.cli.run".execute(how, meta.script, arguments, function() run.reopen(path) end, given)

@@ -32,6 +32,8 @@ local command = {
       { "plugin", value = "FILE", many = true, doc = "load an optimizer (.lua or .so) before the script; may be given again" },
       { "seed", value = "N", number = true, doc = "the root seed, and the default of a setting named seed" },
       { "threads", value = "N", number = true, doc = "threads (default: the cores); never changes a result" },
+      { "evaluate-on", value = "WHAT", choices = { "validation", "both" },
+         doc = "of every training, whatever the script says: validation sets, with the test sets sealed, or both" },
       { "report", doc = "write an HTML report into the run's directory when it is finished" },
       { "tensorboard", doc = "write TensorBoard's event files too, into tensorboard/ beside each metrics.jsonl" },
       { "quiet", doc = "no progress" },
@@ -78,7 +80,7 @@ local function open_run(values, script, words, given)
       experiment = (given and given.path or script):match "([^/]*)$":gsub("%.%a+$", ""),
       name = values.name, words = words_of.overrides(words), script = script,
       runs = folder ~= "" and folder or nil, path = values.into, seed = values.seed, threads = values.threads, arguments = words,
-      report = values.report, tensorboard = values.tensorboard, source = given and given.text,
+      report = values.report, evaluate_on = values["evaluate-on"], tensorboard = values.tensorboard, source = given and given.text,
       plugins = values.plugin, command = into.command(values, values.file or script, words),
    }
 end
@@ -106,6 +108,7 @@ local function prepare(values, script, words, given)
    if values.threads then core.threads(values.threads) end
    if values.seed then require("engram.random").seed(values.seed) end
    settings.defaults_of_run = { seed = values.seed, threads = values.threads }
+   require "engram.cl.seal".wanted = values["evaluate-on"]
    rehearsal.wanted = values["dry-run"] and "dry-run" or values.show and "settings"
    settings.override(words)
    settings.file(given)
@@ -234,8 +237,17 @@ function command.start(who, values, file, words)
    return command.execute(values, script, words, function() open_run(values, script, words, given) end, given)
 end
 
+-- For `engram sweep` too.
+function command.check_evaluate_on(values)
+   local on, known = values["evaluate-on"], { validation = true, both = true }
+   if on and not known[on] then
+      usage_error("--evaluate-on: '%s' is not one of validation, both%s", on, require "engram.suggest".hint(on, known))
+   end
+end
+
 function command.run(values, words)
    if values.tensorboard then require "engram.run.tensorboard".check "run: --tensorboard" end
+   command.check_evaluate_on(values)
    local file = table.remove(words, 1)
    if values.into and file and into.begun(values, file, words) then
       return require "engram.cli.resume".run({ threads = values.threads, quiet = values.quiet }, { values.into })

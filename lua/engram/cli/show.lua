@@ -89,6 +89,19 @@ local function print_trainings(run)
    if #trainings > 0 then print_table(rows, { right = { false, true, true, true, true } }) else print "  none yet" end
 end
 
+-- Whether the test sets were opened, when and how often.
+local function print_seal(run)
+   local looks, opened, told, validation = 0, nil, false, true
+   for _, training in ipairs(run.trainings) do
+      local count, at = training.summary.test_looks, training.test_opened
+      if type(count) == "number" then told, looks = true, looks + count end
+      if at and (not opened or at < opened) then opened = at end
+      validation = validation and training.summary.evaluated_on == "validation"
+   end
+   if opened then print(("test sets\n  first looked at %s, %d times in all"):format(opened, looks))
+   elseif told then print("test sets\n  never looked at" .. (validation and ": evaluated on validation sets" or "")) end
+end
+
 -- ---- the run ----------------------------------------------------------------------------------------------
 
 local function place_of(status)
@@ -137,6 +150,7 @@ function command.run(_, words)
    print_settings(run)
    print_environment(run)
    print_trainings(run)
+   print_seal(run)
    print_files(run)
    if run.state ~= "finished" and run.state ~= "running" and run.state ~= "new" then
       print("go on with: engram resume " .. require "engram.sweep".quote(run.path))

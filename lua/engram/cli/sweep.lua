@@ -23,6 +23,7 @@ local command = {
       { "print-jobs", doc = "print the lines for another job runner instead of running them" },
       { "slurm", doc = "write SWEEP/sweep.sbatch, a Slurm array (-j: tasks at a time), instead of running" },
       { "pack", value = "M", number = true, doc = "with --slurm: jobs of one task, one after the other" },
+      { "evaluate-on", value = "WHAT", choices = { "validation", "both" }, doc = "of each job's trainings: see engram run" },
       { "dry-run", doc = "list the jobs and stop; nothing is written" },
       { "quiet", doc = "no progress" },
    },
@@ -56,8 +57,8 @@ local function declares_settings(script)
    return not script:find "%.lua$" or text:find("settings", 1, true) ~= nil
 end
 
--- Every value once, the other keys at their first: a wrong word is told now, not by every job.
-local function check_settings(script, axes)
+-- Every value once, the other keys at their first: a wrong word is told now, not by every job. For `engram select` too.
+function command.check_settings(script, axes)
    if not declares_settings(script) then return end
    local first = {}
    for i, axis in ipairs(axes) do first[i] = axis.key .. "=" .. axis.values[1] end
@@ -138,16 +139,22 @@ local function write_slurm(sweep, values)
    return 0
 end
 
+-- How many jobs at a time, and how many threads each; for `engram select` too.
+function command.shares(values, jobs)
+   local parallel = positive(values, "j") or math.min(C.eg_cores(), jobs)
+   return parallel, positive(values, "threads")
+      or (values.slurm or values["print-jobs"]) and 1 or math.max(1, math.floor(C.eg_cores() / parallel))
+end
+
 local function make(values, script, words)
+   require "engram.cli.run".check_evaluate_on(values)
    require "engram.cli.plugins".load(values.plugin)   -- what no job could load is said before the first
    local jobs, varying, axes = require "engram.sweep.expand"(words)
-   check_settings(script, axes)
-   local parallel = positive(values, "j") or math.min(C.eg_cores(), #jobs)
+   command.check_settings(script, axes)
+   local parallel, threads = command.shares(values, #jobs)
    local runs = values.runs or os.getenv "ENGRAM_RUNS"
-   local threads = positive(values, "threads")
-      or (values.slurm or values["print-jobs"]) and 1 or math.max(1, math.floor(C.eg_cores() / parallel))
    return require "engram.sweep".new{ script = script, jobs = jobs, varying = varying, parallel = parallel, threads = threads,
-      plugins = values.plugin, name = values.name, runs = runs ~= "" and runs or nil }
+      plugins = values.plugin, evaluate_on = values["evaluate-on"], name = values.name, runs = runs ~= "" and runs or nil }
 end
 
 function command.run(values, words)

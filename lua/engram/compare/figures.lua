@@ -1,5 +1,5 @@
--- figures.lua: the numbers of a comparison: for each metric and row n, mean, deviation and interval, the best row, and how each row
--- differs from the reference, with the exact paired test over what the rows have in common.
+-- figures.lua: the numbers of a comparison: for each metric and row n, mean, deviation and interval, the best row, how each row differs
+-- from the reference, with the exact paired test over what the rows have in common, and what each row cost in bytes and arithmetic.
 local statistics = require "engram.statistics"
 local suggest = require "engram.suggest"
 local usage_error = require "engram.usage"
@@ -7,6 +7,7 @@ local usage_error = require "engram.usage"
 local figures = {}
 
 local DEFAULT = { "average_accuracy", "forgetting", "backward_transfer" }
+local LEVEL = 0.05                      -- of p, at which rows are told apart
 local LOWER = { "forgetting", "loss", "error", "seconds", "steps", "bytes", "peak" }
 
 -- ---- metrics ----------------------------------------------------------------------------------------------
@@ -75,12 +76,20 @@ local function values_of(row, name, over, problems)
    return list, at
 end
 
+-- The mean of a number of summaries over a row's records; nil where one of them has none.
+local function mean_of(row, name)
+   local list = {}
+   for i, record in ipairs(row.records) do list[i] = dig(record.summary, name) end
+   return #list == #row.records and #list > 0 and statistics.mean(list) or nil
+end
+
 local function describe(row, name, over, problems)
    local list, at = values_of(row, name, over, problems)
    local found = { labels = row.labels, n = #list, at = at }
    if #list == 0 then return found end
    found.mean, found.deviation = statistics.mean(list), statistics.deviation(list)
    found.low, found.high = statistics.interval(list)
+   found.state_bytes, found.arithmetic = mean_of(row, "bytes.state"), mean_of(row, "arithmetic.total")
    return found
 end
 
@@ -103,12 +112,27 @@ local function pairs_of(row, reference)
    return a, b
 end
 
+local function differences_of(a, b)
+   local list = {}
+   for i = 1, #a do list[i] = a[i] - b[i] end
+   return list
+end
+
+-- How many pairs would separate a row from the reference, by Holm's method among as many tests, where they do not do so already.
+local function add_advice(table_, row)
+   local test = row.test
+   if not test or not test.adjusted or test.adjusted < LEVEL then return end
+   test.needed = statistics.seeds_to_separate(test.differences, { level = LEVEL, tests = table_.tests })
+   test.beyond = not test.needed and test.difference ~= 0 and statistics.MOST_SEEDS or nil
+end
+
 local function test_rows(table_, reference)
    local list = {}
    for _, row in ipairs(table_) do
       local a, b = pairs_of(row, reference)
       if row ~= reference and #a > 0 then
          row.test = statistics.paired_test(a, b)
+         row.test.differences = differences_of(a, b)
          if #a == 1 then row.test.p, row.test.exact = nil, nil end         -- one pair tells nothing: its p is 1 whatever the difference
          list[#list + 1] = row.test.p
       end
@@ -119,6 +143,7 @@ local function test_rows(table_, reference)
       if row.test and row.test.p then row.test.adjusted = table.remove(adjusted, 1) end
    end
    table_.tests = #list
+   for _, row in ipairs(table_) do add_advice(table_, row) end
 end
 
 local function find_reference(table_, against)
@@ -132,9 +157,10 @@ local function find_reference(table_, against)
    usage_error("compare: --against %s: no row is called that%s", against, suggest.hint(against, names))
 end
 
--- table(rows, metric, over, against) -> rows { labels =, n =, mean =, deviation =, low =, high =, best =, test = { n =, difference =,
--- p =, adjusted =, exact = } } with .metric, .lower, .reference, .differences (whether there are any) and .tests, how many p there
--- are: none of one pair. problems: lines are added.
+-- table(rows, metric, over, against) -> rows { labels =, n =, mean =, deviation =, low =, high =, best =, state_bytes =, arithmetic =,
+-- test = { n =, difference =, p =, adjusted =, exact =, needed = pairs that would separate it, or beyond = a number they are more than } }
+-- with .metric, .lower, .reference, .differences (whether there are any) and .tests, how many p there are: none of one pair. problems:
+-- lines are added.
 function figures.table(rows, one, over, against, problems)
    local table_ = { metric = one.name, lower = one.lower }
    for i, row in ipairs(rows) do table_[i] = describe(row, one.name, over, problems) end

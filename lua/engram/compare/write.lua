@@ -13,6 +13,9 @@ end
 
 local function number(value, decimals) return value and ("%." .. decimals .. "f"):format(value) or "-" end
 
+-- "3.14e7"
+local function scientific(value) return value and (("%.3g"):format(value):gsub("e%+?(%-?)0*", "e%1")) or "-" end
+
 local function probability(value, exact)
    if not value then return "-" end
    return (exact and "" or "~") .. (value < 0.00005 and "<0.0001" or ("%.4f"):format(value))
@@ -24,8 +27,8 @@ local function name_of(row) return #row.labels > 0 and table.concat(row.labels, 
 
 local function width_of(text) return select(2, text:gsub("[^\128-\191]", "")) end
 
--- Columns of one width; the first `left` to the left, the others to the right.
-local function aligned(rows, left)
+-- aligned(rows, left): the lines of a table, its columns of one width; the first `left` to the left, the others to the right.
+function write.aligned(rows, left)
    local widths, lines = {}, {}
    for _, row in ipairs(rows) do
       for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 3, width_of(cell)) end
@@ -48,12 +51,21 @@ local function labels(by, row)
    return { unpack(row and row.labels or by) }
 end
 
+-- What a row cost is told beside the first metric alone.
+local function has(table_, key)
+   if not table_.first then return false end
+   for _, row in ipairs(table_) do if row[key] then return true end end
+   return false
+end
+
 -- The columns after the labels, and the cells of a row in them: as text, for Markdown and LaTeX alike.
 local function columns(table_)
    local list = { "n", "mean", "deviation", "95 % interval" }
    if table_.differences then list[5], list[6] = "difference", "pairs" end
    if table_.tests > 0 then list[7] = "p" end
    if table_.tests > 1 then list[8] = "p (Holm)" end
+   if has(table_, "state_bytes") then list[#list + 1] = "state bytes" end
+   if has(table_, "arithmetic") then list[#list + 1] = "arithmetic" end
    return list
 end
 
@@ -63,6 +75,9 @@ local function cells_of(table_, row, decimals)
       row.low and ("%s to %s"):format(number(row.low, decimals), number(row.high, decimals)) or "-",
       row == table_.reference and "reference" or number(test.difference, decimals), test.n and tostring(test.n) or "-",
       probability(test.p, test.exact), probability(test.adjusted, test.exact) }
+   local count = #columns(table_)
+   if has(table_, "arithmetic") then list[count], count = scientific(row.arithmetic), count - 1 end
+   if has(table_, "state_bytes") then list[count], count = row.state_bytes and ("%.0f"):format(row.state_bytes) or "-", count - 1 end
    return { unpack(list, 1, #columns(table_)) }
 end
 
@@ -75,6 +90,19 @@ local function has_drawn(table_)
    return false
 end
 
+-- How many pairs would tell the rows apart that these do not.
+local function advice(table_, name)
+   local words = {}
+   for _, row in ipairs(table_) do
+      local test = row.test or {}
+      local needed = test.needed and tostring(test.needed) or test.beyond and ("more than %d"):format(test.beyond)
+      if needed then words[#words + 1] = ("%s: %s (%d at hand)"):format(name_of(row), needed, test.n) end
+   end
+   if #words == 0 then return nil end
+   return ("Pairs that would show such a difference%s at p < 0.05%s, four times out of five: %s."):format(
+      name and " of " .. table_.metric or "", table_.tests > 1 and " after Holm" or "", table.concat(words, ", "))
+end
+
 -- What the columns hold, where a reader could take them for more.
 local function explanation(tables, against)
    local one = tables[1]
@@ -85,6 +113,7 @@ local function explanation(tables, against)
    local least = math.huge
    for _, row in ipairs(one) do if row.test and row.test.p then least = math.min(least, row.test.n) end end
    if least < 6 then lines[#lines + 1] = ("With %d pairs the smallest possible p is %g."):format(least, 2 ^ (1 - least)) end
+   for _, each in ipairs(tables) do lines[#lines + 1] = advice(each, #tables > 1) end
    for _, each in ipairs(tables) do
       if has_drawn(each) then
          lines[#lines + 1] = "~: above 20 pairs p is estimated from a million sign patterns, always the same."
@@ -113,7 +142,7 @@ function write.markdown(tables, by, against)
       if #lines > 0 then lines[#lines + 1] = "" end
       lines[#lines + 1] = title(table_)
       lines[#lines + 1] = ""
-      for _, line in ipairs(aligned(rows, math.max(1, #by))) do lines[#lines + 1] = line end
+      for _, line in ipairs(write.aligned(rows, math.max(1, #by))) do lines[#lines + 1] = line end
    end
    for _, line in ipairs(explanation(tables, against)) do lines[#lines + 1] = line end
    return table.concat(lines, "\n") .. "\n"
@@ -135,7 +164,8 @@ function write.csv(tables, by)
       lines[#lines + 1] = table.concat(cells, ",", 1, count)
    end
    local head = { "metric", unpack(by) }
-   for _, name in ipairs{ "n", "mean", "deviation", "low", "high", "best", "reference", "pairs", "difference", "p", "p_holm", "exact" } do
+   for _, name in ipairs{ "n", "mean", "deviation", "low", "high", "best", "reference", "pairs", "difference", "p", "p_holm", "exact",
+      "pairs_needed", "state_bytes", "arithmetic" } do
       head[#head + 1] = name
    end
    line(head, #head)
@@ -147,6 +177,7 @@ function write.csv(tables, by)
          cells[at + 6], cells[at + 7] = row.best, table_.reference and name_of(table_.reference)
          cells[at + 8], cells[at + 9], cells[at + 10], cells[at + 11], cells[at + 12] = test.n, test.difference, test.p, test.adjusted,
             test.exact
+         cells[at + 13], cells[at + 14], cells[at + 15] = test.needed, row.state_bytes, row.arithmetic
          line(cells, #head)
       end
    end
@@ -164,6 +195,8 @@ end
 -- A cell that cells_of made: numbers in mathematics, so that they have a minus, not a hyphen.
 local function latex_cell(text)
    if text == "-" then return "--" end
+   local digits, power = text:match "^([%d.]+)e(%-?%d+)$"
+   if digits then return ("$%s \\cdot 10^{%s}$"):format(digits, power) end
    return (text:gsub("[~<]?%-?%d[%d.]*", function(value)
       return "$" .. value:gsub("~", "\\approx ") .. "$"
    end))

@@ -2,6 +2,7 @@
 -- alters one returns a new one, which shares the items where it can.
 local ffi = require "ffi"
 local core = require "engram.core"
+local stratified = require "engram.data.stratified"
 local tensor = require "engram.tensor"
 local C, check, raise = core.C, core.check, core.raise
 
@@ -105,6 +106,13 @@ function Dataset:split(n, stream)
    end
    local order = lib().randperm(size, { stream = stream or "data" })
    return self:subset(order:narrow(1, 1, count)), self:subset(order:narrow(1, count + 1, size - count))
+end
+
+-- Two data sets without overlap, each in the order of the data: what is held out for validation, `share` of the items (or so many), of
+-- every class in proportion, and the rest. Drawn by the seed (0) from a random stream of its own.
+function Dataset:hold_out(share, seed)
+   local held, kept = stratified("hold_out: share", self.labels, share, seed)
+   return self:subset(held), self:subset(kept)
 end
 
 -- The items of the listed classes, in their order; labels stay as they are.

@@ -27,6 +27,7 @@ end
 function into.command(values, file, words)
    local list = { "engram", "run" }
    for _, plugin in ipairs(values.plugin or {}) do list[#list + 1], list[#list + 2] = "--plugin", plugin end
+   if values["evaluate-on"] then list[#list + 1], list[#list + 2] = "--evaluate-on", values["evaluate-on"] end
    list[#list + 1] = file
    for _, word in ipairs(words) do list[#list + 1] = word end
    return table.concat(list, " ")

@@ -144,6 +144,12 @@ local function seed_of(run, summary)
    end
 end
 
+-- When a training first looked at its test sets, as cl/seal.lua notes it, or nil.
+function made:test_opened()
+   local opened = training.load_table(self.path .. "/test_sets.json", self.run.problems).opened
+   return type(opened) == "string" and opened or nil
+end
+
 -- training.read(run, folder): the training in a folder of a run that history.lua reads, or nil when it holds none.
 function training.read(run, folder)
    local path = folder == "" and run.path or run.path .. "/" .. folder

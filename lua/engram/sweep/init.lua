@@ -23,6 +23,7 @@ end
 -- The shell line that begins the job, goes on with it, or finds it finished. exec: signals reach the run, not a shell.
 function Sweep:line(job)
    local words = { "run", "--quiet", "--threads", tostring(self.threads), "--into", self.path .. "/" .. job.name }
+   if self.evaluate_on then words[#words + 1], words[#words + 2] = "--evaluate-on", self.evaluate_on end
    for _, plugin in ipairs(self.plugins or {}) do words[#words + 1], words[#words + 2] = "--plugin", plugin end
    words[#words + 1] = self.script
    for _, word in ipairs(job.words) do words[#words + 1] = word end
@@ -45,11 +46,12 @@ local function absolute(path)
    return os.getenv "PWD" .. "/" .. path
 end
 
--- about: { script =, jobs =, varying =, parallel =, threads =, plugins =, runs =, name = }; not yet on disk.
+-- about: { script =, jobs =, varying =, parallel =, threads =, plugins =, evaluate_on =, runs =, name =, path = where it is not to be a new
+-- one below runs }; not yet on disk.
 function sweep.new(about)
    local experiment = about.script:match "([^/]*)$":gsub("%.%a+$", "")
    local self = setmetatable(about, Sweep)
-   self.path = absolute((run.new_path(about.runs, experiment, about.name or "sweep"))):gsub("/%./", "/")
+   self.path = self.path or absolute((run.new_path(about.runs, experiment, about.name or "sweep"))):gsub("/%./", "/")
    self.folder, self.program = os.getenv "PWD", arg[0]
    return self
 end
@@ -70,7 +72,7 @@ function Sweep:save()
    for i, job in ipairs(self.jobs) do jobs[i] = { name = job.name, words = json.array{ unpack(job.words) } } end
    json.save(self.path .. "/sweep.json", { version = VERSION, script = self.script, folder = self.folder, jobs = jobs,
       varying = json.array{ unpack(self.varying) }, parallel = self.parallel, threads = self.threads,
-      plugins = self.plugins and json.array{ unpack(self.plugins) },
+      evaluate_on = self.evaluate_on, plugins = self.plugins and json.array{ unpack(self.plugins) },
       engram = require "engram.version" })
 end
 

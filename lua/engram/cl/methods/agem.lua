@@ -30,6 +30,7 @@ return {
    gradients = function(self, t)
       local drawn = memory.draw(self, t)
       if not drawn then return end
+      t.count(#drawn.labels, #drawn.labels)
       local reference = autograd.grad(memory.loss(t, drawn), t.parameters, { allow_unused = true })
       local gr, rr = products(t, reference)
       self.projected = gr < 0

@@ -77,6 +77,7 @@ return {
          how.samples = how.samples + 1                       -- van de Ven's loop ends one item late, and divides by them all
       end
       if how.samples and how.samples >= items then how.samples = nil end          -- it comes to its natural end
+      importance.count(t, how, own.fisher)
       local new = fisher.diagonal(t.model, set, how)
       if not how.samples then divide_(new, own.divisor, t, items) end
       importance.file(self, t, new)

@@ -26,6 +26,7 @@ local function constraints(self, t)
    for k = 1, t.task - 1 do
       local items = self.memory:of_task(k)
       if #items.labels > 0 then
+         t.count(#items.labels, #items.labels)
          rows[#rows + 1] = row_of(t, autograd.grad(memory.loss(t, items), t.parameters, { allow_unused = true }))
       end
    end

@@ -42,6 +42,13 @@ function importance.how(self, t)
       batch_size = self.hyper.batched and t.batch_size or nil }
 end
 
+-- count(t, how, label): the arithmetic of an estimate: each item forward once, and backward once, or for `exact` once for each output.
+function importance.count(t, how, label)
+   local items = how.samples or importance.items(t):size()
+   local units = how.units or { 1, t.stream.classes }
+   t.count(items, label == "exact" and items * (units[2] - units[1] + 1) or items)
+end
+
 -- The task's items; of a blurred task in the task-incremental scenario those whose units are its own.
 function importance.items(t)
    local set = t.experience.train

@@ -82,6 +82,7 @@ return {
       if t.task == 1 or self.hyper.lambda == 0 then return nil end
       local new, own = t.logits, #t.fresh.y                   -- not what other methods put beside them
       if own < new:size(1) then new = new:narrow(1, 1, own) end
+      t.count(own, 0)                                         -- the teacher's answers
       local kd = distillation(self, t, new, teacher.answer(t.model, self.teacher, t.fresh.x))
       local term = kd * (self.hyper.lambda * (self.hyper.squared_temperature and self.hyper.temperature ^ 2 or 1))
       t.penalty = (t.penalty or 0) + term:item()

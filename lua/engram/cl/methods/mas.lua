@@ -29,6 +29,7 @@ return {
 
    task_end = function(self, t)
       local how = importance.how(self, t)
+      importance.count(t, how)
       how.norm, how.drop_last = self.hyper.norm, self.hyper.convention == "facil"
       local new = fisher.sensitivity(t.model, importance.items(t), how)
       importance.file(self, t, new)

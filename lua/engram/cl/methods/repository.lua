@@ -30,6 +30,7 @@ function repository.scout(t, lr)
       return true
    end
    while engram.scope(step) do t.poll() end
+   t.count(set:size(), set:size())
    for _, f in ipairs(squares) do f:mul_(1 / set:size()) end
    return squares, consolidate.copies(parameters)
 end

@@ -10,7 +10,8 @@ local function engram() return require "engram" end
 
 -- ---- options ----------------------------------------------------------------------------------------------
 
-common.base_options = { "tasks", "scenario", "outputs", "epochs", "seed", "train", "test", "mean", "deviation" }
+common.base_options = { "tasks", "scenario", "outputs", "epochs", "seed", "train", "test", "validation", "mean",
+   "deviation" }
 
 -- The options of a stream made from a data set: base_options and its own.
 function common.options(who, given, own)
@@ -52,16 +53,24 @@ end
 
 -- ---- the data set that a stream is made of ----------------------------------------------------------------
 
--- { name, train, test, classes, source, epochs } of a name or a data set; train and test: the first so many items.
+-- { name, train, validation, test, classes, source, epochs } of a name or a data set; train and test: the first so many items;
+-- validation: the share of the training items, or how many, that is held out.
 function common.base(who, source, options)
    local data = engram().data
    local set = source
    if type(source) == "string" then set = data.load(source, { train = options.train, test = options.test }) end
    if type(set) ~= "table" then raise("%s: expected the name of a data set or a data set, got %s", who, core.typename(set)) end
    local task = stream.task(set, { limit = options.train, test_limit = options.test, epochs = options.epochs, mean = options.mean,
-      deviation = options.deviation })
-   return { name = task.name, train = task.train, test = task.test, classes = task.classes, source = task.source,
-      epochs = task.epochs }
+      deviation = options.deviation, validation = options.validation })
+   return { name = task.name, train = task.train, validation = task.validation, test = task.test, classes = task.classes,
+      source = task.source, epochs = task.epochs }
+end
+
+-- { train =, validation =, test = } of what f makes of each data set that the base has.
+function common.parts(base, f)
+   local made = {}
+   for _, name in ipairs{ "train", "validation", "test" } do made[name] = base[name] and f(base[name]) end
+   return made
 end
 
 -- A part of an experience that is made from a data set. `change`: as Experience:derive takes it.

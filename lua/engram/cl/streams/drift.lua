@@ -45,7 +45,7 @@ return {
          local change, pixels = common.moved_pixels(task:shape(), order, ("drift %d %.17g %.17g"):format(k, rate, seed))
          orders = orders or walk(pixels, rate, seed)
          if k == 1 then return task end
-         return task:derive{ train = change, test = change }
+         return task:derive{ train = change, validation = change, test = change }
       end)
    end,
 }

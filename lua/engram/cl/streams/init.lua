@@ -22,7 +22,7 @@ function streams.list() return { unpack(names) } end
 function streams.description(name) return registry[name] end
 
 local FILES = { "split", "permuted", "rotated", "sequence", "online", "iterations", "blur", "recur", "imbalance", "label_noise", "drift",
-   "pad", "limit" }
+   "pad", "limit", "validation" }
 
 for _, file in ipairs(FILES) do
    streams.register(require("engram.cl.streams." .. file))

@@ -13,7 +13,7 @@ return {
       return stream:map(function(task)
          local change = { shape = common.padded_shape(WHO, task:shape(), size), recipe = "pad " .. size, labels = common.unchanged,
             make = function(set) return common.padded(WHO, set, size) end }
-         return task:derive{ train = change, test = change }
+         return task:derive{ train = change, validation = change, test = change }
       end)
    end,
 }

@@ -39,15 +39,15 @@ return {
             require "engram.suggest".hint(first, { "permuted", "identity" }))
       end
       local base, list = common.base(WHO, source, options), {}
-      for _, part in ipairs(options.pad and { "train", "test" } or {}) do
-         base[part] = common.padded(WHO, base[part], options.pad)
-         base[part].images:keep()
+      for _, part in ipairs(options.pad and { "train", "validation", "test" } or {}) do
+         base[part] = base[part] and common.padded(WHO, base[part], options.pad)
+         if base[part] then base[part].images:keep() end
       end
       for k = 1, tasks do
          local as_it_is = k == 1 and first == "identity"
+         local made = common.parts(base, function(set) return as_it_is and set or part_of(set, seed, k) end)
          list[k] = experience.new{ name = ("%s %d"):format(base.name, k), epochs = base.epochs, classes = base.classes,
-            source = base.source, train = as_it_is and base.train or part_of(base.train, seed, k),
-            test = as_it_is and base.test or part_of(base.test, seed, k) }
+            source = base.source, train = made.train, validation = made.validation, test = made.test }
       end
       list.scenario, list.outputs = options.scenario, options.outputs
       return stream.new(list)

@@ -96,8 +96,9 @@ return {
       common.picture(WHO, shape)
       if base.train.images.dtype == "int64" then raise("%s: pictures of int64 cannot be mixed; give bytes or real numbers", WHO) end
       for k, angle in ipairs(angles_of(options)) do
+         local made = common.parts(base, function(set) return part_of(set, angle) end)
          list[k] = experience.new{ name = ("%s at %.1f"):format(base.name, angle), epochs = base.epochs, classes = base.classes,
-            source = base.source, angle = angle, train = part_of(base.train, angle), test = part_of(base.test, angle) }
+            source = base.source, angle = angle, train = made.train, validation = made.validation, test = made.test }
       end
       list.scenario, list.outputs = options.scenario, options.outputs
       return stream.new(list)

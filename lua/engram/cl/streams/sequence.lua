@@ -6,10 +6,10 @@ local raise = core.raise
 return {
    name = "sequence",
    doc = "one data set after the other: sequence({ \"mnist\", \"fashion-mnist\" }, { scenario = \"task\" })",
-   -- sequence({ source, ... }, { scenario =, outputs =, epochs =, limit =, test_limit =, mean =, deviation = })
+   -- sequence({ source, ... }, { scenario =, outputs =, epochs =, limit =, test_limit =, validation =, mean =, deviation = })
    make = function(sources, options)
       options = core.options("cl.streams.sequence", options,
-         { "scenario", "outputs", "epochs", "limit", "test_limit", "mean", "deviation" })
+         { "scenario", "outputs", "epochs", "limit", "test_limit", "validation", "mean", "deviation" })
       if type(sources) ~= "table" or sources.images or sources.train then
          raise("cl.streams.sequence: expected a list of data sets or names of them, got %s",
             type(sources) == "table" and "one data set" or core.typename(sources))
@@ -17,7 +17,7 @@ return {
       local list = { scenario = options.scenario, outputs = options.outputs }
       for k, source in ipairs(sources) do
          list[k] = stream.task(source, { epochs = options.epochs, limit = options.limit, test_limit = options.test_limit,
-            mean = options.mean, deviation = options.deviation })
+            validation = options.validation, mean = options.mean, deviation = options.deviation })
       end
       return stream.new(list)
    end,

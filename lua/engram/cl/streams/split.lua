@@ -49,10 +49,11 @@ return {
       local order, each, list = class_order(base.classes, options.order), base.classes / tasks, {}
       for k = 1, tasks do
          local classes = { unpack(order, (k - 1) * each + 1, k * each) }
+         local made = common.parts(base, function(set) return part_of(set, classes) end)
          list[k] = experience.new{ name = name_of(base.train, classes, k), epochs = base.epochs, classes = each, source = base.source,
-            of_classes = classes, train = part_of(base.train, classes), test = part_of(base.test, classes) }
-         for _, part in ipairs{ "train", "test" } do
-            if list[k]:items(part) == 0 then raise("%s: task %d (%s) has no items to %s on", WHO, k, list[k].name, part) end
+            of_classes = classes, train = made.train, validation = made.validation, test = made.test }
+         for part, verb in pairs{ train = "train", validation = "validate", test = "test" } do
+            if made[part] and made[part].items == 0 then raise("%s: task %d (%s) has no items to %s on", WHO, k, list[k].name, verb) end
          end
       end
       list.scenario, list.outputs = options.scenario, options.outputs

@@ -1,0 +1,147 @@
+-- select: which settings a method is given, by several rules side by side. SELECT/select.json holds methods, trials and seeds, made once;
+-- SELECT/search is the sweep of all trials, which sees validation sets alone; SELECT/choices.json what each rule chose, made once when the
+-- search is done; SELECT/final the sweep of what was chosen, with other seeds, which opens the test sets; SELECT/report.md the table.
+local core = require "engram.core"
+local jobs = require "engram.select.jobs"
+local json = require "engram.json"
+local records = require "engram.compare.records"
+local rules = require "engram.select.rules"
+local sweep = require "engram.sweep"
+local usage_error = require "engram.usage"
+local C = core.C
+
+local selection = {}
+local Selection = {}
+Selection.__index = Selection
+
+local VERSION = 1
+
+-- A sweep of this selection, in one of its folders.
+local function sweep_of(self, name, list, evaluate_on)
+   return sweep.new{ script = self.script, jobs = list, varying = {}, parallel = self.parallel, threads = self.threads,
+      plugins = self.plugins, evaluate_on = evaluate_on, path = self.path .. "/" .. name }
+end
+
+-- ---- making and loading -----------------------------------------------------------------------------------
+
+-- new(plan, about): not yet on disk. about: { script =, final_seeds =, first =, by_test =, parallel =, threads =, plugins =, path = }.
+function selection.new(plan, about)
+   local self = setmetatable(about, Selection)
+   local list = {}
+   self.version, self.common, self.seeds, self.methods = VERSION, plan.common, plan.seeds, {}
+   for i, method in ipairs(plan.methods) do
+      local trials = {}
+      for k, trial in ipairs(method.trials) do
+         trials[k] = { words = trial.words, jobs = jobs.add(list, plan.common, trial.words, plan.seeds) }
+      end
+      self.methods[i] = { name = method.name, words = method.words, searched = method.searched, trials = trials }
+   end
+   self.search = sweep_of(self, "search", list, self.by_test and "both" or "validation")
+   return self
+end
+
+-- All lists as such, also those that are empty.
+local function arrays(value)
+   if type(value) ~= "table" then return value end
+   local copy = (#value > 0 or next(value) == nil) and json.array{} or {}
+   for key, inner in pairs(value) do copy[key] = arrays(inner) end
+   return copy
+end
+
+local KEYS = { "version", "script", "common", "seeds", "final_seeds", "first", "by_test", "methods", "parallel", "threads", "plugins" }
+
+function Selection:save()
+   self.search:save()
+   local value = {}
+   for _, key in ipairs(KEYS) do value[key] = arrays(self[key]) end
+   json.save(self.path .. "/select.json", value)
+end
+
+-- The selection in a folder.
+function selection.load(path)
+   if C.eg_file_kind(path .. "/select.json") ~= 1 then usage_error("select: %s is no selection: it has no select.json", path) end
+   local value = json.load(path .. "/select.json")
+   local function wrong(what) core.raise("select: %s/select.json: %s; it is no selection that this version made", path, what) end
+   if type(value) ~= "table" or value.version ~= VERSION then wrong(("version is not %d"):format(VERSION)) end
+   for key, kind in pairs{ script = "string", common = "table", seeds = "table", final_seeds = "table", first = "number", methods = "table",
+      parallel = "number", threads = "number" } do
+      if type(value[key]) ~= kind then wrong(("%s is missing or no %s"):format(key, kind)) end
+   end
+   value.path, value.search = path, sweep.load(path .. "/search")
+   return setmetatable(value, Selection)
+end
+
+-- ---- what the search found --------------------------------------------------------------------------------
+
+-- { [name of a job] = { summary =, path = } } of a sweep's runs that came to their end.
+local function summaries_of(one)
+   local found = {}
+   for _, record in ipairs((records{ one.path })) do
+      local name = record.run:sub(#one.path + 2)
+      if found[name] then core.raise("select: %s holds several trainings: a script that is selected for trains once", record.run) end
+      found[name] = { summary = record.summary, path = record.run }
+   end
+   return found
+end
+selection.summaries = summaries_of
+
+-- The trials of a method whose seeds all came to their end, each with its summaries, and how many did not.
+local function trials_of(method, found)
+   local list = {}
+   for _, trial in ipairs(method.trials) do
+      local own, whole = {}, true
+      for i, name in ipairs(trial.jobs) do
+         own[i] = found[name]
+         whole = whole and found[name] ~= nil
+      end
+      if whole then list[#list + 1] = { words = trial.words, summaries = own } end
+   end
+   return list, #method.trials - #list
+end
+
+-- What every rule chooses for a method: { [rule] = { words =, score = } }.
+local function choices_of(self, method, found)
+   local trials, failed = trials_of(method, found)
+   if #trials == 0 then
+      core.raise("select: none of the %d trials of %s came to its end: see %s/logs", #method.trials, method.name, self.search.path)
+   end
+   local chosen = { default = { words = method.words } }
+   for _, rule in ipairs{ "first", "end", self.by_test and "test" or nil } do
+      local trial, score = rules.choose(rule, trials, self.first)
+      chosen[rule] = { words = trial.words, score = score }
+   end
+   chosen.first.tasks = rules.first_of(trials[1].summaries[1].summary, self.first)
+   return { name = method.name, chosen = chosen, trials = #method.trials, failed = failed }
+end
+
+-- Chooses, and makes the sweep of the final report: a job for each seed and each of the settings that some rule chose.
+local function make_final(self)
+   local found, list, choices = summaries_of(self.search), {}, {}
+   for i, method in ipairs(self.methods) do
+      choices[i] = choices_of(self, method, found)
+      local known = {}
+      for _, rule in ipairs(rules.names) do
+         local choice = choices[i].chosen[rule]
+         local key = choice and table.concat(choice.words, " ")
+         if choice then
+            known[key] = known[key] or jobs.add(list, self.common, choice.words, self.final_seeds)
+            choice.jobs = known[key]
+         end
+      end
+   end
+   json.save(self.path .. "/choices.json", arrays(choices))
+   local final = sweep_of(self, "final", list)
+   final:save()
+   return final, choices
+end
+
+-- final() -> the sweep of the final report and what was chosen: made when the search has come to its end, once.
+function Selection:final()
+   if C.eg_file_kind(self.path .. "/final/sweep.json") ~= 1 then return make_final(self) end
+   return sweep.load(self.path .. "/final"), json.load(self.path .. "/choices.json")
+end
+
+-- Whether the search is behind it.
+function Selection:is_chosen() return C.eg_file_kind(self.path .. "/final/sweep.json") == 1 end
+
+return selection

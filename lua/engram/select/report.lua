@@ -1,0 +1,123 @@
+-- select/report.lua: the table of a selection: for every method and rule what was chosen, by what score, and what it is worth on the test
+-- sets with other seeds; how far each rule is from the oracle; the methods in their order by each rule, with exact paired tests; how often
+-- the test sets were looked at.
+local core = require "engram.core"
+local looks = require "engram.compare.looks"
+local records = require "engram.compare.records"
+local rules = require "engram.select.rules"
+local selection = require "engram.select"
+local statistics = require "engram.statistics"
+local write = require "engram.compare.write"
+
+-- Average accuracies on the test sets of a choice: a list, and by seed, of the jobs that came to their end.
+local function test_of(choice, found)
+   local list, by_seed = {}, {}
+   for i, name in ipairs(choice.jobs) do
+      local one = found[name]
+      if one and one.summary.evaluated_on == "validation" then
+         core.raise("select: %s was evaluated on validation sets: the final report needs a script with evaluate_on = 'test' or 'both'",
+            one.path)
+      end
+      if one then
+         by_seed[i] = rules.score("test", one.summary, 0, one.path)
+         list[#list + 1] = by_seed[i]
+      end
+   end
+   return list, by_seed
+end
+
+local function number(value) return value and ("%.2f"):format(value) or "-" end
+
+-- What was chosen, without what names the method.
+local function settings_text(method, choice)
+   local fixed, list = {}, {}
+   for _, word in ipairs(method.words) do fixed[word] = true end
+   for _, word in ipairs(choice.words) do if not fixed[word] then list[#list + 1] = word end end
+   return #list > 0 and table.concat(list, " ") or "-"
+end
+
+local function mean_of(list) return #list > 0 and statistics.mean(list) or nil end
+
+-- ---- the table --------------------------------------------------------------------------------------------
+
+local COLUMNS = { "method", "rule", "chosen", "chosen by", "test", "95 % interval", "n", "to the oracle", "optimism" }
+
+-- What a rule chose: a row; best: the mean of the oracle's choice.
+local function row_of(method, rule, choice, list, best)
+   local mean, interval = mean_of(list), "-"
+   if #list > 1 then interval = ("%.2f to %.2f"):format(statistics.interval(list)) end
+   local of_all_tasks = rule == "end" or rule == "test"
+   return { method.name, rules.title(rule, choice.tasks), settings_text(method, choice), number(choice.score), number(mean), interval,
+      tostring(#list), rule == "end" and "oracle" or number(mean and best and mean - best),
+      number(of_all_tasks and mean and choice.score - mean or nil) }
+end
+
+-- The rows of a method; `order` collects its results by rule.
+local function add_method(rows, method, choices, found, order)
+   local best = mean_of((test_of(choices.chosen["end"], found)))
+   for _, rule in ipairs(rules.names) do
+      local choice = choices.chosen[rule]
+      if choice then
+         local list, by_seed = test_of(choice, found)
+         rows[#rows + 1] = row_of(method, rule, choice, list, best)
+         order[rule] = order[rule] or { title = rules.title(rule, choice.tasks) }
+         if #list > 0 then table.insert(order[rule], { name = method.name, mean = mean_of(list), by_seed = by_seed }) end
+      end
+   end
+end
+
+-- ---- the order of the methods -----------------------------------------------------------------------------
+
+-- Sets .p of the methods after the first: the sign-flip test against it, by Holm's method among all of them.
+local function test_against_first(list, seeds)
+   local tested, p = {}, {}
+   for k = 2, #list do
+      local a, b = {}, {}
+      for i = 1, seeds do
+         if list[1].by_seed[i] and list[k].by_seed[i] then a[#a + 1], b[#b + 1] = list[1].by_seed[i], list[k].by_seed[i] end
+      end
+      if #a > 1 then tested[#tested + 1], p[#p + 1] = list[k], statistics.paired_test(a, b).p end
+   end
+   for i, adjusted in ipairs(statistics.holm(p)) do tested[i].p = adjusted end
+end
+
+-- The methods from the best down, a line a rule.
+local function order_lines(lines, order, seeds)
+   lines[#lines + 1] = "the methods by each rule, from the best down (p: exact paired test against the first, after Holm)"
+   for _, rule in ipairs(rules.names) do
+      local list, words = order[rule] or {}, {}
+      table.sort(list, function(a, b) return a.mean > b.mean or (a.mean == b.mean and a.name < b.name) end)
+      test_against_first(list, seeds)
+      for i, one in ipairs(list) do
+         words[i] = ("%s %.2f%s"):format(one.name, one.mean, one.p and (" (p %.4f)"):format(one.p) or "")
+      end
+      if #words > 0 then lines[#lines + 1] = ("- %s: %s"):format(list.title, table.concat(words, ", ")) end
+   end
+end
+
+local function failures_text(choices)
+   local words = {}
+   for _, one in ipairs(choices) do
+      if one.failed > 0 then words[#words + 1] = ("%d of %s"):format(one.failed, one.name) end
+   end
+   return #words > 0 and "\ntrials that did not come to their end, and were not chosen: " .. table.concat(words, ", ") or nil
+end
+
+-- report(self, choices) -> the text.
+return function(self, choices)
+   local found, rows, order = selection.summaries{ path = self.path .. "/final" }, { COLUMNS }, {}
+   for i, method in ipairs(self.methods) do add_method(rows, method, choices[i], found, order) end
+   local lines = { ("average accuracy, %%; %d trials of each method, seeds %s; tested with seeds %s"):format(choices[1].trials,
+      table.concat(self.seeds, ","), table.concat(self.final_seeds, ",")), "" }
+   for _, line in ipairs(write.aligned(rows, 3)) do lines[#lines + 1] = line end
+   lines[#lines + 1] = "\nchosen by: the score by which the rule chose, on validation sets (by test: on test sets). to the oracle: how "
+      .. "much better than the\noracle's choice. optimism: how much more the score on all tasks promised.\n"
+   if #self.methods > 1 then order_lines(lines, order, #self.final_seeds) end
+   lines[#lines + 1] = failures_text(choices)
+   lines[#lines + 1] = ""
+   for _, stage in ipairs{ "search", "final" } do
+      local text = looks((records{ self.path .. "/" .. stage })) or "test sets: not known"
+      lines[#lines + 1] = ("%s: %s"):format(stage, (text:gsub("^test sets:", "test sets")))
+   end
+   return table.concat(lines, "\n") .. "\n"
+end
