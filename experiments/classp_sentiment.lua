@@ -80,8 +80,8 @@ end
 
 local tasks, words = common.tasks(settings.data, published, settings.limit)
 local stream = cl.stream(tasks)
-print(("%s protocol, %d words"):format(settings.protocol, words:size()))
-print(tostring(stream))
+print(("%s protocol: %d %s, then %d %s, %d different words"):format(settings.protocol, stream[1]:items "train", stream[1].name,
+   stream[2]:items "train", stream[2].name, words:size()))
 
 -- A run that diverges is a row of the table, not the end of the experiment.
 local function train(row)

@@ -235,7 +235,7 @@ test("what a training refuses", function()
    local bare = set "a"
    bare.validation = nil
    raises({ stream = cl.stream{ cl.task(bare, { stop = stop.patience(3) }) } },
-      "patience(3, validation loss, min_delta 0) looks at validation items, and task 1, 'a', has none: hold some out by cl.task(..., { validation = 0.1 }), or give of = 'ep")
+      "patience(3, validation loss, min_delta 0) looks at validation items, and task 1, 'a', has none: hold some out by cl.task(")
    raises({ stream = one(stop.loss(1)), method = cl.methods.GDumb{ memory = 10 } }, "GDumb says itself how long it trains, so loss(1")
    local apart = cl.stream{ cl.task(set "a", { stop = stop.loss(1) }), scenario = "task" }
    raises({ stream = apart, method = cl.methods.PackNet() }, "PackNet prunes so many steps before the end of a task")
