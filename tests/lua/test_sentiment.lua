@@ -60,7 +60,7 @@ t.test("EWC as the script has it: squares of batch gradients over task 1, by the
          anchor = w:clone():keep()
       elseif state.step_in_task == 2 then
          penalty = state.penalty
-      else
+      elseif state.step_in_task == 1 then
          anchor = { first = anchor, after = w:clone():keep() }
       end
    end
