@@ -18,7 +18,7 @@ local settings = engram.settings{
    limit = { default = 0, min = 0, doc = "texts of each part of each task; 0: all" },
    max_epochs = { default = false, type = "integer", min = 1, doc = "of a task; false: 30 of built-in texts, 500 of real ones" },
    patience = { default = 3, min = 1, doc = "sound: epochs without a better validation loss" },
-   threshold = { default = 1e-8, min = 0, doc = "of CLASSP's rule as in the paper" },
+   threshold = { default = 1e-10, min = 0, doc = "of CLASSP's rule as in the paper" },
    lambda = { default = 5000, min = 0, doc = "EWC's, both" },
    samples = { default = 2000, min = 1, doc = "EWC (sound): texts on which the Fisher is estimated" },
    threads = { default = engram.threads(), min = 1 },
