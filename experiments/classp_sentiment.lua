@@ -17,17 +17,18 @@ local settings = engram.settings{
    seed = 1,
    limit = { default = 0, min = 0, doc = "texts of each part of each task; 0: all" },
    max_epochs = { default = false, type = "integer", min = 1, doc = "of a task; false: 30 of built-in texts, 500 of real ones" },
-   patience = { default = 3, min = 1, doc = "sound: epochs without a better validation loss" },
+   patience = { default = 3, min = 1, doc = "sound: epochs without a validation loss that is better by 0.001" },
    threshold = { default = 1e-10, min = 0, doc = "of CLASSP's rule as in the paper" },
-   lambda = { default = 5000, min = 0, doc = "EWC's, both" },
+   lambda = { default = false, type = "number", min = 0, doc = "EWC's, both; false: the published 5000, or 20 of built-in texts" },
    samples = { default = 2000, min = 1, doc = "EWC (sound): texts on which the Fisher is estimated" },
    threads = { default = engram.threads(), min = 1 },
 }
 engram.threads(settings.threads)
 
 local published, real = settings.protocol == "published", settings.data == "real"
-local form = real and { width = 600, heads = 30, feed_forward = 2048, batch = 750, cap = 500 }
-   or { width = 32, heads = 4, feed_forward = 64, batch = 50, cap = 30 }
+local form = real and { width = 600, heads = 30, feed_forward = 2048, batch = 750, cap = 500, loss = 0.005, lambda = 5000 }
+   or { width = 32, heads = 4, feed_forward = 64, batch = 50, cap = 30, loss = 0.05, lambda = 20 }
+local lambda = settings.lambda or form.lambda
 
 -- ---- the rows of the table --------------------------------------------------------------------------------
 
@@ -50,9 +51,9 @@ local rows = {
    { "adam", "Adam", optimizer = function(model) return optim.Adam(model, { lr = 3e-4 }) end, loss = 0.48 },
    { "adagrad", "AdaGrad", optimizer = function(model) return optim.AdaGrad(model, { lr = 0.025 }) end, loss = 0.28 },
    { "ewc", "EWC (sound)", optimizer = sgd, loss = 0.37,
-      method = function() return cl.methods.EWC{ lambda = settings.lambda, samples = settings.samples } end },
+      method = function() return cl.methods.EWC{ lambda = lambda, samples = settings.samples } end },
    { "ewc-published", "EWC (published)", optimizer = sgd, loss = 0.37,
-      method = function() return cl.methods.SentimentEWC{ lambda = settings.lambda } end },
+      method = function() return cl.methods.SentimentEWC{ lambda = lambda } end },
 }
 
 -- The script's loss is the whole one, with EWC's penalty.
@@ -65,8 +66,8 @@ end
 
 local function rules_of(row)
    local cap = settings.max_epochs or form.cap
-   if not published then return stop.patience(settings.patience, { restore = true, max_epochs = cap }) end
-   return schedule.per_task{ stop.loss(0.005, { of = "batch", max_epochs = cap }), whole_loss(row.loss, cap) }
+   if not published then return stop.patience(settings.patience, { min_delta = 0.001, restore = true, max_epochs = cap }) end
+   return schedule.per_task{ stop.loss(form.loss, { of = "batch", max_epochs = cap }), whole_loss(row.loss, cap) }
 end
 
 local known, wanted = { all = true }, {}
@@ -104,6 +105,6 @@ print("\n" .. text)
 if not real then print "The built-in form shows the tools: its texts are generated; docs/results.md has the real ones." end
 local current = engram.run.current()
 if current then
-   current:write_json("summary.json", { protocol = settings.protocol, words = words:size(), stream_sha256 = stream:hash(), runs = results })
+   current:write_json("table.json", { protocol = settings.protocol, words = words:size(), stream_sha256 = stream:hash(), runs = results })
    current:write("report.md", ("# CLASSP on two tasks of sentiment, %s protocol\n\n%s"):format(settings.protocol, text))
 end

@@ -10,12 +10,38 @@ local WORDS = 30                                      -- of a text; the rest is 
 -- ---- texts ------------------------------------------------------------------------------------------------
 
 -- The two collections, by data = "real" or "built-in".
-common.collections = { real = { "phrasebank", "imdb" }, ["built-in"] = { "generated/phrases", "generated/reviews" } }
+common.collections = { real = { "phrasebank", "imdb" }, ["built-in"] = { "phrases", "reviews" } }
+
+-- What the generated texts say, by label, and what they say it of.
+local SAY = {
+   phrases = { { "profit fell", "sales dropped", "a loss was booked", "jobs were cut" },
+      { "the board met", "a report was issued", "the name changed", "an office opened" },
+      { "profit rose", "sales grew", "orders doubled", "margins improved" } },
+   reviews = { { "dull and long", "a bad script", "i fell asleep", "poor acting" },
+      { "fresh and warm", "a good script", "i laughed", "strong acting" } },
+}
+local OF = { phrases = { "in the first quarter", "at the mill", "in Finland", "for the group", "this year", "net of tax" },
+   reviews = { "the film", "her last movie", "this sequel", "the director", "the plot", "its hero" } }
+local NAMES = { phrases = { "negative", "neutral", "positive" }, reviews = { "neg", "pos" } }
+
+-- Generated texts: two sayings of a label and a few subjects in any order.
+local function generate(name, count, part)
+   local stream = engram.random.private(0, name .. part)
+   local texts, labels = {}, {}
+   local function one_of(list) return list[engram.randint(1, #list, 1, { stream = stream }):item()] end
+   for i = 1, count do
+      labels[i] = engram.randint(1, #SAY[name], 1, { stream = stream }):item()
+      local words = { one_of(OF[name]), one_of(SAY[name][labels[i]]), one_of(OF[name]), one_of(SAY[name][labels[i]]), one_of(OF[name]) }
+      texts[i] = table.concat(words, " ", engram.randint(1, 2, 1, { stream = stream }):item())
+   end
+   return text.corpus{ name = name, texts = texts, labels = labels, class_names = NAMES[name] }
+end
 
 -- The texts of a task: published: all that the script trains on, which it is judged on as well; else a tenth held back for validation
 -- and a test set of its own. limit: the first so many of each part; 0: all.
 local function parts_of(name, published, limit)
-   local set = text.load(name, name == "phrasebank" and { held_out = published and 0 or 0.1 } or nil)
+   local set = SAY[name] and { train = generate(name, 600, ""), test = generate(name, 200, " test") }
+      or text.load(name, name == "phrasebank" and { held_out = published and 0 or 0.1 } or nil)
    local function some(corpus) return corpus and limit > 0 and corpus:take(limit) or corpus end
    if published then return { name = name, train = some(set.train) } end
    local kept, rest = some(set.train):split(0.1, engram.random.private(0, "validation of " .. name))

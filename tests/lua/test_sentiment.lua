@@ -82,4 +82,77 @@ t.test("EWC as the script has it: squares of batch gradients over task 1, by the
    t.expect(penalty):close_to(expected, 1e-6)
 end)
 
+-- ---- the experiment ---------------------------------------------------------------------------------------
+
+local folder = t.temporary_folder(true)
+local function sh(line) return t.command(("cd %s || exit; %s"):format(t.quote(folder), line), 300) end
+
+-- Runs it: its output, and the summary of its run in the folder `runs`.
+local function run(runs, words, environment)
+   local code, out, err = sh(("rm -rf %s; %s engram run --quiet --runs %s classp_sentiment %s"):format(runs, environment or "", runs, words))
+   local _, path = sh(("ls -d %s/classp_sentiment/*"):format(runs))
+   local summary = t.read(folder .. "/" .. path:gsub("\n.*", "") .. "/table.json")
+   return { code = code, out = out, err = err, path = path:gsub("\n.*", ""), summary = summary and engram.json.decode(summary) }
+end
+
+local published = run("published", "threads=1 max_epochs=9")
+
+t.test("the published protocol: a row an optimizer, until a loss or a cap", function()
+   t.expect(published.code):equals(0)
+   t.expect(published.out):contains "published protocol: 600 phrases, then 600 reviews"
+   t.expect(#published.summary.runs):equals(11)
+   local by_name = {}
+   for _, row in ipairs(published.summary.runs) do
+      by_name[row.name] = row
+      t.expect({ row.name, row.steps[1] }):equals{ row.name, 12 * row.epochs[1] }
+   end
+   local sgd, adagrad, classp = by_name.sgd, by_name.adagrad, by_name.classp
+   t.expect({ sgd.by[1], adagrad.by[1], classp.by[1] }):equals{ "cap", "rule", "rule" }
+   t.expect(published.out):contains "| SGD * | 1 |"
+   t.expect(adagrad.why[1]):contains "batch loss 0.0"
+   t.expect(adagrad.why[2]):contains "batch loss and penalty"
+   t.expect({ adagrad.before > 90, adagrad.second > 80 }):equals{ true, true }
+   t.expect({ sgd.state_bytes, classp.state_bytes, by_name.ewc.state_bytes, by_name["ewc-published"].state_bytes }):equals{ 0,
+      classp.weights_bytes, 4 * classp.weights_bytes, 2 * classp.weights_bytes }
+   t.expect(by_name["classp-open"].weights_sha256):equals(classp.weights_sha256)       -- below 1 a threshold of the script's does nothing
+   t.expect(by_name["paper-open-2"].weights_sha256):differs_from(by_name["paper-open"].weights_sha256)
+end)
+
+t.test("the sound protocol: patience on validation texts, and test sets", function()
+   local sound = run("sound", "protocol=sound optimizer=classp,ewc max_epochs=90 threads=2")
+   t.expect(sound.code):equals(0)
+   t.expect(sound.out):contains "sound protocol: 540 phrases, then 540 reviews"
+   for i, name in ipairs{ "classp", "ewc" } do
+      local row = sound.summary.runs[i]
+      t.expect({ row.name, row.by[1], row.before > 80, row.second > 80 }):equals{ name, "rule", true, true }
+      t.expect(row.why[1]):contains "validation loss was no better than"
+   end
+   local inner = engram.json.load(folder .. "/" .. sound.path .. "/ewc/summary.json")
+   t.expect({ inner.protocol, inner.stopped[1].restored_epoch }):equals{ "test", sound.summary.runs[2].epochs[1] - 3 }
+end)
+
+t.test("killed within a row and resumed on two threads it ends with the same table", function()
+   local cut = run("cut", "threads=1 max_epochs=9", "ENGRAM_FAULT=rename@/sgd/ckpt:2:KILL")
+   t.expect({ cut.code, cut.summary }):equals{ 137 }
+   t.expect((sh("engram resume --quiet --threads 2 " .. cut.path))):equals(0)
+   local resumed = engram.json.load(folder .. "/" .. cut.path .. "/table.json")
+   for i, row in ipairs(resumed.runs) do
+      row.seconds = published.summary.runs[i].seconds
+      t.expect(row):equals(published.summary.runs[i])
+   end
+end)
+
+t.test("a sweep takes optimizers and seeds", function()
+   local code, out = sh "engram sweep -j 2 classp_sentiment optimizer=sgd,classp seed=1,2 max_epochs=1 limit=100 2>&1"
+   t.expect(code):equals(0)
+   for _, part in ipairs{ "optimizer=sgd", "optimizer=classp" } do t.expect(out):contains(part) end
+end)
+
+t.test("an unknown row, and settings that list the defaults", function()
+   local wrong = run("wrong", "optimizer=sdg")
+   t.expect({ wrong.code, wrong.summary }):equals{ 1 }
+   t.expect(wrong.err):contains "unknown optimizer 'sdg', did you mean 'sgd'?"
+   t.expect({ t.command "engram config classp_sentiment.yaml" }):equals{ t.command "engram config classp_sentiment.lua" }
+end)
+
 t.done()
