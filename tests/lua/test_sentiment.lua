@@ -88,8 +88,9 @@ local folder = t.temporary_folder(true)
 local function sh(line) return t.command(("cd %s || exit; %s"):format(t.quote(folder), line), 300) end
 
 -- Runs it: its output, and the summary of its run in the folder `runs`.
-local function run(runs, words, environment)
-   local code, out, err = sh(("rm -rf %s; %s engram run --quiet --runs %s classp_sentiment %s"):format(runs, environment or "", runs, words))
+local function run(runs, settings, environment)
+   local line = "rm -rf %s; %s engram run --quiet --runs %s classp_sentiment %s"
+   local code, out, err = sh(line:format(runs, environment or "", runs, settings))
    local _, path = sh(("ls -d %s/classp_sentiment/*"):format(runs))
    local summary = t.read(folder .. "/" .. path:gsub("\n.*", "") .. "/table.json")
    return { code = code, out = out, err = err, path = path:gsub("\n.*", ""), summary = summary and engram.json.decode(summary) }
