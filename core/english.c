@@ -127,14 +127,11 @@ static size_t infix(span word, const char *p) {
   int before = kind_before(word.begin, p, &before_bytes), next_bytes;
   size_t run = hyphens(p, word.end);
   const char *next = p + (run ? run : (size_t)bytes);
+  bool sum = before == EG_DIGIT && p + 1 < word.end && strchr("+-*^", *p);
+  if (sum && (eg_kind_of(p[1]) == EG_DIGIT || p[1] == '-')) return 1;
   if (!before_bytes || next >= word.end) return 0;
   int after = kind_at(next, word.end, &next_bytes);
-  if (run) {
-    if (letter_or_digit(before) && (after & EG_LETTER)) return run;
-    bool minus = *p == '-' && before == EG_DIGIT && (eg_kind_of(p[1]) == EG_DIGIT || p[1] == '-');
-    return minus;
-  }
-  if (strchr("+*^", *p)) return before == EG_DIGIT && (after == EG_DIGIT || *next == '-');
+  if (run) return letter_or_digit(before) && (after & EG_LETTER) ? run : 0;
   if (*p == '.') return (before & (EG_SMALL | EG_QUOTE)) && (after & (EG_CAPITAL | EG_QUOTE)) ? 1 : 0;
   if (*p == ',') return (before & EG_LETTER) && (after & EG_LETTER) ? 1 : 0;
   return strchr(":<>=/", *p) && letter_or_digit(before) && (after & EG_LETTER) ? 1 : 0;

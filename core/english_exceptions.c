@@ -59,14 +59,14 @@ static eg_words *table;
 static uint8_t cuts[MOST][PIECES]; /* by the number of the word */
 static bool failed;
 
-/* Adds a word, with | where it is cut; the lengths of its pieces are those of its last mention. */
+/* Adds a word, with | where it is cut (one at its end is the sign itself); the lengths of its pieces are those of its last mention. */
 static void add(const char *pieces) {
   char word[3 * LONGEST];
   uint8_t cut[PIECES] = {0};
   size_t length = 0, begin = 0;
   int n = 0;
   for (const char *p = pieces; *p; p++) {
-    if (*p != '|') word[length++] = *p;
+    if (*p != '|' || !p[1]) word[length++] = *p;
     if (*p == '|' || !p[1]) {
       cut[n++] = (uint8_t)(length - begin);
       begin = length;

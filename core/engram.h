@@ -506,6 +506,13 @@ const char *eg_records_field(const eg_records *records, int64_t i,
                              size_t *length);       /* counted from 0; until the next record */
 int64_t eg_records_line(const eg_records *records); /* where the record begins, from 1 */
 
+/* The files in a tar (plain or gzip) or zip archive. */
+typedef struct eg_archive eg_archive;
+eg_archive *eg_archive_open(const char *path); /* NULL on failure */
+void eg_archive_close(eg_archive *archive);
+eg_status eg_archive_next(eg_archive *archive, const char **name, int64_t *size); /* name: NULL behind the last one */
+eg_status eg_archive_read(eg_archive *archive, char *out);                        /* the present one's bytes, once */
+
 /* Writes bytes to path: temporary file in the same folder, fsync, rename. */
 eg_status eg_file_write(const char *path, const void *bytes, size_t length);
 /* Adds bytes at the end of path, all of them or none: what a full disk cut short is taken off again. */

@@ -142,13 +142,20 @@ static const range ranges[] = {
 };
 
 static const uint8_t ascii[128] = {
-    ['a' ... 'z'] = EG_SMALL,   ['A' ... 'Z'] = EG_CAPITAL, ['0' ... '9'] = EG_DIGIT, ['\t' ... '\r'] = EG_SPACE,
-    [0x1C ... 0x20] = EG_SPACE, ['\''] = EG_QUOTE,          ['"'] = EG_QUOTE,         ['`'] = EG_QUOTE,
-    ['$'] = EG_CURRENCY,        [','] = EG_PUNCTUATION,     [':'] = EG_PUNCTUATION,   [';'] = EG_PUNCTUATION,
-    ['!'] = EG_PUNCTUATION,     ['?'] = EG_PUNCTUATION,     ['('] = EG_PUNCTUATION,   [')'] = EG_PUNCTUATION,
-    ['['] = EG_PUNCTUATION,     [']'] = EG_PUNCTUATION,     ['{'] = EG_PUNCTUATION,   ['}'] = EG_PUNCTUATION,
-    ['<'] = EG_PUNCTUATION,     ['>'] = EG_PUNCTUATION,     ['_'] = EG_PUNCTUATION,   ['#'] = EG_PUNCTUATION,
-    ['*'] = EG_PUNCTUATION,     ['&'] = EG_PUNCTUATION,     ['-'] = EG_HYPHEN,        ['~'] = EG_HYPHEN,
+    ['a' ... 'z'] = EG_SMALL,   ['A' ... 'Z'] = EG_CAPITAL,
+    ['0' ... '9'] = EG_DIGIT,   ['\t' ... '\r'] = EG_SPACE,
+    [0x1C ... 0x20] = EG_SPACE, ['\''] = EG_QUOTE,
+    ['"'] = EG_QUOTE,           ['`'] = EG_QUOTE,
+    ['$'] = EG_CURRENCY,        [','] = EG_PUNCTUATION | EG_QUOTE,
+    [':'] = EG_PUNCTUATION,     [';'] = EG_PUNCTUATION,
+    ['!'] = EG_PUNCTUATION,     ['?'] = EG_PUNCTUATION,
+    ['('] = EG_PUNCTUATION,     [')'] = EG_PUNCTUATION,
+    ['['] = EG_PUNCTUATION,     [']'] = EG_PUNCTUATION,
+    ['{'] = EG_PUNCTUATION,     ['}'] = EG_PUNCTUATION,
+    ['<'] = EG_PUNCTUATION,     ['>'] = EG_PUNCTUATION,
+    ['_'] = EG_PUNCTUATION,     ['#'] = EG_PUNCTUATION,
+    ['*'] = EG_PUNCTUATION,     ['&'] = EG_PUNCTUATION,
+    ['-'] = EG_HYPHEN,          ['~'] = EG_HYPHEN,
 };
 
 int eg_kind_of(int32_t c) {
