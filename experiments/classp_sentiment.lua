@@ -18,16 +18,18 @@ local settings = engram.settings{
    limit = { default = 0, min = 0, doc = "texts of each part of each task; 0: all" },
    max_epochs = { default = false, type = "integer", min = 1, doc = "of a task; false: 30 of built-in texts, 500 of real ones" },
    patience = { default = 3, min = 1, doc = "sound: epochs without a validation loss that is better by 0.001" },
-   threshold = { default = 1e-10, min = 0, doc = "of CLASSP's rule as in the paper" },
-   lambda = { default = false, type = "number", min = 0, doc = "EWC's, both; false: the published 5000, or 20 of built-in texts" },
+   threshold = { default = false, type = "number", min = 0,
+      doc = "of CLASSP's rule as in the paper; false: 1e-10, or 1e-5 of built-in texts; neither was searched for" },
+   lambda = { default = false, type = "number", min = 0,
+      doc = "of both EWC; false: the published 5000, or 20 of built-in texts" },
    samples = { default = 2000, min = 1, doc = "EWC (sound): texts on which the Fisher is estimated" },
    threads = { default = engram.threads(), min = 1 },
 }
 engram.threads(settings.threads)
 
 local published, real = settings.protocol == "published", settings.data == "real"
-local form = real and { width = 600, heads = 30, feed_forward = 2048, batch = 750, cap = 500, loss = 0.005, lambda = 5000 }
-   or { width = 32, heads = 4, feed_forward = 64, batch = 50, cap = 30, loss = 0.05, lambda = 20 }
+local form = real and { width = 600, heads = 30, feed_forward = 2048, batch = 750, cap = 500, loss = 0.005, lambda = 5000, threshold = 1e-10 }
+   or { width = 32, heads = 4, feed_forward = 64, batch = 50, cap = 30, loss = 0.05, lambda = 20, threshold = 1e-5 }
 local lambda = settings.lambda or form.lambda
 
 -- ---- the rows of the table --------------------------------------------------------------------------------
@@ -44,7 +46,7 @@ local rows = {
    { "classp", "CLASSP (published)", optimizer = classp("published", 0.99, 1), loss = 0.28 },
    { "classp-open", "CLASSP (published), threshold 0", optimizer = classp("published", 0, 1), loss = 0.28 },
    { "classp-open-2", "CLASSP (published), threshold 0, p 2", optimizer = classp("published", 0, 2), loss = 0.28 },
-   { "paper", "CLASSP (paper)", optimizer = classp("paper", settings.threshold, 1), loss = 0.28 },
+   { "paper", "CLASSP (paper)", optimizer = classp("paper", settings.threshold or form.threshold, 1), loss = 0.28 },
    { "paper-open", "CLASSP (paper), threshold 0", optimizer = classp("paper", 0, 1), loss = 0.28 },
    { "paper-open-2", "CLASSP (paper), threshold 0, p 2", optimizer = classp("paper", 0, 2), loss = 0.28 },
    { "sgd", "SGD", optimizer = sgd, loss = 0.32 },

@@ -10,9 +10,10 @@ local WORDS = 30                                      -- of a text; the rest is 
 -- ---- texts ------------------------------------------------------------------------------------------------
 
 -- The two collections, by data = "real" or "built-in".
-common.collections = { real = { "phrasebank", "imdb" }, ["built-in"] = { "phrases", "reviews" } }
+local COLLECTIONS = { real = { "phrasebank", "imdb" }, ["built-in"] = { "phrases", "reviews" } }
 
--- What the generated texts say, by label, and what they say it of.
+-- What the built-in texts say, by label, and what they say it of. Their words alone tell the label: the model knows no order, and cannot
+-- learn the built-in sentences of a grammar (text.load "sentences/films") in a minute.
 local SAY = {
    phrases = { { "profit fell", "sales dropped", "a loss was booked", "jobs were cut" },
       { "the board met", "a report was issued", "the name changed", "an office opened" },
@@ -24,7 +25,7 @@ local OF = { phrases = { "in the first quarter", "at the mill", "in Finland", "f
    reviews = { "the film", "her last movie", "this sequel", "the director", "the plot", "its hero" } }
 local NAMES = { phrases = { "negative", "neutral", "positive" }, reviews = { "neg", "pos" } }
 
--- Generated texts: two sayings of a label and a few subjects in any order.
+-- Two sayings of a label among three subjects, drawn.
 local function generate(name, count, part)
    local stream = engram.random.private(0, name .. part)
    local texts, labels = {}, {}
@@ -51,7 +52,7 @@ end
 -- The tasks and the vocabulary: every word of both tasks' training texts. The words of test sets are none of it.
 function common.tasks(data, published, limit)
    local parts, corpora = {}, {}
-   for k, name in ipairs(common.collections[data]) do
+   for k, name in ipairs(COLLECTIONS[data]) do
       parts[k] = parts_of(name, published, limit)
       corpora[k] = parts[k].train
    end
