@@ -28,7 +28,8 @@ local settings = engram.settings{
 engram.threads(settings.threads)
 
 local published, real = settings.protocol == "published", settings.data == "real"
-local form = real and { width = 600, heads = 30, feed_forward = 2048, batch = 750, cap = 500, loss = 0.005, lambda = 5000, threshold = 1e-10 }
+local form = real
+   and { width = 600, heads = 30, feed_forward = 2048, batch = 750, cap = 500, loss = 0.005, lambda = 5000, threshold = 1e-10 }
    or { width = 32, heads = 4, feed_forward = 64, batch = 50, cap = 30, loss = 0.05, lambda = 20, threshold = 1e-5 }
 local lambda = settings.lambda or form.lambda
 
