@@ -245,8 +245,6 @@ eg_status eg_count_true(const eg_tensor *mask, int64_t *count);
 eg_status eg_nonzero(eg_tensor *out, const eg_tensor *mask);
 /* out: real (n, classes), 1 at label (1-based), else 0 */
 eg_status eg_one_hot(eg_tensor *out, const eg_tensor *labels);
-/* The columns of rows (n, t) int64 up to the last that is not `padding` in all of them; at least 1. */
-int64_t eg_padded_width(const eg_tensor *rows, int64_t padding);
 /* A batch of stored items: out[i] = in[index[i]] * scale + shift, in uint8 or real (items, ...), out real (n, ...). */
 eg_status eg_batch(eg_tensor *out, const eg_tensor *in, const eg_tensor *index, double scale, double shift);
 /* The q-th quantile (0..1, linear between order statistics as NumPy's default) of all elements; exact. Real. */
@@ -496,6 +494,25 @@ eg_tensor *eg_idx_read(const char *path);
 eg_tensor *eg_npy_read(const char *path);
 eg_status eg_npy_write(const char *path, const eg_tensor *t);
 
+/* Files of records, plain or gzip, UTF-8 or ISO-8859-1 (which becomes UTF-8): a line each, its fields parted by `separator`; with `quotes` a
+ * field may stand in them, as in RFC 4180, and then hold separators, line ends and doubled quotes. A byte-order mark is passed over. */
+typedef struct eg_records eg_records;
+eg_records *eg_records_open(const char *path, int separator, int quotes, int latin); /* NULL on failure */
+void eg_records_close(eg_records *records);
+/* The next record: *fields of them, 0 at the end. Fails with PATH:LINE: for NUL bytes, invalid UTF-8, a quote that does not end, text
+ * behind one, an empty line before others. */
+eg_status eg_records_next(eg_records *records, int64_t *fields);
+const char *eg_records_field(const eg_records *records, int64_t i,
+                             size_t *length);       /* counted from 0; until the next record */
+int64_t eg_records_line(const eg_records *records); /* where the record begins, from 1 */
+
+/* The files in a tar (plain or gzip) or zip archive. */
+typedef struct eg_archive eg_archive;
+eg_archive *eg_archive_open(const char *path); /* NULL on failure */
+void eg_archive_close(eg_archive *archive);
+eg_status eg_archive_next(eg_archive *archive, const char **name, int64_t *size); /* name: NULL behind the last one */
+eg_status eg_archive_read(eg_archive *archive, char *out);                        /* the present one's bytes, once */
+
 /* Writes bytes to path: temporary file in the same folder, fsync, rename. */
 eg_status eg_file_write(const char *path, const void *bytes, size_t length);
 /* Adds bytes at the end of path, all of them or none: what a full disk cut short is taken off again. */
@@ -592,6 +609,56 @@ eg_status eg_tensorboard_begin(const char *path, int64_t restart);
 /* Adds one event with a scalar (a float) for each tag. */
 eg_status eg_tensorboard_scalars(const char *path, int64_t step, int64_t count, const char *const *tags,
                                  const double *values);
+
+/* ---- text (tokens.c, english.c, words.c): pieces of texts, and their numbers ------------------------------------------------- */
+typedef enum eg_rule { EG_RULE_ENGLISH = 0, EG_RULE_WHITESPACE, EG_RULE_CHARACTERS } eg_rule;
+/* rule; lower: small letters; breaks: <br /> parts words as white space does; enough: cut no further than so many tokens (0: to the end) */
+typedef struct eg_tokenizer {
+  int32_t rule, lower, breaks;
+  int64_t enough;
+} eg_tokenizer;
+typedef struct eg_piece {
+  int64_t begin, length;
+} eg_piece;
+/* Pieces of `text`, which is the caller's, or `lowered`. Begin with zeros; a list is used again and again, then freed. */
+typedef struct eg_tokens {
+  eg_piece *piece;
+  int64_t count, room;
+  const char *text;
+  char *lowered;
+  size_t lowered_room;
+} eg_tokens;
+void eg_tokens_free(eg_tokens *tokens);
+eg_status eg_tokenize(eg_tokens *tokens, const eg_tokenizer *how, const char *text, size_t length);
+/* The pieces of other rules: `count` of them, one after the other in the text. */
+eg_status eg_tokens_cut(eg_tokens *tokens, const char *text, int64_t count, const int64_t *length);
+/* The bytes before the first that is no UTF-8; length where all of it is. */
+size_t eg_utf8_valid(const char *text, size_t length);
+
+/* FNV-1a of 64 bits. */
+uint64_t eg_hash_bytes(const char *bytes, size_t length);
+/* Byte strings, each with a number from 1 in the order in which they came. */
+typedef struct eg_words eg_words;
+eg_words *eg_words_new(void); /* NULL when there is no memory */
+void eg_words_free(eg_words *words);
+int64_t eg_words_add(eg_words *words, const char *bytes,
+                     size_t length); /* its number, counted once more; 0 on failure */
+int64_t eg_words_find(const eg_words *words, const char *bytes, size_t length); /* 0: it is not there */
+int64_t eg_words_size(const eg_words *words);
+/* The bytes of a number, their length, and how often they came; NULL where there is none. */
+const char *eg_words_get(const eg_words *words, int64_t number, size_t *length, int64_t *count);
+/* Adds `count` tokens from `first` (counted from 0) on. */
+eg_status eg_words_count(eg_words *words, const eg_tokens *tokens, int64_t first, int64_t count);
+/* out: their numbers; `special` for those that are not there, or have a number up to it. */
+void eg_words_encode(int64_t *out, const eg_words *words, int64_t special, const eg_tokens *tokens, int64_t first,
+                     int64_t count);
+/* out: before + 1 + hash % buckets */
+void eg_hash_encode(int64_t *out, int64_t buckets, int64_t before, const eg_tokens *tokens, int64_t first,
+                    int64_t count);
+/* The columns of rows (n, t) int64 up to the last that is not `padding` in all of them; at least 1. */
+int64_t eg_padded_width(const eg_tensor *rows, int64_t padding);
+/* out (n) int64: the numbers of each row before its padding at the end */
+eg_status eg_row_lengths(eg_tensor *out, const eg_tensor *rows, int64_t padding);
 
 /* ---- limits (limit.c): what the machine can do on the threads that are set; the best of `rounds` rounds ---------------------- */
 /* Floating-point operations a second of float32 matrix products that fit the caches, a single-threaded BLAS call a tile. */

@@ -1,14 +1,14 @@
 -- schedule.lua: numbers (and switches) that change with task, epoch, step or statistics.
 --
 -- A schedule is a plain value, an object made here, or any function(t). t has
---   task, epoch, step, step_in_task, steps_per_epoch, steps_in_task   counted from 1
+--   task, epoch, step, step_in_task, steps_per_epoch, steps_in_task   counted from 1; the last: at most, where a rule may end the task
 --   loss                       the last loss, when there is one
 --   gradient_quantile(q)       the q-th quantile of all present squared gradients
 --   optimizer                  the optimizer that asks
 local core = require "engram.core"
 local raise = core.raise
 
-local schedule = {}
+local schedule = { stop = require "engram.schedule.stop" }       -- what ends a task
 local Schedule = {}
 Schedule.__index = Schedule
 Schedule.__tostring = function(self) return self.text end
@@ -188,10 +188,12 @@ local function constructor_of(value)
 end
 
 -- of(value): the schedule that plain data describe, as a settings file holds them. A number or switch stands for itself;
--- { per_task = { 0.5, 0 } }, { linear = { 0.1, 0 }, over = 100 } name a constructor, its values, and its options beside them.
+-- { per_task = { 0.5, 0 } }, { linear = { 0.1, 0 }, over = 100 } name a constructor, its values, and its options beside them; so do rules
+-- that end a task, { loss = 0.005, max_epochs = 20 }.
 function schedule.of(value)
-   if type(value) == "number" or type(value) == "boolean" or is_schedule(value) then return value end
+   if type(value) == "number" or type(value) == "boolean" or is_schedule(value) or schedule.stop.is_rule(value) then return value end
    if type(value) ~= "table" then raise("schedule.of: expected a number, a switch or a table, got %s", core.typename(value)) end
+   if schedule.stop.name_in(value) then return schedule.stop.of(value) end
    local name, options = constructor_of(value)
    if not name then
       local unknown = next(options or {})

@@ -112,7 +112,8 @@ function checkpoint.capture(t, phase)
       operations = t.operations, optimizer = capture_optimizer(tensors, t.optimizer), methods = capture_methods(tensors, t.methods),
       before = t.tracker.before and pack(tensors, "tracker.before", t.tracker.before),
       masks = pack(tensors, "tracker.masks", t.tracker.masks), random = random.state(), seconds = core.C.eg_clock() - t.started,
-      settings = same.settings(t), tasks = same.tasks(t), model = tostring(t.model), forked_from = t.forked_from, said = t.said or {} }
+      settings = same.settings(t), tasks = same.tasks(t), model = tostring(t.model), forked_from = t.forked_from, said = t.said or {},
+      stopped = json.array(t.stopped), ending = t.ending and pack(tensors, "ending", t.ending) }
    past.capture(tensors, t)
    for _, key in ipairs(COUNTERS) do state.counters[key] = t[key] end
    if phase == "step" then
@@ -134,6 +135,8 @@ local function restore_rest(t, tensors, state)
    t.optimizer.context.loss = state.optimizer.context.loss
    for _, key in ipairs{ "task", "epoch", "step", "step_in_task" } do t.optimizer.context[key] = state.optimizer.context[key] end
    random.load_state(state.random)
+   t.stopped = state.stopped or {}
+   t.ending = state.ending and unpack_(tensors, "ending", state.ending)
 end
 
 -- restore(t, tensors, state, path): brings a training that is what it was to where the checkpoint stands.

@@ -4,6 +4,7 @@
 local core = require "engram.core"
 local tensor = require "engram.tensor"
 local accuracy = require "engram.cl.metrics.evaluate"
+local over_items = require "engram.cl.metrics.over_items"
 local random = require "engram.random"
 local scenario = require "engram.cl.scenario"
 local seal = require "engram.cl.seal"
@@ -36,13 +37,17 @@ local function changes_the_model(t)
    return false
 end
 
+-- The accuracy on items of task j.
+local function accuracy_on(t, j, set, training)
+   return as_for_task(t, j, function()
+      return accuracy(t.model, set, { training = training, batch_size = t.evaluate_batch_size, poll = t.poll,
+         answers = function(logits) return scenario.answers(t.stream, logits, j, t.seen or t.task) end })
+   end)
+end
+
 local function evaluate_task(t, j, protocol)
    local experience, published = t.stream[j], protocol == "published"
-   local percent = as_for_task(t, j, function()
-      return accuracy(t.model, experience[published and "train" or protocol],
-         { training = published, batch_size = t.evaluate_batch_size, poll = t.poll,
-            answers = function(logits) return scenario.answers(t.stream, logits, j, t.seen or t.task) end })
-   end)
+   local percent = accuracy_on(t, j, experience[published and "train" or protocol], published)
    if j ~= t.task then experience:release_but(t.present) end
    return percent
 end
@@ -59,6 +64,32 @@ function evaluation.row(t, protocol)
    t.doing = before
    t.time.evaluation = t.time.evaluation + C.eg_clock() - began
    return row
+end
+
+-- Calls f, whose time is evaluation's.
+local function timed(t, f)
+   local before, began = t.doing, C.eg_clock()
+   t.doing = "evaluating"
+   local value = f()
+   t.doing = before
+   t.time.evaluation = t.time.evaluation + C.eg_clock() - began
+   return value
+end
+
+-- accuracy(t, set), loss(t, set): on items of the present task, in evaluation mode; the loss is that of the training, without the
+-- methods' terms.
+function evaluation.accuracy(t, set)
+   return timed(t, function() return accuracy_on(t, t.task, set, false) end)
+end
+
+function evaluation.loss(t, set)
+   return timed(t, function()
+      return as_for_task(t, t.task, function()
+         local sum, size = over_items(t.model, set, function(logits, y) return scenario.loss(t, logits, y, t.task):item() * #y end,
+            { batch_size = t.evaluate_batch_size, poll = t.poll })
+         return sum / size
+      end)
+   end)
 end
 
 -- ---- every so many steps ----------------------------------------------------------------------------------

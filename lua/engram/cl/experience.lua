@@ -87,6 +87,7 @@ end
 
 -- How long it is trained on, in words.
 function Experience:duration()
+   if self.stop then return "until " .. tostring(self.stop) end
    return self.steps and ("%d steps"):format(self.steps) or ("%d epochs"):format(self.epochs)
 end
 

@@ -7,7 +7,7 @@ local raise = core.raise
 
 local NAMES = { "model", "stream", "optimizer", "method", "batch_size", "seed", "evaluate", "evaluate_on", "protocol", "shuffle", "loss",
    "name", "on_step", "evaluate_batch_size", "evaluate_every", "evaluate_items", "evaluate_tasks", "drop_last", "checkpoint_every",
-   "checkpoints", "budget" }
+   "checkpoints", "budget", "stop" }
 
 local function is_module(value) return require "engram.nn".is_module(value) end
 
@@ -107,7 +107,7 @@ function options.check(given)
       checkpoint_every = given.checkpoint_every and core.whole("cl.train: checkpoint_every", given.checkpoint_every),
       shuffle = of_type("shuffle", given.shuffle, "boolean") ~= false,
       drop_last = of_type("drop_last", given.drop_last, "boolean") or false,
-      loss_function = loss_function(given.loss), on_step = of_type("on_step", given.on_step, "function"),
+      stop = given.stop, loss_function = loss_function(given.loss), on_step = of_type("on_step", given.on_step, "function"),
       evaluate_on = choice("evaluate_on", given.evaluate_on or "test", { "test", "validation", "both" }),
       protocol = choice("protocol", given.protocol or "test", { "test", "published", "both" }),
       checkpoints = choice("checkpoints", given.checkpoints or "last", { "last", "task" }),
@@ -127,6 +127,9 @@ function options.unused(given, t)
    note("evaluate_on", never and not given.evaluate_every, "evaluate is 'never'")
    note("evaluate_batch_size", never, "evaluate is 'never'")
    note("protocol", given.evaluate == "never" and given.protocol == "published", "evaluate is 'never'")
+   local rules = 0
+   for _, experience in ipairs(t.stream) do rules = rules + (experience.stop and 1 or 0) end
+   note("stop", rules == #t.stream, "every task has a rule of its own")
    for _, key in ipairs{ "checkpoint_every", "checkpoints" } do
       note(key, not t.out.folder, "checkpoints are written by `engram run` only")
    end

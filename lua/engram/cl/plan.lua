@@ -1,5 +1,8 @@
--- cl/plan.lua: what each task of a training trains on: the stream's data and epochs (or steps), or what a method chooses instead.
+-- cl/plan.lua: what each task of a training trains on: the stream's data and epochs (or steps, or a rule that ends it), or what a method
+-- chooses instead.
 local core = require "engram.core"
+local stop = require "engram.schedule.stop"
+local stopping = require "engram.cl.stopping"
 
 local plan = {}
 
@@ -18,7 +21,20 @@ local function chooser(t)
    return found
 end
 
--- of(t, k): { items =, epochs =, steps_per_epoch =, steps = } of task k.
+-- How long a rule lets a task be, at most.
+local function bound(found, rule, method, own)
+   if own.epochs or own.steps then
+      core.raise("cl.train: stop: %s says itself how long it trains, so %s would have no effect: leave it out", method.description.name,
+         tostring(rule))
+   end
+   found.rule, found.open = rule, rule.open
+   if found.steps_per_epoch > 0 then found.steps, found.cap = stop.longest(rule, found.steps_per_epoch) end
+   found.epochs = math.ceil(found.steps / math.max(1, found.steps_per_epoch))
+   return found
+end
+
+-- of(t, k): { items =, epochs =, steps_per_epoch =, steps = } of task k; under a rule (rule =) the last two are the most that it can
+-- come to, `cap` says by what, and open is true where it may end sooner.
 function plan.of(t, k)
    local experience, method = t.stream[k], chooser(t)
    local _, alone = experience:steps_of(t.batch_size, t.drop_last)
@@ -28,7 +44,8 @@ function plan.of(t, k)
    local steps = own.steps or (not own.epochs and experience.steps)
    found.steps = found.steps_per_epoch > 0 and steps or found.epochs * found.steps_per_epoch
    if steps and found.steps_per_epoch > 0 then found.epochs = math.ceil(steps / found.steps_per_epoch) end
-   return found
+   local rule = stopping.rule_of(t, k)
+   return rule and bound(found, rule, method, own) or found
 end
 
 -- data(t): the data set that the present task trains on.

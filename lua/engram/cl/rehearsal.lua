@@ -3,6 +3,7 @@ local core = require "engram.core"
 local plan = require "engram.cl.plan"
 local metrics = require "engram.cl.metrics"
 local seal = require "engram.cl.seal"
+local stopping = require "engram.cl.stopping"
 local C = core.C
 
 local rehearsal = {}
@@ -41,9 +42,9 @@ local function print_plan(t)
    local part = seal.part(t)
    for k, e in ipairs(t.stream) do
       print(("  task %d: %s, %s to train, %s to %s, %s"):format(k, e.name, grouped(e:items "train"), grouped(e:items(part)),
-         part == "test" and "test" or "validate", e:duration()))
+         part == "test" and "test" or "validate", stopping.duration(t, k)))
    end
-   print(("steps\n  %s"):format(grouped(t.total_steps)))
+   print(("steps\n  %s%s"):format(t.open and "at most " or "", grouped(t.total_steps)))
 end
 
 -- Mean seconds of a step, and of how many: advance() trains on one batch and returns false at the end of the epoch. The first
@@ -87,8 +88,8 @@ function rehearsal.of(t, advance)
    local seconds, steps = time_of_a_step(advance)
    if seconds then
       local evaluations = time_of_evaluations(t)
-      print(("expected time\n  about %s: %.4g ms a step (over %d), evaluations %s; consolidation comes on top"):format(
-         duration(seconds * t.total_steps + evaluations), seconds * 1000, steps, duration(evaluations)))
+      print(("expected time\n  %s %s: %.4g ms a step (over %d), evaluations %s; consolidation comes on top"):format(
+         t.open and "at most" or "about", duration(seconds * t.total_steps + evaluations), seconds * 1000, steps, duration(evaluations)))
    else
       print "expected time\n  unknown: the first epoch has too few steps to measure"
    end

@@ -18,7 +18,7 @@ function report.open(t)
    if current then current:note_seed(random.seed(), true) end
    if folder and plugin.path then current:note_plugin(plugin.path, plugin.sha256) end
    if folder then folder.tasks = t.accuracy.names end
-   local line = progress.new{ total_steps = t.total_steps, tasks = #t.stream, label = t.name,
+   local line = progress.new{ total_steps = not t.open and t.total_steps or nil, tasks = #t.stream, label = t.name,
       log = folder and function(text) folder:log(text) end or nil }
    return setmetatable({ folder = folder, line = line }, Report)
 end
@@ -53,6 +53,15 @@ end
 -- Which stream this is: two people with one hash train on the same bits.
 function Report:stream(t)
    self.line:message(("stream: %d tasks, %s scenario, SHA-256 %s"):format(#t.stream, t.stream.scenario, t.stream:hash()))
+end
+
+-- A rule, or its cap, has ended a task.
+function Report:stopped(t, record)
+   local function count(n, what) return ("%d %s%s"):format(n, what, n == 1 and "" or "s") end
+   self.line:message(("task %d ended after %s (%s): %s"):format(record.task, count(record.steps, "step"), count(record.epochs, "epoch"),
+      record.why))
+   if not self.folder then return end
+   self.folder:log_metric{ event = "stop", task = t.task, epoch = t.epoch, step = t.step, by = record.by, why = record.why }
 end
 
 -- Values of tasks, which may have holes, as a list for JSON from task `first` (1) to the last that has one.
@@ -149,7 +158,8 @@ local function plain(t, result)
       test_looks = t.looks,
       initial = result.accuracy.initial, published = result.published and list_of(result.published), forked_from = result.forked_from,
       metrics = found, bytes = result.bytes, steps = result.steps, seconds = result.seconds, time = result.time,
-      arithmetic = result.arithmetic, budget = result.budget, scenario = t.stream.scenario,
+      stopped = result.stopped and json.array(result.stopped), arithmetic = result.arithmetic, budget = result.budget,
+      scenario = t.stream.scenario,
       weights_sha256 = result.hash, stream_sha256 = result.stream_hash, optimizer = described(result.optimizer), methods = methods,
       batch_size = t.batch_size, seed = random.seed(), shuffle = t.shuffle, protocol = t.protocol }
 end

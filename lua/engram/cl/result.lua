@@ -40,7 +40,7 @@ return function(t)
    return { name = t.name, accuracy = t.accuracy, evaluated_on = seal.part(t), published = t.published,
       validation = t.validation and { accuracy = t.validation, metrics = metrics.of(t.validation) }, test_looks = t.looks,
       continual = t.continual, metrics = found, bytes = bytes_of(t),
-      steps = t.step, losses = t.losses, seconds = seconds, time = time_of(t, seconds),
+      steps = t.step, stopped = #t.stopped > 0 and t.stopped or nil, losses = t.losses, seconds = seconds, time = time_of(t, seconds),
       arithmetic = arithmetic_of(t), budget = budget.result(t),
       hash = t.model:hash(), stream_hash = t.stream:hash(), model = t.model, optimizer = t.optimizer,
       folder = t.out.folder and t.out.folder.path, forked_from = t.forked_from }

@@ -2,6 +2,7 @@
 local core = require "engram.core"
 local json = require "engram.json"
 local methods = require "engram.cl.methods"
+local stopping = require "engram.cl.stopping"
 local raise = core.raise
 
 local same = {}
@@ -21,7 +22,7 @@ end
 function same.tasks(t)
    local list = json.array{}
    for k, experience in ipairs(t.stream) do
-      list[k] = { name = experience.name, epochs = experience:duration(), items = experience:items "train",
+      list[k] = { name = experience.name, epochs = stopping.duration(t, k), items = experience:items "train",
          hash = k <= t.task and t.stream:task_hash(k) or nil }
    end
    return list

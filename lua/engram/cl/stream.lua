@@ -2,6 +2,7 @@
 local core = require "engram.core"
 local experience = require "engram.cl.experience"
 local scenario = require "engram.cl.scenario"
+local schedule = require "engram.schedule"
 local raise = core.raise
 
 local stream = {}
@@ -10,30 +11,49 @@ local function is_data_set(value)
    return type(value) == "table" and value.images ~= nil and value.labels ~= nil and type(value.batch) == "function"
 end
 
--- task(name or set [, {epochs = 1, limit =, test_limit =, validation =, name =}]): one experience. `name` is a data set by name, a set
--- { train =, test = } or a single data set (trained and tested on). limit: the first so many training items. validation: the share of
--- them, or how many, that are held out.
-function stream.task(source, options)
-   options = core.options("cl.task", options, { "epochs", "limit", "test_limit", "validation", "name", "mean", "deviation" })
-   local data = require "engram.data"
+-- The data sets of a task: those to train and test on, and the items held back for validation, if there are any.
+local function parts_of(source, mean, deviation)
    local set = source
-   if type(source) == "string" then set = data.load(source, { mean = options.mean, deviation = options.deviation }) end
+   if type(source) == "string" then set = require "engram.data".load(source, { mean = mean, deviation = deviation }) end
    if type(set) ~= "table" then raise("cl.task: expected the name of a data set or a data set, got %s", core.typename(set)) end
-   local train, test = set.train or set, set.test or set
-   local same = train == test
-   if not (is_data_set(train) and is_data_set(test)) then raise "cl.task: the data set has no items to train and test on" end
-   if set == source and (options.mean or options.deviation) then
-      train, test = train:normalize(options.mean or 0, options.deviation or 1), test:normalize(options.mean or 0, options.deviation or 1)
+   local parts = { train = set.train or set, test = set.test or set, validation = set.validation }
+   for name, part in pairs(parts) do
+      if not is_data_set(part) then raise("cl.task: the data set has no items to train and test on: '%s' is no data set", name) end
+      if set == source and (mean or deviation) then parts[name] = part:normalize(mean or 0, deviation or 1) end
    end
+   return parts, set
+end
+
+-- The rule that ends a task, where its epochs do not.
+local function rule_of(options)
+   if options.stop == nil then return nil end
+   if not schedule.stop.is_rule(options.stop) then
+      raise("cl.task: stop must be a rule, as schedule.stop.loss(0.1) makes it, got %s", core.typename(options.stop))
+   end
+   if options.epochs then
+      raise "cl.task: epochs and stop both say when the task ends: give one, or stop = schedule.stop.first_of{ rule, stop.epochs(n) }"
+   end
+   return options.stop
+end
+
+-- task(name or set [, {epochs = 1, stop =, limit =, test_limit =, validation =, name =}]): one experience. `name` is a data set by name, a
+-- set { train =, test =, validation = }, of which the last may be missing, or a single data set (trained and tested on). stop: a rule
+-- (schedule.stop) in place of epochs. limit: the first so many training items. validation: the share of them, or how many, that are held
+-- out.
+function stream.task(source, options)
+   options = core.options("cl.task", options, { "epochs", "stop", "limit", "test_limit", "validation", "name", "mean", "deviation" })
+   local parts, set = parts_of(source, options.mean, options.deviation)
+   local train, test, held = parts.train, parts.test, parts.validation
    if options.limit ~= nil then train = train:take(core.whole("cl.task: limit", options.limit)) end
    if options.test_limit ~= nil then test = test:take(core.whole("cl.task: test_limit", options.test_limit)) end
    local epochs = core.whole("cl.task: epochs", options.epochs or 1)
    if train:size() == 0 then raise "cl.task: there are no training items" end
    if test:size() == 0 then raise "cl.task: there are no test items" end
-   local held
+   if held and options.validation then raise "cl.task: the data set has validation items of its own: leave out validation" end
    if options.validation then held, train = train:hold_out(options.validation) end
-   return experience.new{ name = options.name or set.name or "task", train = train, validation = held, test = test, epochs = epochs,
-      classes = math.max(train.classes, test.classes), source = set.source, tested_on_training = same or nil }
+   return experience.new{ name = options.name or set.name or "task", train = train, test = test, validation = held,
+      epochs = epochs, stop = rule_of(options), classes = math.max(train.classes, test.classes), source = set.source,
+      tested_on_training = (set.train or set) == (set.test or set) or nil }
 end
 
 -- ---- making streams ---------------------------------------------------------------------------------------
@@ -133,6 +153,7 @@ function Stream:hash()
       if task:has_part "validation" then words[i] = words[i] .. "validation " .. task:identity "validation" .. " " end
       if task.ordered then words[i] = words[i] .. "ordered " end
       if task.steps then words[i] = words[i] .. "steps " .. task.steps .. " " end
+      if task.stop then words[i] = words[i] .. "until " .. tostring(task.stop) .. " " end
    end
    self.content = experience.digest(table.concat(words))
    return self.content

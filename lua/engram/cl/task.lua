@@ -7,6 +7,7 @@ local evaluation = require "engram.cl.evaluation"
 local plan = require "engram.cl.plan"
 local scenario = require "engram.cl.scenario"
 local step = require "engram.cl.step"
+local stopping = require "engram.cl.stopping"
 local tensor = require "engram.tensor"
 local warnings = require "engram.cl.warnings"
 local C, raise = core.C, core.raise
@@ -32,7 +33,7 @@ local CHECKPOINT_SECONDS = 30                         -- between two checkpoints
 -- A checkpoint is due every so many steps or seconds (more where the disk is so slow that saving takes a twentieth of the time), and
 -- after the last step before anything is consolidated or judged.
 local function checkpoint_is_due(t)
-   if t.step_in_task == t.steps_in_task then return true end
+   if t.step_in_task == t.steps_in_task or stopping.ended(t) then return true end
    if t.evaluate == "epoch" and t.step_in_task % t.steps_per_epoch == 0 then return true end
    if t.checkpoint_every then return t.step % t.checkpoint_every == 0 end
    return C.eg_clock() - t.saved_at > math.max(CHECKPOINT_SECONDS, 20 * t.save_seconds)
@@ -47,13 +48,15 @@ local function between_steps(t)
 end
 
 local function epoch(t)
-   while step.advance(t) do
+   while not stopping.ended(t) and step.advance(t) do
       t.loss_sum, t.loss_count = t.loss_sum + t.loss, t.loss_count + 1
       t.out:step(t)
       budget.step(t)
       if t.step % REPORT_EVERY == 0 then note_loss(t) end
+      stopping.after_step(t)
       between_steps(t)
    end
+   if stopping.after_epoch(t) then checkpoint.save(t, "step") end
    if t.evaluate == "epoch" then t.out:accuracies(t, evaluation.row(t, evaluation.protocol(t)), "epoch") end
 end
 
@@ -79,6 +82,7 @@ function task.open(t, k)
       { batch_size = t.batch_size, shuffle = t.shuffle and not t.experience.ordered, drop_last = t.drop_last })
    local found = plan.of(t, k)
    t.steps_per_epoch, t.steps_in_task, t.epochs = found.steps_per_epoch, found.steps, found.epochs
+   t.rule, t.cap, t.longest = found.rule, found.cap, found.steps
    t.model:train()
    evaluation.meet(t)
 end
@@ -103,6 +107,7 @@ end
 -- Begins the task that is open.
 function task.begin(t)
    t.epoch, t.step_in_task, t.moved, t.weights, t.operations, t.arithmetic_before = 0, 0, 0, 0, nil, t.arithmetic
+   stopping.begin(t)
    t.optimizer:task_begin(t.task)
    t.tracker:task_begin()
    step.hook(t, "task_begin")
@@ -121,7 +126,10 @@ local function consolidate(t)
 end
 
 local function finish(t)
+   local points = t.continual
+   if points and (#points == 0 or points[#points].step < t.step) then evaluation.point(t) end       -- a rule ended it between two
    note_loss(t)
+   stopping.finish(t)
    divergence.weights(t)
    t.tracker:task_end()
    t.step_density[t.task] = t.weights > 0 and t.moved / t.weights or 0
@@ -140,13 +148,15 @@ function task.run(t, k, place)
    task.open(t, k)
    if place then
       t.loader:load_state(place)
+      stopping.go_on(t)
       budget.step(t)
    else
       task.begin(t)
       if t.evaluate_every then evaluation.point(t) end
    end
-   for e = place and t.epoch or 1, t.epochs do
-      if e > t.epoch and t.step_in_task == t.steps_in_task then break end     -- by its budget
+   local first = place and t.epoch or 1
+   for e = first, t.epochs do
+      if e > first and (stopping.ended(t) or t.step_in_task == t.steps_in_task) then break end          -- by its rule or its budget
       t.epoch = e
       epoch(t)
    end

@@ -16,6 +16,7 @@ local result_of = require "engram.cl.result"
 local settings = require "engram.settings"
 local seal = require "engram.cl.seal"
 local step = require "engram.cl.step"
+local stopping = require "engram.cl.stopping"
 local task = require "engram.cl.task"
 local warnings = require "engram.cl.warnings"
 local C, raise = core.C, core.raise
@@ -39,6 +40,7 @@ local function count_steps(t)
             found.items, t.batch_size)
       end
       total = total + found.steps
+      t.open = t.open or found.open                   -- the total is then the most it can be
    end
    return total
 end
@@ -70,7 +72,8 @@ local function begin(given)
    t.task, t.epoch, t.step, t.step_in_task, t.loss_sum, t.loss_count = 0, 0, 0, 0, 0, 0
    t.idle, t.largest_loss = 0, 0
    t.doing, t.save_seconds, t.mark = "training", 0, {}        -- the mark: whose state a method holds
-   t.total_steps, t.present = count_steps(t), t.stream:present()
+   stopping.check(t)
+   t.total_steps, t.present, t.stopped = count_steps(t), t.stream:present(), {}
    t.accuracy, t.step_density, t.tracker = empty_matrix(t, seal.part(t)), {}, tracker_of(t.model)
    t.validation, t.looks = t.evaluate_on == "both" and empty_matrix(t, "validation") or nil, 0
    t.continual, t.arithmetic, t.arithmetic_before, t.count = t.evaluate_every and {}, 0, 0, step.counter(t)

@@ -23,6 +23,8 @@ local function where(name)
    local source = data.sources[name]
    if not source then return "always here" end
    for _, file in ipairs(source.files) do
+      local instead = folders.instead(source)
+      if instead then return instead[1].path:match "^(.*)/" end
       if not folders.find(name .. "/" .. file.name) then return "not here: engram data fetch " .. name end
    end
    return folders.find(name .. "/" .. source.files[1].name):match "^(.*)/"
@@ -70,9 +72,12 @@ end
 
 -- Prints one line a file; true when all are here and sound.
 local function check(name, quiet)
-   local sound = true
-   for _, file in ipairs(data.sources[name].files) do
-      local path = folders.find(name .. "/" .. file.name)
+   local sound, source = true, data.sources[name]
+   local here = {}
+   for i, file in ipairs(source.files) do here[i] = { file = file, path = folders.find(name .. "/" .. file.name) } end
+   if not here[1].path then here = folders.instead(source) or here end
+   for _, found in ipairs(here) do
+      local file, path = found.file, found.path
       local problem = path and fetch.problem(path, file)
       if not path then print(("%s/%s: not here: engram data fetch %s"):format(name, file.name, name))
       elseif problem then print(problem .. ": delete it, then engram data fetch " .. name)

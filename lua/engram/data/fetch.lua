@@ -14,9 +14,10 @@ local ATTEMPTS = 3                                     -- at one mirror, as long
 
 local hex = ffi.new "char[65]"
 
--- nil when the file unpacks to what it should, else what is wrong with it.
+-- nil when the file is, or unpacks to, what it should, else what is wrong with it.
 function fetch.problem(path, file)
-   if C.eg_sha256_unpacked(path, hex) ~= 0 then
+   if file.check then return file.check(path) end
+   if (file.archive and C.eg_sha256_file or C.eg_sha256_unpacked)(path, hex) ~= 0 then
       if core.interrupted() then raise "interrupted" end
       return core.message()
    end
@@ -126,6 +127,21 @@ local function is_here(name, file, folder, elsewhere, say)
    return false
 end
 
+-- True when the files that do instead of the published ones are all here and sound.
+local function has_instead(source, say)
+   local here = folders.instead(source)
+   if not here then return false end
+   for _, found in ipairs(here) do
+      local problem = fetch.problem(found.path, found.file)
+      if problem then
+         say("%s; fetching the published files", problem)
+         return false
+      end
+      say("%s: here and sound", found.path)
+   end
+   return true
+end
+
 -- ---- a data set -------------------------------------------------------------------------------------------
 
 -- Fetches what is missing of `source` (see sources.lua). Options: folder (default: folders.own()), mirror (one address
@@ -138,6 +154,7 @@ function fetch.run(name, source, options)
       if not options.quiet then io.stderr:write((...):format(select(2, ...)), "\n") end
    end })
    local missing = {}
+   if not options.folder and not folders.find(name .. "/" .. source.files[1].name) and has_instead(source, say) then return end
    for _, file in ipairs(source.files) do
       if not is_here(name, file, folder, not options.folder, say) then missing[#missing + 1] = file end
    end

@@ -26,6 +26,17 @@ function folders.find(name)
    end
 end
 
+-- { { path =, file = }, ... } of the files that do instead of those of a source; nil where one is not here.
+function folders.instead(source)
+   if not source.instead then return nil end
+   local list = {}
+   for i, file in ipairs(source.instead.files) do
+      list[i] = { path = folders.find(source.instead.folder .. "/" .. file.name), file = file }
+      if not list[i].path then return nil end
+   end
+   return list
+end
+
 -- Where to fetch to: $ENGRAM_DATA when it is set, else the user's own folder.
 function folders.own()
    local folder = folders.list()[1]

@@ -64,5 +64,6 @@ function data.load(name, options)
 end
 
 require "engram.data.glyphs".register(data)
+require "engram.text.collections".register(data)
 
 return data

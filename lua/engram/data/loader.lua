@@ -1,4 +1,5 @@
 -- data/loader.lua: a data set in batches. `for x, y, index in data.loader(set, { batch_size = 32 }) do ... end`
+local buckets = require "engram.data.buckets"
 local core = require "engram.core"
 local raise = core.raise
 
@@ -8,9 +9,10 @@ Loader.__index = Loader
 local function lib() return require "engram" end
 
 -- Options: batch_size (32), shuffle (true; false: the order of the data set), stream ("order": where shuffles are drawn
--- from), drop_last (false: the last batch may be smaller).
+-- from), drop_last (false: the last batch may be smaller), bucket (the data set's; none: batches of rows of like length are taken from
+-- so many batches at a time).
 function Loader.new(dataset, options)
-   options = core.options("data.loader", options, { "batch_size", "shuffle", "stream", "drop_last" })
+   options = core.options("data.loader", options, { "batch_size", "shuffle", "stream", "drop_last", "bucket" })
    local batch = options.batch_size or 32
    if type(batch) ~= "number" or batch % 1 ~= 0 or batch < 1 then
       raise("data.loader: batch_size must be a whole number of at least 1, got %s", tostring(batch))
@@ -18,6 +20,7 @@ function Loader.new(dataset, options)
    local size = dataset:size()
    return setmetatable({
       dataset = dataset, batch_size = batch, shuffle = options.shuffle ~= false, stream = options.stream or "order",
+      bucket = buckets.check(dataset, options.bucket),
       steps = options.drop_last and math.floor(size / batch) or math.ceil(size / batch),      -- batches an epoch
       position = 0,                                                                           -- batches handed out
    }, Loader)
@@ -27,7 +30,9 @@ end
 function Loader:begin()
    if self.order then self.order:release() end
    local size, engram = self.dataset:size(), lib()
-   self.order = (self.shuffle and engram.randperm(size, { stream = self.stream }) or engram.arange(size)):keep()
+   local order = self.shuffle and engram.randperm(size, { stream = self.stream }) or engram.arange(size)
+   if self.bucket and self.shuffle then order = buckets.order(self, order) end
+   self.order = order:keep()
    self.position = 0
 end
 

@@ -1,43 +1,75 @@
--- text/collections.lua: collections of labelled texts by name.
+-- text/collections.lua: collections of labelled texts by name, as corpora (text.load) and as data sets (data.load).
 local core = require "engram.core"
-local corpus = require "engram.text.corpus"
+local archives = require "engram.text.archives"
 local folders = require "engram.data.folders"
 local random = require "engram.random"
+local read = require "engram.text.read"
+local sentences = require "engram.text.sentences"
 local suggest = require "engram.suggest"
 local raise = core.raise
 
 local collections, registry = {}, {}
 
-local function fetched(name, part, class_names)
-   local file = name .. "/" .. part .. ".tsv.gz"
-   local path = folders.find(file) or folders.missing(name, file)
-   return corpus.read(path, { name = name .. "/" .. part, class_names = class_names })
-end
+-- ---- those that are fetched -------------------------------------------------------------------------------
 
--- In an order drawn once and for all: the files are sorted by label.
+-- A corpus in an order drawn once and for all: the files are sorted by label, and the first texts should hold every class.
 local function mixed(from)
-   local order = require "engram".randperm(from:size(), { stream = random.private(0, from.name) })
-   return from:subset(order)
+   return from:subset(require "engram".randperm(from:size(), { stream = random.private(0, from.name) }))
 end
 
-function registry.imdb()
-   local names = { "neg", "pos" }
-   return { train = mixed(fetched("imdb", "train", names)), test = mixed(fetched("imdb", "test", names)) }
+-- The file with the texts of a source as it is published, or those of the same texts as tab-separated lines.
+local function found(name, source)
+   local archive = folders.find(name .. "/" .. source.files[1].name)
+   if archive then return archive end
+   local lines = {}
+   for i, file in ipairs(source.instead.files) do
+      lines[i] = folders.find(source.instead.folder .. "/" .. file.name)
+      if not lines[i] then folders.missing(name, name .. "/" .. source.files[1].name) end
+   end
+   return nil, lines
 end
 
-function registry.phrasebank(options)
-   local all = fetched("fpb", "train", { "negative", "neutral", "positive" })
-   local held_out = options.held_out or 0.1
-   if held_out == 0 then return { train = all } end
-   local test, train = all:split(held_out, random.private(options.seed or 0, "phrasebank"))
+local function source_of(name) return require "engram.data.sources"[name] end
+
+registry.imdb = { options = {}, load = function()
+   local source = source_of "imdb"
+   local archive, lines = found("imdb", source)
+   local set = archive and archives.imdb(archive, source.class_names)
+      or { train = read(lines[1], { name = "imdb/train", class_names = source.class_names }),
+         test = read(lines[2], { name = "imdb/test", class_names = source.class_names }) }
+   return { train = mixed(set.train), test = mixed(set.test) }
+end }
+
+registry.phrasebank = { options = { "held_out", "seed" }, load = function(options)
+   local source = source_of "phrasebank"
+   local archive, lines = found("phrasebank", source)
+   local all = archive and archives.phrasebank(archive, source.class_names)
+      or read(lines[1], { name = "phrasebank", class_names = source.class_names })
+   if options.held_out == 0 then return { train = all } end
+   local test, train = all:split(options.held_out or 0.1, random.private(options.seed or 0, "phrasebank"))
    return { train = train, test = test }
+end }
+
+-- ---- those that are made ----------------------------------------------------------------------------------
+
+for _, domain in ipairs{ "films", "finance" } do
+   registry["sentences/" .. domain] = { options = { "train", "test", "seed" },
+      load = function(options) return sentences.load(domain, options) end }
 end
 
--- load(name [, options]): { name, train, test }.
+-- ---- by name ----------------------------------------------------------------------------------------------
+
+-- load(name [, options]): { name, train, test } of corpora.
 function collections.load(name, options)
-   local make = registry[name]
-   if not make then raise("text.load: there is no collection '%s'%s", tostring(name), suggest.hint(name, registry)) end
-   local set = make(core.options("text.load", options, { "held_out", "seed" }))
+   local entry = registry[name]
+   if not entry then raise("text.load: there is no collection '%s'%s", tostring(name), suggest.hint(name, registry)) end
+   options = core.options(("text.load('%s')"):format(name), options, { "held_out", "seed", "train", "test" })
+   local allowed = {}
+   for _, key in ipairs(entry.options) do allowed[key] = true end
+   for key in pairs(options) do
+      if not allowed[key] then raise("text.load: '%s' has no option '%s'", name, key) end
+   end
+   local set = entry.load(options)
    set.name = name
    return set
 end
@@ -47,6 +79,42 @@ function collections.names()
    for name in pairs(registry) do list[#list + 1] = name end
    table.sort(list)
    return list
+end
+
+-- ---- as data sets -----------------------------------------------------------------------------------------
+
+local VOCABULARY = { "tokenizer", "min_count", "max_size" }
+local ROWS = { "max_length", "truncate", "padding", "bucket" }
+
+local function some(options, names)
+   local chosen = {}
+   for _, name in ipairs(names) do chosen[name] = options[name] end
+   return chosen
+end
+
+local function as_data_set(name, options)
+   local text = require "engram.text"
+   local set = collections.load(name, some(options, registry[name].options))
+   local vocabulary = options.vocabulary or text.vocabulary(set.train, some(options, VOCABULARY))
+   for _, key in ipairs(options.vocabulary and VOCABULARY or {}) do
+      if options[key] ~= nil then raise("data.load('%s'): the vocabulary is given, so %s would have no effect", name, key) end
+   end
+   if not set.test then raise("data.load('%s'): held_out = 0 leaves no test set; use text.load and text.dataset", name) end
+   return text.dataset(set, vocabulary, some(options, ROWS))
+end
+
+-- Makes data.load know the collections.
+function collections.register(data)
+   for name, entry in pairs(registry) do
+      local options = { "vocabulary" }
+      for _, list in ipairs{ VOCABULARY, ROWS, entry.options } do
+         for _, key in ipairs(list) do if key ~= "train" and key ~= "test" then options[#options + 1] = key end end
+      end
+      local source = data.sources[name]
+      data.register(name, { options = options, load = function(given) return as_data_set(name, given) end,
+         doc = source and source.doc or "sentences of a grammar, made on the spot", items = source and source.items or "any number",
+         shape = "texts", licence = source and source.licence or "part of Engram" })
+   end
 end
 
 return collections

@@ -68,19 +68,4 @@ end
 
 function Corpus:__tostring() return ("%s: %d texts, %d classes"):format(self.name, self:size(), self.classes) end
 
--- read(path, { class_names = }): a file of lines `label<TAB>text`.
-function corpus.read(path, options)
-   options = core.options("text.read", options, { "class_names", "name" })
-   local numbers, names, texts, labels = {}, options.class_names or {}, {}, {}
-   for i, name in ipairs(names) do numbers[name] = i end
-   for label, content in require "engram.text.records".lines(path) do
-      if not numbers[label] then
-         if options.class_names then raise("%s: unknown label '%s'", path, label) end
-         names[#names + 1], numbers[label] = label, #names + 1
-      end
-      texts[#texts + 1], labels[#labels + 1] = content, numbers[label]
-   end
-   return corpus.new{ name = options.name or path:match "([^/]*)$", texts = texts, labels = labels, class_names = names }
-end
-
 return corpus

@@ -4,38 +4,78 @@ local core = require "engram.core"
 local corpus = require "engram.text.corpus"
 local Dataset = require "engram.data.dataset"
 local tensor = require "engram.tensor"
+local tokenizer = require "engram.text.tokenizer"
 local vocabulary = require "engram.text.vocabulary"
-local raise = core.raise
+local C, raise = core.C, core.raise
 
 local dataset = {}
 
-local function encode_all(from, words, options)
-   local rows, longest = {}, 1
+-- The numbers of all texts, one behind the other, and where each begins.
+local function encode_all(from, words)
+   local room, used, begins = 1024, 0, { 0 }
+   local flat = ffi.new("int64_t[?]", room)
    for i, content in ipairs(from.texts) do
-      rows[i] = words:encode(content)
-      longest = math.max(longest, #rows[i])
+      if core.interrupted() then raise "interrupted" end
+      local tokens, first, n = tokenizer.cut(words.tokenizer, content)
+      if used + n > room then
+         room = 2 * (used + n)
+         local larger = ffi.new("int64_t[?]", room)
+         ffi.copy(larger, flat, used * 8)
+         flat = larger
+      end
+      vocabulary.fill(words, flat + used, tokens, first, n)
+      used = used + n
+      begins[i + 1] = used
    end
-   return rows, options.max_length or words.tokenizer.max_length or longest
+   return flat, begins
+end
+
+local function longest_of(begins)
+   local longest = 1
+   for i = 2, #begins do longest = math.max(longest, begins[i] - begins[i - 1]) end
+   return longest
+end
+
+-- Rows of a tensor (texts, width), cut off and padded.
+local function rows_of(flat, begins, width, words, truncate)
+   local tokens = tensor.new(2, { #begins - 1, width })
+   local out = ffi.cast("int64_t *", tokens.tensor.data)
+   for i = 1, #begins - 1 do
+      local first, n = begins[i], begins[i + 1] - begins[i]
+      if n > width then
+         if truncate == "start" then first = first + n - width end
+         n = width
+      end
+      local row = out + (i - 1) * width
+      ffi.copy(row, flat + first, n * 8)
+      for j = n, width - 1 do row[j] = words.padding_index end
+   end
+   return tokens
 end
 
 local function one(from, words, options)
-   local rows, width = encode_all(from, words, options)
-   local tokens = tensor.new(2, { #rows, width })
-   local out = ffi.cast("int64_t *", tokens.tensor.data)
-   for i, row in ipairs(rows) do
-      local first = options.truncate == "start" and math.max(0, #row - width) or 0
-      for j = 1, width do out[(i - 1) * width + j - 1] = row[first + j] or words.padding_index end
-   end
-   return Dataset.new{ name = from.name, images = tokens, labels = from.labels, classes = from.classes, class_names = from.class_names,
-      vocabulary = words, trim = options.padding ~= "fixed" and words.padding_index or nil, bucket = options.bucket }
+   if from:size() == 0 then raise("text.dataset: '%s' has no texts", from.name) end
+   local flat, begins = encode_all(from, words)
+   local width = options.max_length or words.tokenizer.max_length or longest_of(begins)
+   return Dataset.new{ name = from.name, images = rows_of(flat, begins, width, words, options.truncate), labels = from.labels,
+      classes = from.classes, class_names = from.class_names, vocabulary = words,
+      trim = options.padding == "batch" and words.padding_index or nil, bucket = options.bucket }
 end
 
 -- new(corpus or { train =, test = }, vocabulary, { max_length =, truncate = "end", padding = "batch", bucket = }).
-function dataset.new(from, words, options)
-   options = core.options("text.dataset", options, { "max_length", "truncate", "padding", "bucket" })
+function dataset.new(from, words, given)
+   given = core.options("text.dataset", given, { "max_length", "truncate", "padding", "bucket" })
    if not vocabulary.is_vocabulary(words) then raise("text.dataset: expected a vocabulary, got %s", core.typename(words)) end
+   local options = { truncate = tokenizer.check_truncate("text.dataset", given.truncate), padding = given.padding or "batch" }
+   if given.max_length then options.max_length = core.whole("text.dataset: max_length", given.max_length) end
+   if given.bucket then options.bucket = core.whole("text.dataset: bucket", given.bucket) end
+   if options.padding ~= "batch" and options.padding ~= "fixed" then
+      raise("text.dataset: padding must be \"batch\" or \"fixed\", got '%s'", tostring(options.padding))
+   end
    if corpus.is_corpus(from) then return one(from, words, options) end
-   if type(from) ~= "table" or not from.train then raise("text.dataset: expected a corpus, or { train =, test = }") end
+   if type(from) ~= "table" or not corpus.is_corpus(from.train) then
+      raise("text.dataset: expected a corpus or { train =, test = } of them, got %s", core.typename(from))
+   end
    local set = { name = from.name, source = from.source, classes = from.train.classes, vocabulary = words }
    set.train, set.test = one(from.train, words, options), from.test and one(from.test, words, options)
    return set

@@ -1,40 +1,94 @@
--- text/tokenizer.lua: what cuts a text into tokens: a rule (tokenizers/*.lua) with its options. A tokenizer is called: tokenizer(text).
+-- text/tokenizer.lua: what cuts a text into tokens: a rule (tokenizers/*.lua) and its options. A rule is one of the core's, or a function in
+-- Lua. A tokenizer is called: tokenizer(text).
+local ffi = require "ffi"
 local core = require "engram.core"
 local suggest = require "engram.suggest"
-local raise = core.raise
+local C, check, raise = core.C, core.check, core.raise
 
 local tokenizer, rules = {}, {}
 
 local Tokenizer = {}
 Tokenizer.__index = Tokenizer
 
--- register(name, { doc =, split = function(text) -> list of tokens }).
-function tokenizer.register(name, description) rules[name] = description end
+local OPTIONS = { "lower", "max_length", "truncate", "breaks" }
+local ENDS = { ["end"] = true, start = true }
 
--- named(name [, { lower = false }]): a tokenizer by the name of its rule.
+-- register(name, { doc =, rule = number in the core }) or { doc =, split = function(text) -> list of tokens }.
+function tokenizer.register(name, description)
+   core.options("text.tokenizers", description, { "doc", "rule", "split" })
+   if rules[name] then raise("text.tokenizers: the name '%s' is taken", tostring(name)) end
+   if type(description.split) ~= "function" and not description.rule then
+      raise("text.tokenizers: '%s' needs a function split", tostring(name))
+   end
+   rules[name] = description
+end
+
+-- The end at which texts are cut off: "end" or "start".
+function tokenizer.check_truncate(who, value)
+   value = value or "end"
+   if not ENDS[value] then raise("%s: truncate must be \"end\" or \"start\", got '%s'", who, tostring(value)) end
+   return value
+end
+
+-- named(name [, { lower = false, max_length =, truncate = "end", breaks = false }]): a tokenizer by the name of its rule.
 function tokenizer.named(name, options)
    local rule = rules[name]
    if not rule then raise("text.tokenizer: there is no tokenizer '%s'%s", tostring(name), suggest.hint(name, rules)) end
-   options = core.options("text.tokenizers." .. name, options, { "lower", "max_length", "truncate" })
-   return setmetatable({ name = name, rule = rule, lower = options.lower or false, max_length = options.max_length,
-      truncate = options.truncate or "end" }, Tokenizer)
+   local who = "text.tokenizers." .. name
+   options = core.options(who, options, OPTIONS)
+   local self = setmetatable({ name = name, rule = rule, lower = options.lower == true, breaks = options.breaks == true,
+      truncate = tokenizer.check_truncate(who, options.truncate) }, Tokenizer)
+   if options.max_length ~= nil then self.max_length = core.whole(who .. ": max_length", options.max_length) end
+   local enough = self.truncate == "end" and self.max_length or 0
+   self.how = ffi.new("eg_tokenizer", rule.rule or 0, self.lower, self.breaks, enough)
+   return self
 end
 
 function tokenizer.is_tokenizer(value) return getmetatable(value) == Tokenizer end
 
--- The tokens of a text, as a list.
-function Tokenizer:__call(text)
+local pieces = ffi.gc(ffi.new "eg_tokens", C.eg_tokens_free)
+
+-- The tokens of a rule in Lua, laid one behind the other.
+local function cut_by_split(self, text)
    local list = self.rule.split(self.lower and text:lower() or text)
-   if not self.max_length or #list <= self.max_length then return list end
-   local first = self.truncate == "start" and #list - self.max_length or 0
-   local kept = {}
-   for i = 1, self.max_length do kept[i] = list[first + i] end
-   return kept
+   local lengths = ffi.new("int64_t[?]", #list)
+   for i, token in ipairs(list) do lengths[i - 1] = #token end
+   self.held = table.concat(list)
+   check(C.eg_tokens_cut(pieces, self.held, #list, lengths))
 end
 
--- What makes the same one again: tokenizer.named(settings.name, settings.options).
-function Tokenizer:settings() return { name = self.name, options = { lower = self.lower, max_length = self.max_length, truncate = self.truncate } } end
+-- cut(text): the core's list of pieces, which of them come first (from 0), and how many count. The list is used again by the next call.
+function tokenizer.cut(self, text)
+   if type(text) ~= "string" then raise("tokenizer: expected a text, got %s", core.typename(text)) end
+   if self.rule.split then cut_by_split(self, text) else check(C.eg_tokenize(pieces, self.how, text, #text)) end
+   local count, most = tonumber(pieces.count), self.max_length
+   if not most or count <= most then return pieces, 0, count end
+   return pieces, self.truncate == "start" and count - most or 0, most
+end
 
-function Tokenizer:__tostring() return ("text.tokenizers.%s%s"):format(self.name, self.lower and "{ lower = true }" or "{}") end
+-- The tokens of a text, as a list of strings.
+function Tokenizer:__call(text)
+   local list, found, first, count = {}, tokenizer.cut(self, text)
+   for i = 1, count do
+      local piece = found.piece[first + i - 1]
+      list[i] = ffi.string(found.text + piece.begin, piece.length)
+   end
+   return list
+end
+
+-- What makes the same one again: text.tokenizer(settings.name, settings.options).
+function Tokenizer:settings()
+   return { name = self.name, options = { lower = self.lower, breaks = self.breaks, max_length = self.max_length,
+      truncate = self.truncate } }
+end
+
+function Tokenizer:__tostring()
+   local words = {}
+   if self.lower then words[#words + 1] = "lower = true" end
+   if self.breaks then words[#words + 1] = "breaks = true" end
+   if self.max_length then words[#words + 1] = "max_length = " .. self.max_length end
+   if self.truncate ~= "end" then words[#words + 1] = 'truncate = "start"' end
+   return ("%s{%s}"):format(self.name, #words > 0 and " " .. table.concat(words, ", ") .. " " or "")
+end
 
 return tokenizer

@@ -1,83 +1,175 @@
--- text/vocabulary.lua: the numbers of tokens, from 1: padding, unknown, then the tokens of some texts, the most frequent first.
+-- text/vocabulary.lua: the numbers of tokens, from 1 as in nn.Embedding: padding is 1, unknown 2, then the tokens of some texts. Or, without a
+-- list of tokens, the numbers of buckets that they are hashed into.
+local ffi = require "ffi"
 local core = require "engram.core"
 local corpus = require "engram.text.corpus"
-local json = require "engram.json"
 local tokenizer = require "engram.text.tokenizer"
-local raise = core.raise
+local C, check, raise = core.C, core.check, core.raise
 
 local vocabulary = {}
 
 local Vocabulary = {}
 Vocabulary.__index = Vocabulary
+vocabulary.Vocabulary = Vocabulary
 
-local function from_tokens(tokens, cutter)
-   local self = setmetatable({ tokens = tokens, numbers = {}, tokenizer = cutter, padding_index = 1, unknown_index = 2 }, Vocabulary)
-   for i, token in ipairs(tokens) do self.numbers[token] = i end
-   return self
+local SPECIAL = 2                                     -- the numbers that no token of a text has: padding and unknown
+
+local function new_words()
+   local words = C.eg_words_new()
+   if words == nil then raise("%s", core.message()) end
+   return ffi.gc(words, C.eg_words_free)
 end
 
+local function add_word(words, token)
+   if C.eg_words_add(words, token, #token) == 0 then raise("%s", core.message()) end
+end
+
+local length, count = ffi.new "size_t[1]", ffi.new "int64_t[1]"
+
+-- A word of a table of the core, and how often it came.
+local function word_of(words, number)
+   local bytes = C.eg_words_get(words, number, length, count)
+   if bytes ~= nil then return ffi.string(bytes, length[0]), tonumber(count[0]) end
+end
+
+local function check_tokenizer(who, given)
+   if given == nil then return tokenizer.named "english" end
+   if not tokenizer.is_tokenizer(given) then raise("%s: tokenizer must be a tokenizer, got %s", who, core.typename(given)) end
+   return given
+end
+
+-- ---- making -----------------------------------------------------------------------------------------------
+
+-- Each token of the corpora, counted, in the order in which they first occur.
 local function count_tokens(corpora, cutter)
-   local counts, list = {}, {}
+   local words = new_words()
    for _, each in ipairs(corpora) do
       for _, content in ipairs(each.texts) do
-         for _, token in ipairs(cutter(content)) do
-            if not counts[token] then counts[token], list[#list + 1] = 0, token end
-            counts[token] = counts[token] + 1
-         end
+         if core.interrupted() then raise "interrupted" end
+         local tokens, first, n = tokenizer.cut(cutter, content)
+         check(C.eg_words_count(words, tokens, first, n))
       end
    end
-   return counts, list
+   return words
 end
 
--- new(corpora, { tokenizer =, min_count = 1, max_size =, padding = "<pad>", unknown = "<unknown>" }).
-function vocabulary.new(corpora, options)
-   options = core.options("text.vocabulary", options, { "tokenizer", "min_count", "max_size", "padding", "unknown" })
-   if corpus.is_corpus(corpora) then corpora = { corpora } end
-   local cutter = options.tokenizer or tokenizer.named "english"
-   local counts, list = count_tokens(corpora, cutter)
-   local place = {}
-   for i, token in ipairs(list) do place[token] = i end
-   table.sort(list, function(a, b)
-      if counts[a] ~= counts[b] then return counts[a] > counts[b] end
-      return place[a] < place[b]
-   end)
-   local tokens = { options.padding or "<pad>", options.unknown or "<unknown>" }
-   for _, token in ipairs(list) do
-      if counts[token] >= (options.min_count or 1) and #tokens < (options.max_size or math.huge) then tokens[#tokens + 1] = token end
+-- The numbers of the words that stay, in the order that was asked for.
+local function choose(words, options)
+   local list, counts = {}, {}
+   for i = 1, tonumber(C.eg_words_size(words)) do
+      local _, n = word_of(words, i)
+      counts[i] = n
+      if n >= options.min_count then list[#list + 1] = i end
    end
-   return from_tokens(tokens, cutter)
+   if options.order == "frequency" or options.max_size then
+      table.sort(list, function(a, b) return counts[a] > counts[b] or (counts[a] == counts[b] and a < b) end)
+   end
+   for i = #list, (options.max_size or math.huge) + 1 - SPECIAL, -1 do list[i] = nil end
+   if options.order == "first" then table.sort(list) end
+   return list
 end
 
-function Vocabulary:size() return #self.tokens end
-function Vocabulary:index(token) return self.numbers[token] or self.unknown_index end
-function Vocabulary:token(index) return self.tokens[index] end
+-- The vocabulary of `next_token()`, which gives tokens one after the other, then nil.
+function vocabulary.of_tokens(next_token, cutter, padding, unknown)
+   local words = new_words()
+   add_word(words, padding)
+   add_word(words, unknown)
+   if C.eg_words_size(words) ~= SPECIAL then raise("text.vocabulary: padding and unknown are both '%s'", padding) end
+   for token in next_token do add_word(words, token) end
+   return setmetatable({ words = words, tokenizer = cutter, padding = padding, unknown = unknown, padding_index = 1,
+      unknown_index = SPECIAL }, Vocabulary)
+end
 
--- The numbers of a text's tokens.
+local function check_corpora(corpora)
+   if corpus.is_corpus(corpora) then return { corpora } end
+   if type(corpora) ~= "table" then raise("text.vocabulary: expected a corpus or a list of them, got %s", core.typename(corpora)) end
+   for i, each in ipairs(corpora) do
+      if not corpus.is_corpus(each) then raise("text.vocabulary: item %d is no corpus, but a %s", i, core.typename(each)) end
+   end
+   return corpora
+end
+
+-- new(corpora, { tokenizer =, min_count = 1, max_size =, order = "frequency", padding = "<pad>", unknown = "<unknown>" }).
+function vocabulary.new(corpora, options)
+   options = core.options("text.vocabulary", options, { "tokenizer", "min_count", "max_size", "order", "padding", "unknown" })
+   corpora = check_corpora(corpora)
+   local how = { min_count = core.whole("text.vocabulary: min_count", options.min_count or 1), order = options.order or "frequency" }
+   if options.max_size then how.max_size = core.whole("text.vocabulary: max_size", options.max_size) end
+   if how.max_size and how.max_size <= SPECIAL then raise "text.vocabulary: max_size counts padding and unknown; expected 3 or more" end
+   if how.order ~= "frequency" and how.order ~= "first" then
+      raise("text.vocabulary: order must be \"frequency\" or \"first\", got '%s'", tostring(how.order))
+   end
+   local cutter = check_tokenizer("text.vocabulary", options.tokenizer)
+   local padding, unknown = options.padding or "<pad>", options.unknown or "<unknown>"
+   local found = count_tokens(corpora, cutter)
+   local list, i = choose(found, how), 0
+   return vocabulary.of_tokens(function()
+      i = i + 1
+      return list[i] and (word_of(found, list[i]))
+   end, cutter, padding, unknown)
+end
+
+-- hashing{ buckets = 65536, tokenizer = }: no list of tokens: number 2 + (FNV-1a of 64 bits of its bytes) mod buckets.
+function vocabulary.hashing(options)
+   options = core.options("text.hashing", options, { "buckets", "tokenizer" })
+   local buckets = core.whole("text.hashing: buckets", options.buckets or 65536)
+   return setmetatable({ buckets = buckets, tokenizer = check_tokenizer("text.hashing", options.tokenizer), padding_index = 1 },
+      Vocabulary)
+end
+
+function vocabulary.is_vocabulary(value) return getmetatable(value) == Vocabulary end
+
+-- ---- tokens and numbers -----------------------------------------------------------------------------------
+
+-- How many numbers there are: the rows of an embedding.
+function Vocabulary:size() return self.buckets and self.buckets + 1 or tonumber(C.eg_words_size(self.words)) end
+
+-- Writes the numbers of `n` tokens from `first` on (see tokenizer.cut).
+local function fill(self, out, tokens, first, n)
+   if self.buckets then C.eg_hash_encode(out, self.buckets, self.padding_index, tokens, first, n)
+   else C.eg_words_encode(out, self.words, SPECIAL, tokens, first, n) end
+end
+vocabulary.fill = fill
+
+-- The number of a token; that of unknown for one that is not there.
+function Vocabulary:index(token)
+   if type(token) ~= "string" then raise("Vocabulary:index: expected a token, got %s", core.typename(token)) end
+   if self.buckets then return self.padding_index + 1 + tonumber(C.eg_hash_bytes(token, #token) % self.buckets) end
+   local number = tonumber(C.eg_words_find(self.words, token, #token))
+   return number > SPECIAL and number or self.unknown_index
+end
+
+-- The token of a number, nil where there is none (or no list of them).
+function Vocabulary:token(index)
+   if type(index) ~= "number" or index % 1 ~= 0 then raise("Vocabulary:token: expected a whole number, got %s", tostring(index)) end
+   if not self.buckets then return (word_of(self.words, index)) end
+end
+
+-- The numbers of a text's tokens, as a list.
 function Vocabulary:encode(content)
-   local list = self.tokenizer(content)
-   for i, token in ipairs(list) do list[i] = self:index(token) end
+   local list, tokens, first, n = {}, tokenizer.cut(self.tokenizer, content)
+   local numbers = ffi.new("int64_t[?]", n)
+   fill(self, numbers, tokens, first, n)
+   for i = 1, n do list[i] = tonumber(numbers[i - 1]) end
    return list
 end
 
 -- The tokens of numbers (a list or an int64 tensor), without padding.
 function Vocabulary:decode(index)
+   if self.buckets then raise "Vocabulary:decode: buckets have no tokens" end
    if core.typename(index) == "tensor" then index = index:tolist() end
    local list = {}
    for _, i in ipairs(index) do
-      if i ~= self.padding_index then list[#list + 1] = self.tokens[i] or raise("decode: %s is out of range", tostring(i)) end
+      if i ~= self.padding_index then
+         list[#list + 1] = self:token(i) or raise("Vocabulary:decode: number %s is out of range 1..%d", tostring(i), self:size())
+      end
    end
    return list
 end
 
-function Vocabulary:save(path) json.save(path, { first = 1, tokens = self.tokens, tokenizer = self.tokenizer:settings() }) end
-
-function vocabulary.load(path)
-   local saved = json.load(path)
-   return from_tokens(saved.tokens, tokenizer.named(saved.tokenizer.name, saved.tokenizer.options))
+function Vocabulary:__tostring()
+   if self.buckets then return ("%d buckets, %s"):format(self.buckets, tostring(self.tokenizer)) end
+   return ("vocabulary of %d tokens, %s"):format(self:size(), tostring(self.tokenizer))
 end
-
-function vocabulary.is_vocabulary(value) return getmetatable(value) == Vocabulary end
-
-function Vocabulary:__tostring() return ("vocabulary of %d tokens, %s"):format(self:size(), tostring(self.tokenizer)) end
 
 return vocabulary

@@ -5,7 +5,7 @@
 local autograd = require "engram.autograd"
 local core = require "engram.core"
 local head = require "engram.cl.methods.head"
-
+local stopping = require "engram.cl.stopping"
 local warnings = require "engram.cl.warnings"
 
 local raise = core.raise
@@ -107,6 +107,12 @@ return {
          raise("PackNet must know an item's task, also at the test: it needs scenario = 'task', this stream has '%s'", t.stream.scenario)
       end
       if #t.stream > 255 then raise("PackNet: %d tasks, at most 255 can own weights", #t.stream) end
+      for k in ipairs(t.stream) do
+         local rule = stopping.rule_of(t, k)
+         if rule and rule.open then
+            raise("PackNet prunes so many steps before the end of a task, which %s does not tell: give epochs", tostring(rule))
+         end
+      end
       if t.model:named_buffers()() then
          raise "PackNet: a layer keeps running figures (batch norm), which new tasks would change for the old"
       end

@@ -10,6 +10,6 @@ return {
    make = function(stream, options)
       common.check_stream(WHO, stream)
       local steps = core.whole(WHO .. ": steps", core.options(WHO, options, { "steps" }).steps)
-      return stream:map(function(task) return task:derive{ steps = steps } end)
+      return stream:map(function(task) return task:derive{ steps = steps, stop = task.stop and false } end)
    end,
 }

@@ -10,6 +10,6 @@ return {
    make = function(stream, options)
       common.check_stream(WHO, stream)
       core.options(WHO, options, {})                       -- it takes none
-      return stream:map(function(task) return task:derive{ epochs = 1, steps = false } end)
+      return stream:map(function(task) return task:derive{ epochs = 1, steps = false, stop = task.stop and false } end)
    end,
 }

@@ -1,9 +1,2 @@
--- Every character of UTF-8 is a token.
-return {
-   doc = "characters of UTF-8",
-   split = function(text)
-      local list = {}
-      for character in text:gmatch "[%z\1-\127\194-\244][\128-\191]*" do list[#list + 1] = character end
-      return list
-   end,
-}
+-- text/tokenizers/characters.lua: every character of UTF-8 (core/tokens.c).
+return { doc = "every character of UTF-8", rule = require "engram.core".C.EG_RULE_CHARACTERS }

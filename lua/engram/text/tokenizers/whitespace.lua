@@ -1,9 +1,2 @@
--- Words between white space.
-return {
-   doc = "words between white space",
-   split = function(text)
-      local list = {}
-      for word in text:gmatch "%S+" do list[#list + 1] = word end
-      return list
-   end,
-}
+-- text/tokenizers/whitespace.lua: what stands between white space (core/tokens.c).
+return { doc = "what stands between white space", rule = require "engram.core".C.EG_RULE_WHITESPACE }

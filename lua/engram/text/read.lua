@@ -1,0 +1,112 @@
+-- text/read.lua: a corpus of a file of records (core/records.c): tab- or comma-separated, plain or gzip. Whatever is wrong with a line is
+-- told with its number; no line is passed over.
+local ffi = require "ffi"
+local core = require "engram.core"
+local corpus = require "engram.text.corpus"
+local suggest = require "engram.suggest"
+local C, check, raise = core.C, core.check, core.raise
+
+local OPTIONS = { "name", "format", "header", "label", "text", "class_names", "empty", "encoding" }
+local FORMATS = { tsv = "\t", csv = "," }
+local ENCODINGS = { ["utf-8"] = 0, ["latin-1"] = 1 }
+
+local function choice(what, value, choices)
+   if choices[value] == nil then raise("text.read: %s '%s' is unknown%s", what, tostring(value), suggest.hint(value, choices)) end
+   return value
+end
+
+-- ---- records ----------------------------------------------------------------------------------------------
+
+local fields, length = ffi.new "int64_t[1]", ffi.new "size_t[1]"
+
+local function field(records, i) return ffi.string(C.eg_records_field(records, i, length), length[0]) end
+
+-- The number of the column that `given` means, a number from 1 or a name of the header.
+local function column(path, what, given, header, count)
+   if type(given) == "number" then
+      if given % 1 ~= 0 or given < 1 or given > count then
+         raise("%s: %s is column %s, but line 1 has %d", path, what, tostring(given), count)
+      end
+      return given
+   end
+   if not header then raise("%s: %s is column '%s', but there is no header; say header = true", path, what, tostring(given)) end
+   local known = {}
+   for i, name in ipairs(header) do known[name] = i end
+   return known[given] or raise("%s:1: has no column '%s'%s", path, tostring(given), suggest.hint(given, known))
+end
+
+-- Calls each(label, text, line) for the records.
+local function walk(path, options, each)
+   local separator = FORMATS[options.format]
+   local records = C.eg_records_open(path, separator:byte(), options.format == "csv", ENCODINGS[options.encoding])
+   if records == nil then raise("%s", core.message()) end
+   records = ffi.gc(records, C.eg_records_close)
+   local count, label, content
+   while true do
+      if core.interrupted() then raise "interrupted" end
+      check(C.eg_records_next(records, fields))
+      local n, line = tonumber(fields[0]), tonumber(C.eg_records_line(records))
+      if n == 0 then break end
+      if not count then
+         local header = options.header and {} or nil
+         for i = 1, header and n or 0 do header[i] = field(records, i - 1) end
+         count, label, content = n, column(path, "the label", options.label, header, n), column(path, "the text", options.text, header, n)
+      end
+      if n ~= count then
+         raise("%s:%d: has %d columns, expected %d as in line 1; is a %s missing, or too many?", path, line, n, count,
+            options.format == "tsv" and "tab" or "comma")
+      end
+      if not (options.header and line == 1) then each(field(records, label - 1), field(records, content - 1), line) end
+   end
+   C.eg_records_close(ffi.gc(records, nil))
+end
+
+-- ---- labels -----------------------------------------------------------------------------------------------
+
+-- The labels that occur, sorted: as numbers where all are numbers.
+local function names_of(labels)
+   local seen, names, numbers = {}, {}, true
+   for _, label in ipairs(labels) do
+      if not seen[label] then
+         seen[label], names[#names + 1] = true, label
+         numbers = numbers and tonumber(label) ~= nil
+      end
+   end
+   table.sort(names, numbers and function(a, b) return tonumber(a) < tonumber(b) end or nil)
+   return names
+end
+
+local function numbered(path, labels, lines, names)
+   local number, list = {}, {}
+   for i, name in ipairs(names) do number[name] = i end
+   for i, label in ipairs(labels) do
+      list[i] = number[label] or raise("%s:%d: unknown label '%s'; expected %s", path, lines[i], label, table.concat(names, ", "))
+   end
+   return list
+end
+
+-- ---- a corpus ---------------------------------------------------------------------------------------------
+
+-- read(path, { format = "tsv" or "csv" (by the name), header = false, label = 1, text = 2, class_names =, empty = "error", encoding =
+-- "utf-8", name = }). Raises PATH:LINE: what is wrong, and what to do.
+return function(path, options)
+   options = core.options("text.read", options, OPTIONS)
+   if type(path) ~= "string" then raise("text.read: expected a path, got %s", core.typename(path)) end
+   local bare = path:gsub("%.gz$", "")
+   local how = { header = options.header, label = options.label or 1, text = options.text or 2,
+      format = choice("format", options.format or (bare:find "%.csv$" and "csv" or "tsv"), FORMATS),
+      encoding = choice("encoding", options.encoding or "utf-8", ENCODINGS) }
+   local empty = choice("empty", options.empty or "error", { error = true, keep = true })
+   local labels, texts, lines = {}, {}, {}
+   walk(path, how, function(label, content, line)
+      if label == "" then raise("%s:%d: has no label", path, line) end
+      if content == "" and empty == "error" then
+         raise("%s:%d: the text is empty; take the line out, or say empty = \"keep\" for a text without tokens", path, line)
+      end
+      labels[#labels + 1], texts[#texts + 1], lines[#lines + 1] = label, content, line
+   end)
+   if #texts == 0 then raise("%s: holds no texts", path) end
+   local names = options.class_names or names_of(labels)
+   return corpus.new{ name = options.name or bare:match "([^/]*)$", texts = texts, labels = numbered(path, labels, lines, names),
+      class_names = names }
+end
