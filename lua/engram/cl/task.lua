@@ -146,7 +146,7 @@ function task.run(t, k, place)
       if t.evaluate_every then evaluation.point(t) end
    end
    for e = place and t.epoch or 1, t.epochs do
-      if e > 1 and t.step_in_task == t.steps_in_task then break end           -- by its budget
+      if e > math.max(1, t.epoch) and t.step_in_task == t.steps_in_task then break end        -- by its budget
       t.epoch = e
       epoch(t)
    end
