@@ -194,7 +194,7 @@ print(engram.cl.fork(s.point, given).hash)]])
    sh "engram run --quiet --runs packs pack_base.lua"
    local hashes = {}
    for i, used in ipairs{ "false", "true" } do
-      local code, hash, err = sh(("engram run --quiet --runs pack_forks pack_fork.lua used=%s point=$(echo packs/pack_base/*)"):format(used))
+      local code, hash, err = sh("engram run --quiet --runs pack_forks pack_fork.lua point=$(echo packs/pack_base/*) used=" .. used)
       t.expect({ code, (err:gsub("warning: [^\n]+\n", "")) }):equals{ 0, "" }
       hashes[i] = hash
    end

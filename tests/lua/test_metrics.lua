@@ -327,11 +327,11 @@ t.test("what is no record of continual evaluation is told, and a number in it th
       t.expect(function() metrics[name]{ {} } end):raises(name .. ": point 1: ")
       t.expect(function() metrics[name]{ point(1, 1, "80") } end):raises "accuracy: element 1 is a string, expected a number"
    end
-   local record = { point(1, 1, 50), point(2, 1, 40, 60) }
+   local short = { point(1, 1, 50), point(2, 1, 40, 60) }
    for _, wrong in ipairs{ "x", 0, 1.5 } do
-      t.expect(function() metrics.minimum_accuracy(record, { task = wrong }) end):raises "metrics.minimum_accuracy: task must be a whole"
+      t.expect(function() metrics.minimum_accuracy(short, { task = wrong }) end):raises "metrics.minimum_accuracy: task must be a whole"
    end
-   t.expect({ metrics.minimum_accuracy(record, { task = 7 }) }):equals{ nil, "an accuracy that it needs was not measured" }
+   t.expect({ metrics.minimum_accuracy(short, { task = 7 }) }):equals{ nil, "an accuracy that it needs was not measured" }
 end)
 
 t.done()

@@ -73,7 +73,7 @@ end
 -- mean_loss(t, loss, steps): the mean of so many steps; one that is far above what an untrained model has is finite, but no training.
 function divergence.mean_loss(t, loss, steps)
    local guess = math.max(t.first_loss or math.huge, math.log(t.stream.classes))
-   if steps < FEW or not (math.abs(loss) > RISEN * guess) then return end
+   if steps < FEW or math.abs(loss) <= RISEN * guess then return end
    warnings.once(t, "loss risen", "the mean loss of %d steps (up to step %d, task %d) is %.3g, that of the first step was %.3g: the " ..
       "training has diverged though the loss is finite; try a smaller lr than that of %s%s", steps, t.step, t.task, loss, t.first_loss,
       tostring(t.optimizer), t.heaviest and (", or a smaller weight of " .. t.heaviest.method.description.name) or "")
