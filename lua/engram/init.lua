@@ -27,8 +27,8 @@ end
 
 -- The rooms above are loaded when they are first asked for.
 local rooms = { nn = "engram.nn", optim = "engram.optim", schedule = "engram.schedule", data = "engram.data", cl = "engram.cl",
-   text = "engram.text", json = "engram.json", yaml = "engram.yaml", safetensors = "engram.safetensors", npy = "engram.npy", run = "engram.run",
-   settings = "engram.settings", fisher = "engram.fisher", statistics = "engram.statistics",
+   text = "engram.text", json = "engram.json", yaml = "engram.yaml", safetensors = "engram.safetensors", npy = "engram.npy",
+   run = "engram.run", settings = "engram.settings", fisher = "engram.fisher", statistics = "engram.statistics",
    consolidate = "engram.consolidate", report = "engram.report", plot = "engram.plot" }
 
 return setmetatable(engram, { rooms = rooms, __index = function(self, key)

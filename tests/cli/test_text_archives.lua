@@ -8,7 +8,8 @@ local site, home = t.temporary_folder(), t.temporary_folder()
 -- ---- archives ---------------------------------------------------------------------------------------------
 
 local function tar_member(name, content)
-   local head = name .. ("\0"):rep(100 - #name) .. "0000644\0" .. "0000000\0" .. "0000000\0" .. ("%011o\0"):format(#content) .. ("0"):rep(11) .. "\0"
+   local head = name .. ("\0"):rep(100 - #name) .. "0000644\0" .. ("0000000\0"):rep(2) .. ("%011o\0"):format(#content)
+      .. ("0"):rep(11) .. "\0"
    local tail = "0" .. ("\0"):rep(355)
    local sum = 8 * 32
    for _, text in ipairs{ head, tail } do for i = 1, #text do sum = sum + text:byte(i) end end
@@ -81,7 +82,8 @@ end
 -- What a script prints where only the fetched files are found.
 local function run(script)
    t.write(home .. "/script.lua", script)
-   local code, out, err = t.command(("cd %s && XDG_DATA_HOME=/nowhere ENGRAM_DATA=%s engram run --no-run --quiet script.lua"):format(home, home), 120)
+   local line = "cd %s && XDG_DATA_HOME=/nowhere ENGRAM_DATA=%s engram run --no-run --quiet script.lua"
+   local code, out, err = t.command(line:format(home, home), 120)
    return out, err, code
 end
 
@@ -110,7 +112,8 @@ t.test("an archive with the right sum is fetched, and its texts are loaded", fun
       end
       print(finance.train, finance.train.texts[3], finance.train.class_names[finance.train.labels[3] ])]]
    t.expect({ code, err }):equals{ 0, "" }
-   t.expect(out):equals("train\t25000\t0\ntest\t25000\t0\nphrasebank: 4846 texts, 3 classes\tSales of me@work Seppälä grew to 3 .\tpositive\n")
+   t.expect(out):equals("train\t25000\t0\ntest\t25000\t0\n"
+      .. "phrasebank: 4846 texts, 3 classes\tSales of me@work Seppälä grew to 3 .\tpositive\n")
 end)
 
 t.test("list and check tell what is here", function()
@@ -118,9 +121,9 @@ t.test("list and check tell what is here", function()
    local code, out = t.command(environment .. "engram data check imdb phrasebank")
    t.expect(code):equals(1)                                            -- for these archives were made here
    t.expect(out):contains "aclImdb_v1.tar.gz: its content is not the published one"
-   _, out = t.command(environment .. "engram data list")
+   out = select(2, t.command(environment .. "engram data list"))
    t.expect(out):contains(home .. "/phrasebank")
-   _, out = t.command "XDG_DATA_HOME=/nowhere ENGRAM_DATA= engram data list"
+   out = select(2, t.command "XDG_DATA_HOME=/nowhere ENGRAM_DATA= engram data list")
    t.expect(out):contains "not here: engram data fetch imdb"
    local missing, err = t.command("cd " .. home .. [[ && echo 'require "engram".data.load "imdb"' > load.lua && ]]
       .. "XDG_DATA_HOME=/nowhere ENGRAM_DATA= engram run --no-run --quiet load.lua 2>&1")

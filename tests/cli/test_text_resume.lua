@@ -1,5 +1,5 @@
--- A run over texts that is killed and resumed ends with the weights of one that never stopped; its folder and checkpoint hold the vocabulary, and a run
--- cannot go on with another.
+-- A run over texts that is killed and resumed ends with the weights of one that never stopped; its folder and checkpoint hold the
+-- vocabulary, and a run cannot go on with another.
 local t = require "tests.harness"
 local engram = require "engram"
 

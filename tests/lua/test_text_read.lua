@@ -38,7 +38,7 @@ t.test("what is wrong is told with its line, and nothing is passed over", functi
    refuses("pos\tfine\nneg\tcaf\233\n", ":2: byte e9 of field 2, at position 4, is no UTF-8")
    refuses("pos\tfine\n\tbad\n", ":2: has no label")
    refuses("pos\tfine\nneg\t\n", ":2: the text is empty")
-   refuses("pos\tfine\nneg bad\n", ":2: has 1 columns, expected 2 as in line 1")
+   refuses("pos\tfine\nneg bad\n", ":2: has 1 column, expected 2 as in line 1")
    refuses("pos\tfine\nneg\tbad\tmore\n", ":2: has 3 columns, expected 2")
    refuses("pos\tfine\n\nneg\tbad\n", ":2: an empty line")
    refuses("pos\tfine\nneu\tso so\n", ":2: unknown label 'neu'; expected neg, pos", { class_names = { "neg", "pos" } })
@@ -106,8 +106,8 @@ needs(films, "IMDB: 25,000 and 25,000, and its first texts hold both classes", f
    end
 end)
 
--- spaCy's rules, run as regular expressions over both files, give 42,974 and 126,275: without the pound sign of old and the middle dot, which
--- its regular expressions have and those that were run had not.
+-- spaCy's rules, run as regular expressions over both files, give 42,974 and 126,275: without the old pound sign and the middle dot, which
+-- spaCy cuts off and those expressions did not.
 needs(films and finance, "the vocabulary of both collections has the size that spaCy's rules give", function()
    local function size(options)
       return text.vocabulary({ finance.train, films.train }, { tokenizer = text.tokenizers.english(options) }):size()
