@@ -113,7 +113,8 @@ static eg_status next_of_zip(eg_archive *a, int *more) {
   memcpy(a->name, p + 46, name);
   a->name[name] = 0;
   a->at += entry;
-  return EG_OK;
+  bool fits = a->packed <= a->file.reader.size && a->size / 1032 <= a->packed; /* deflate packs no tighter */
+  return fits ? EG_OK : damaged(a, "it claims a file that it cannot hold");
 }
 
 static eg_status inflate_raw(const eg_archive *a, const void *from, void *out) {

@@ -94,7 +94,11 @@ static const range ranges[] = {
     {0x1100, 0x11FF, EG_LETTER},
     {0x1680, 0x1680, EG_SPACE},
     {0x1D00, 0x1D9A, EG_SMALL},
-    {0x1E00, 0x1EFF, PAIRS},
+    {0x1E00, 0x1E95, PAIRS},
+    {0x1E96, 0x1E9D, EG_SMALL},
+    {0x1E9E, 0x1E9E, EG_CAPITAL},
+    {0x1E9F, 0x1E9F, EG_SMALL},
+    {0x1EA0, 0x1EFF, PAIRS},
     {0x2000, 0x200A, EG_SPACE},
     {0x2013, 0x2014, EG_HYPHEN},
     {0x2018, 0x201A, EG_QUOTE},
@@ -178,7 +182,7 @@ static int32_t small_of(int32_t c) {
   if (c < 0xC0 || eg_kind_of(c) != EG_CAPITAL) return c;
   if (c <= 0xDE || (c >= 0x391 && c <= 0x3A9) || (c >= 0x410 && c <= 0x42F)) return c + 32;
   if (c >= 0x400 && c <= 0x40F) return c + 80;
-  if (c == 0x130) return c; /* a dotted capital I has a small letter of one byte */
+  if (c == 0x130 || c == 0x1E9E) return c; /* a dotted I and a sharp S have small letters of fewer bytes */
   if (c == 0x178) return 0xFF;
   if (c < 0x178 || (c > 0x178 && c <= 0x17E) || (c >= 0x460 && c <= 0x52F) || (c >= 0x1E00 && c <= 0x1EFF))
     return c + 1;

@@ -125,6 +125,15 @@ function core.names_in(path)
    return list
 end
 
+-- SHA-256 of a text.
+function core.sha256(text)
+   local digest, hex = ffi.new "eg_sha256", ffi.new "char[65]"
+   C.eg_sha256_begin(digest)
+   C.eg_sha256_bytes(digest, text, #text)
+   C.eg_sha256_end(digest, hex)
+   return ffi.string(hex)
+end
+
 -- The signal that asked this process to stop, or nil.
 function core.interrupted()
    local signal = C.eg_interrupt_get()

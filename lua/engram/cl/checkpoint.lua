@@ -13,6 +13,7 @@ local same = require "engram.cl.same"
 local schedule = require "engram.schedule"
 local state_of = require "engram.cl.methods.state"
 local tensor = require "engram.tensor"
+local vocabulary_file = require "engram.text.vocabulary_file"
 local raise = core.raise
 local pack, unpack_ = state_of.pack, state_of.unpack
 
@@ -115,6 +116,8 @@ function checkpoint.capture(t, phase)
       settings = same.settings(t), tasks = same.tasks(t), model = tostring(t.model), forked_from = t.forked_from, said = t.said or {},
       stopped = json.array(t.stopped), ending = t.ending and pack(tensors, "ending", t.ending) }
    past.capture(tensors, t)
+   local vocabulary = t.stream:vocabulary()
+   if vocabulary then tensors[vocabulary_file.name], state.vocabulary = vocabulary_file.bytes(vocabulary), vocabulary:hash() end
    for _, key in ipairs(COUNTERS) do state.counters[key] = t[key] end
    if phase == "step" then
       local loader = t.loader and t.loader:state() or t.place          -- a fork is saved before its loader is made

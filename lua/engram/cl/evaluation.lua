@@ -116,7 +116,9 @@ local function join(parts)
       tasks[i] = engram.full({ #part.y }, part.task, { dtype = "int64" })
    end
    local function joined(list) return (#list > 1 and engram.cat(list, 1) or list[1]:clone()):keep() end
-   return { parts = parts, x = joined(x), y = joined(y), tasks = joined(tasks) }
+   local alike = true                                 -- texts are as wide as the longest of their part
+   for i = 2, #x do alike = alike and x[i]:dim() == x[1]:dim() and x[i]:size(-1) == x[1]:size(-1) end
+   return { parts = parts, x = alike and joined(x) or nil, y = joined(y), tasks = joined(tasks) }
 end
 
 -- Tasks up to t.task are looked at from now on: the last so many, where evaluate_tasks is a number.
@@ -126,7 +128,9 @@ function evaluation.meet(t)
    local known, parts = {}, {}
    for _, part in ipairs(t.watched and t.watched.parts or {}) do known[part.task] = part end
    for j = first, t.task do parts[#parts + 1] = known[j] or part_of_task(t, j) end
-   for _, name in ipairs(t.watched and { "x", "y", "tasks" } or {}) do t.watched[name]:release() end
+   for _, name in ipairs(t.watched and { "x", "y", "tasks" } or {}) do
+      if t.watched[name] then t.watched[name]:release() end
+   end
    t.watched = tensor.scope(join, parts)
    for _, part in pairs(known) do
       if part.task < first then
@@ -139,7 +143,7 @@ end
 -- The model's answers to all that is watched, in one forward pass (or one a task): a list of 0 and 1.
 local function right_answers(t)
    local watched = t.watched
-   if changes_the_model(t) then
+   if changes_the_model(t) or not watched.x then
       local all = {}
       for _, part in ipairs(watched.parts) do
          local logits = as_for_task(t, part.task, function() return t.model(part.x) end)

@@ -4,22 +4,14 @@
 -- A part is { set = data set } that is there from the start, or { make = function() -> data set, items =, shape =, recipe = function() ->
 -- text, base = data sets } whose data are drawn up by `make` each time, with the same bits. The recipe says in words and hashes all that
 -- they are made of; the base is what stays in memory for it. Data of a part that is `sealed` cannot be asked for.
-local ffi = require "ffi"
 local core = require "engram.core"
 local tensor = require "engram.tensor"
-local C, raise = core.C, core.raise
+local raise = core.raise
 
 local Experience = {}
 local experience = {}
 
--- SHA-256 of a text.
-local function digest_of(text)
-   local digest, hex = ffi.new "eg_sha256", ffi.new "char[65]"
-   C.eg_sha256_begin(digest)
-   C.eg_sha256_bytes(digest, text, #text)
-   C.eg_sha256_end(digest, hex)
-   return ffi.string(hex)
-end
+local digest_of = core.sha256
 experience.digest = digest_of
 
 -- ---- data -------------------------------------------------------------------------------------------------

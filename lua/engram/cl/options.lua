@@ -85,6 +85,22 @@ local function check_target(model, optimizer)
    raise "cl.train: the optimizer moves none of the model's parameters: make it from this one, or give optimizer = function(model)"
 end
 
+-- A memory keeps rows of one width.
+local function check_rows(methods, given)
+   for _, method in ipairs(methods) do
+      for _, kind in pairs(method.description.state or {}) do
+         for _, experience in ipairs(given) do
+            local set = experience.parts.train.set
+            if kind == "buffer" and set and set.trim then
+               raise("cl.train: %s keeps items, whose rows must have one width; make the data of '%s' with padding = \"fixed\"",
+                  method.description.name, experience.name)
+            end
+         end
+      end
+   end
+   return methods
+end
+
 local options = {}
 
 -- check(given): the options with their defaults; raises for one that is unknown, missing or of the wrong kind.
@@ -99,7 +115,7 @@ function options.check(given)
    local limits, budget_text = budget.check(given.budget)
    local batch_size, tasks = core.whole("cl.train: batch_size", given.batch_size or 32), evaluated_tasks(given.evaluate_tasks)
    return {
-      stream = given.stream, methods = method_list(given.method), seed = given.seed,
+      stream = given.stream, methods = check_rows(method_list(given.method), given.stream), seed = given.seed,
       batch_size = batch_size, limits = limits, budget = budget_text,
       evaluate_every = given.evaluate_every and core.whole("cl.train: evaluate_every", given.evaluate_every),
       evaluate_tasks = tasks, evaluate_items = evaluated_items(given.evaluate_items, tasks, #given.stream, batch_size),

@@ -4,6 +4,7 @@ local random = require "engram.random"
 local progress = require "engram.run.progress"
 local run = require "engram.run"
 local schedule = require "engram.schedule"
+local vocabulary_file = require "engram.text.vocabulary_file"
 
 local Report = {}
 Report.__index = Report
@@ -52,6 +53,8 @@ end
 
 -- Which stream this is: two people with one hash train on the same bits.
 function Report:stream(t)
+   local vocabulary = t.stream:vocabulary()
+   if vocabulary and self.folder then self.folder:write("vocabulary.json", vocabulary_file.text(vocabulary) .. "\n") end
    self.line:message(("stream: %d tasks, %s scenario, SHA-256 %s"):format(#t.stream, t.stream.scenario, t.stream:hash()))
 end
 

@@ -68,6 +68,8 @@ function same.check(t, state, path)
          way = file and ("restore the %s of that version, or fork"):format(file) },
       { "method", methods_text(state.methods, function(method) return method.text end), methods_text(t.methods, methods.describe) },
       { "tasks", tasks_text(state.tasks), tasks_text(same.tasks(t)) } }
+   local vocabulary = t.stream:vocabulary()
+   pairs_[#pairs_ + 1] = { "vocabulary", state.vocabulary or "none", vocabulary and vocabulary:hash() or "none" }
    for _, key in ipairs(SETTINGS) do pairs_[#pairs_ + 1] = { key, tostring(was_of(state, key)), tostring(t[key]) } end
    for _, pair in ipairs(pairs_) do
       if pair[2] ~= pair[3] then

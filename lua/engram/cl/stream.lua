@@ -56,6 +56,25 @@ function stream.task(source, options)
       tested_on_training = (set.train or set) == (set.test or set) or nil }
 end
 
+-- The vocabulary that the token numbers of a task are of; nil where its items are no texts.
+local function vocabulary_of(task)
+   local part = task.parts.train
+   return (part.set or part.base and part.base[1] or {}).vocabulary
+end
+
+-- One number must stand for one token in all tasks.
+local function check_vocabularies(list)
+   local first = vocabulary_of(list[1])
+   for _, task in ipairs(list) do
+      local own = vocabulary_of(task)
+      if own ~= first and (not own or not first or own:hash() ~= first:hash()) then
+         raise("cl.stream: the texts of '%s' and '%s' are numbered by different vocabularies; make one of both: text.vocabulary{ a, b }",
+            list[1].name, task.name)
+      end
+   end
+   return first
+end
+
 -- ---- making streams ---------------------------------------------------------------------------------------
 
 local Stream = {}
@@ -106,6 +125,7 @@ function stream.new(list)
       raise("cl.stream: outputs is for the class scenario; in the %s scenario it would have no effect", kind)
    end
    check_tasks(list)
+   check_vocabularies(list)
    local tasks, units = {}, 0
    for k, task in ipairs(list) do
       tasks[k] = at_units(task, kind == "domain" and 1 or units + 1)
@@ -128,6 +148,9 @@ function stream.assemble(list, of)
    end
    return self
 end
+
+-- The vocabulary of a stream of texts; nil for others.
+function Stream:vocabulary() return vocabulary_of(self[1]) end
 
 function stream.is_stream(value) return getmetatable(value) == Stream end
 

@@ -1,5 +1,5 @@
--- data/buckets.lua: an epoch's order in which the rows of a batch are of like length, so that little of it is padding. Of a shuffled order so many
--- batches at a time are sorted by length; then the batches are shuffled. What is not a whole batch stays the last.
+-- data/buckets.lua: an epoch's order in which the rows of a batch are of like length, so that little of it is padding. Of a shuffled order
+-- so many batches at a time are sorted by length; then the batches are shuffled. What is not a whole batch stays the last.
 local ffi = require "ffi"
 local core = require "engram.core"
 local tensor = require "engram.tensor"

@@ -70,6 +70,14 @@ function Dataset:trimmed(rows)
    return rows:narrow(2, 1, tonumber(C.eg_padded_width(rows.tensor, self.trim))):contiguous()
 end
 
+-- The same items, whose batches are as wide as the data set.
+function Dataset:untrimmed()
+   if not self.trim then return self end
+   local copy = derive(self, {})
+   copy.trim, copy.bucket = nil, nil
+   return copy
+end
+
 -- The items at index (an int64 tensor or a list, from 1): x (n, ...), y (n) labels.
 function Dataset:batch(index)
    index = as_index(index)

@@ -1,6 +1,6 @@
 -- data/sources.lua: what can be fetched: from where, and what it must unpack to (SHA-256 of the unpacked files, so that
--- a file that was packed again is good too; of an archive as it is). `instead`: files with the same texts that do as well; no sums of those are
--- published, so their lines are counted.
+-- a file that was packed again is good too; of an archive as it is). `instead`: files with the same texts that do as well; no sums of
+-- those are published, so their lines are counted.
 local function idx(sums)
    return {
       { name = "train-images-idx3-ubyte.gz", sha256 = sums[1] }, { name = "train-labels-idx1-ubyte.gz", sha256 = sums[2] },

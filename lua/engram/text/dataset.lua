@@ -6,7 +6,7 @@ local Dataset = require "engram.data.dataset"
 local tensor = require "engram.tensor"
 local tokenizer = require "engram.text.tokenizer"
 local vocabulary = require "engram.text.vocabulary"
-local C, raise = core.C, core.raise
+local raise = core.raise
 
 local dataset = {}
 

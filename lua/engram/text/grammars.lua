@@ -1,17 +1,20 @@
--- text/grammars.lua: what the built-in sentences are made of. A rule lists its forms; {name} stands for a form of that rule. {fit} is a word that
--- says what the label says and {unfit} one of another label, so that words alone tell little: "not bad", "dull at first, but a joy".
+-- text/grammars.lua: what the built-in sentences are made of. A rule lists its forms; {name} stands for a form of that rule. {fit} is a
+-- word that says what the label says and {unfit} one of another label, so that words alone tell little: "not bad", "dull, but a joy".
 local grammars = {}
 
 grammars.films = {
    class_names = { "neg", "pos" },
    fit = {
-      neg = { "dull", "awful", "clumsy", "boring", "weak", "a mess", "painful", "flat", "shallow", "tedious", "a waste of time", "forced" },
-      pos = { "brilliant", "moving", "funny", "superb", "fresh", "a joy", "gripping", "clever", "warm", "honest", "a small wonder", "rich" },
+      neg = { "dull", "awful", "clumsy", "boring", "weak", "a mess", "painful", "flat", "shallow", "tedious", "forced",
+         "a waste of time" },
+      pos = { "brilliant", "moving", "funny", "superb", "fresh", "a joy", "gripping", "clever", "warm", "honest", "rich",
+         "a small wonder" },
    },
    text = { "{claim}.", "{claim}. {Aside}.", "{aside}. {Claim}.", "{turn}.", "{turn}. {Aside}.", "{aside}, and {claim}.",
       "{claim}, and {claim}.", "{aside}. {Turn}." },
-   claim = { "the {part} is {fit}", "the {part} is {very} {fit}", "the {part} isn't {unfit}", "I wouldn't call the {part} {unfit}",
-      "nobody will find the {part} {unfit}", "{name}'s {part} is {fit}", "it's {fit}" },
+   claim = { "the {part} is {fit}", "the film is {fit}", "I found it {fit}", "I call that {fit}", "the {part} is {very} {fit}",
+      "the {part} isn't {unfit}", "I wouldn't call the {part} {unfit}", "nobody will find the {part} {unfit}",
+      "{name}'s {part} is {fit}", "it's {fit}" },
    turn = { "the {part} is {unfit}, but {claim}", "although the {part} is {unfit}, {claim}", "what starts out {unfit} ends up {fit}",
       "I expected it to be {unfit}, yet {claim}", "the {part} may be {unfit}; still, {claim}" },
    aside = { "I saw it {day} with {friend}", "{name} plays a {job} from {town}", "it runs for about {minutes} minutes",

@@ -53,8 +53,8 @@ local function walk(path, options, each)
          count, label, content = n, column(path, "the label", options.label, header, n), column(path, "the text", options.text, header, n)
       end
       if n ~= count then
-         raise("%s:%d: has %d columns, expected %d as in line 1; is a %s missing, or too many?", path, line, n, count,
-            options.format == "tsv" and "tab" or "comma")
+         raise("%s:%d: has %d column%s, expected %d as in line 1; is a %s missing, or too many?", path, line, n,
+            n == 1 and "" or "s", count, options.format == "tsv" and "tab" or "comma")
       end
       if not (options.header and line == 1) then each(field(records, label - 1), field(records, content - 1), line) end
    end

@@ -1,5 +1,5 @@
--- text/sentences.lua: labelled texts that need no download: sentences of a grammar (grammars.lua). One seed always gives the same texts, and the first
--- n do not depend on how many are asked for.
+-- text/sentences.lua: labelled texts that need no download: sentences of a grammar (grammars.lua). One seed always gives the same texts,
+-- and the first n do not depend on how many are asked for.
 local core = require "engram.core"
 local corpus = require "engram.text.corpus"
 local grammars = require "engram.text.grammars"

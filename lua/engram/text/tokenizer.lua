@@ -1,5 +1,5 @@
--- text/tokenizer.lua: what cuts a text into tokens: a rule (tokenizers/*.lua) and its options. A rule is one of the core's, or a function in
--- Lua. A tokenizer is called: tokenizer(text).
+-- text/tokenizer.lua: what cuts a text into tokens: a rule (tokenizers/*.lua) and its options. A rule is one of the core's, or a function
+-- in Lua. A tokenizer is called: tokenizer(text).
 local ffi = require "ffi"
 local core = require "engram.core"
 local suggest = require "engram.suggest"

@@ -1,5 +1,5 @@
--- text/vocabulary.lua: the numbers of tokens, from 1 as in nn.Embedding: padding is 1, unknown 2, then the tokens of some texts. Or, without a
--- list of tokens, the numbers of buckets that they are hashed into.
+-- text/vocabulary.lua: the numbers of tokens, from 1 as in nn.Embedding: padding is 1, unknown 2, then the tokens of some texts. Or,
+-- without a list of tokens, the numbers of buckets that they are hashed into.
 local ffi = require "ffi"
 local core = require "engram.core"
 local corpus = require "engram.text.corpus"

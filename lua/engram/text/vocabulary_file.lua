@@ -1,7 +1,6 @@
 -- text/vocabulary_file.lua: a vocabulary as JSON text, with its tokenizer: in a file of its own, or within a checkpoint.
 local ffi = require "ffi"
 local core = require "engram.core"
-local experience = require "engram.cl.experience"
 local json = require "engram.json"
 local safetensors = require "engram.safetensors"
 local tokenizer = require "engram.text.tokenizer"
@@ -31,7 +30,7 @@ end
 
 -- SHA-256 of that: equal where the same text gives the same numbers.
 function Vocabulary:hash()
-   self.digest = self.digest or experience.digest(files.text(self))
+   self.digest = self.digest or core.sha256(files.text(self))
    return self.digest
 end
 

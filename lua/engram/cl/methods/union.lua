@@ -37,11 +37,11 @@ function Union:batch(index)
    local x, y, tasks = {}, {}, {}
    for k in ipairs(self.ends) do
       if wanted[k] then
-         x[#x + 1], y[#y + 1] = self.stream[k].train:batch(wanted[k])
+         x[#x + 1], y[#y + 1] = self.stream[k].train:untrimmed():batch(wanted[k])
          tasks[#tasks + 1] = memory.tasks_of(self.stream, k, y[#y])
       end
    end
-   return engram.cat(x, 1), engram.cat(y, 1), engram.cat(tasks, 1)
+   return self.stream[1].train:trimmed(engram.cat(x, 1)), engram.cat(y, 1), engram.cat(tasks, 1)
 end
 
 return union

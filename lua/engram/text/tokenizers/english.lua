@@ -1,2 +1,2 @@
--- text/tokenizers/english.lua: English words as spaCy cuts them: punctuation and contractions stand apart (core/tokens.c).
-return { doc = "English words as spaCy cuts them: punctuation and contractions stand apart", rule = require "engram.core".C.EG_RULE_ENGLISH }
+-- text/tokenizers/english.lua: English words as spaCy cuts them (core/english.c): punctuation and contractions stand apart.
+return { doc = "English words as spaCy cuts them", rule = require "engram.core".C.EG_RULE_ENGLISH }

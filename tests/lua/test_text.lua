@@ -1,0 +1,273 @@
+-- Texts as data sets: tokenizers, vocabularies, rows and their padding, batches of like length, training, checkpoints.
+local t = require "tests.harness"
+local engram = require "engram"
+local text, data, cl, nn, optim = engram.text, engram.data, engram.cl, engram.nn, engram.optim
+
+local function reviews()
+   return text.corpus{ name = "reviews", texts = { "a fine film", "not a fine film at all", "fine", "" }, labels = { 2, 1, 2, 1 },
+      class_names = { "neg", "pos" } }
+end
+
+local spaces = text.tokenizers.whitespace()
+
+-- ---- corpora ----------------------------------------------------------------------------------------------
+
+t.test("a corpus keeps its texts, and parts of it share nothing", function()
+   local all = reviews()
+   t.expect(all:size()):equals(4)
+   t.expect(all:subset{ 3, 1 }.texts):equals{ "fine", "a fine film" }
+   t.expect(all:take(2).labels):equals{ 2, 1 }
+   engram.seed(1)
+   local first, second = all:split(0.5)
+   t.expect(first:size() + second:size()):equals(4)
+   local seen = {}
+   for _, part in ipairs{ first, second } do for _, content in ipairs(part.texts) do seen[content] = true end end
+   for _, content in ipairs(all.texts) do t.expect(seen[content]):equals(true) end
+   t.expect(function() all:subset{ 5 } end):raises "text 5 is out of range, there are 4"
+   t.expect(function() text.corpus{ texts = { "a" }, labels = { 0 } } end):raises "label 1 is 0"
+   t.expect(function() text.corpus{ texts = { "a" }, labels = {} } end):raises "1 texts, but 0 labels"
+   t.expect(function() text.corpus{ texts = { 7 }, labels = { 1 } } end):raises "text 1 is a number"
+   t.expect(function() text.corpus{ texts = { "a" }, labels = { 3 }, class_names = { "x", "y" } } end):raises "label 3, but there are 2"
+end)
+
+-- ---- tokenizers -------------------------------------------------------------------------------------------
+
+t.test("tokenizers cut, truncate at either end, and say what makes them again", function()
+   local english = text.tokenizers.english{ lower = true, max_length = 3 }
+   t.expect(english "I DON'T know; I'm lost."):equals{ "i", "do", "n't" }
+   t.expect(text.tokenizers.whitespace{ max_length = 2, truncate = "start" } "a b c d"):equals{ "c", "d" }
+   t.expect(text.tokenizers.characters() "né…"):equals{ "n", "é", "…" }
+   t.expect(text.tokenizers.english{ breaks = true } "bad.<br /><br />The end"):equals{ "bad", ".", "The", "end" }
+   t.expect(text.tokenizers.english() ""):equals{}
+   local settings = english:settings()
+   t.expect(text.tokenizer(settings.name, settings.options) "A B C D"):equals{ "a", "b", "c" }
+   t.expect(tostring(english)):equals "english{ lower = true, max_length = 3 }"
+   t.expect(function() text.tokenizer "engish" end):raises "did you mean 'english'"
+   t.expect(function() text.tokenizers.english{ truncate = "middle" } end):raises 'must be "end" or "start"'
+   t.expect(function() text.tokenizers.english{ max_length = 0 } end):raises "max_length must be a whole number of at least 1"
+   t.expect(function() english(7) end):raises "expected a text, got number"
+end)
+
+t.test("a tokenizer of one's own goes the same way", function()
+   text.register_tokenizer("commas", { doc = "between commas", split = function(s)
+      local list = {}
+      for word in s:gmatch "[^,]+" do list[#list + 1] = word end
+      return list
+   end })
+   local commas = text.tokenizers.commas{ lower = true, max_length = 2 }
+   t.expect(commas "A b,C,d"):equals{ "a b", "c" }
+   local words = text.vocabulary(text.corpus{ texts = { "x,y,x" }, labels = { 1 } }, { tokenizer = text.tokenizers.commas() })
+   t.expect(words:encode "y,x,z"):equals{ 4, 3, 2 }
+   t.expect(function() text.register_tokenizer("commas", { split = print }) end):raises "the name 'commas' is taken"
+end)
+
+-- ---- vocabularies -----------------------------------------------------------------------------------------
+
+t.test("numbers: padding, unknown, then by frequency and first occurrence", function()
+   local words = text.vocabulary(reviews(), { tokenizer = spaces })
+   t.expect(words:size()):equals(8)
+   t.expect(words:encode "fine a film not at all zebra"):equals{ 3, 4, 5, 6, 7, 8, 2 }
+   t.expect(words:decode{ 3, 5, 1, 2, 1 }):equals{ "fine", "film", "<unknown>" }
+   t.expect(words:decode(engram.tensor({ 4, 1 }, { dtype = "int64" }))):equals{ "a" }
+   t.expect(words:token(1)):equals "<pad>"
+   t.expect(words:token(99)):is_nil()
+   t.expect(words:index "not"):equals(6)
+   t.expect(words:encode "<pad> <unknown> fine"):equals{ 2, 2, 3 }           -- a text cannot name a special number
+   local first = text.vocabulary({ reviews() }, { tokenizer = spaces, order = "first" })
+   t.expect(first:encode "a fine film not at all"):equals{ 3, 4, 5, 6, 7, 8 }
+   t.expect(function() words:decode{ 99 } end):raises "number 99 is out of range 1..8"
+end)
+
+t.test("rare tokens and those over the size are left out", function()
+   local frequent = text.vocabulary(reviews(), { tokenizer = spaces, min_count = 2 })
+   t.expect(frequent:encode "fine a film not"):equals{ 3, 4, 5, 2 }
+   local small = text.vocabulary(reviews(), { tokenizer = spaces, max_size = 4 })
+   t.expect(small:size()):equals(4)
+   t.expect(small:encode "fine a film"):equals{ 3, 4, 2 }
+   local early = text.vocabulary(reviews(), { tokenizer = spaces, max_size = 4, order = "first" })
+   t.expect(early:encode "a fine film"):equals{ 3, 4, 2 }
+   t.expect(function() text.vocabulary(reviews(), { max_size = 2 }) end):raises "expected 3 or more"
+   t.expect(function() text.vocabulary(reviews(), { padding = "x", unknown = "x" }) end):raises "are both 'x'"
+   t.expect(function() text.vocabulary { 7 } end):raises "item 1 is no corpus"
+   t.expect(function() text.vocabulary(reviews(), { tokenizer = "english" }) end):raises "must be a tokenizer, got string"
+end)
+
+t.test("hashed numbers are those of FNV-1a", function()
+   local hashed = text.hashing{ buckets = 1000, tokenizer = spaces }
+   t.expect(hashed:size()):equals(1001)
+   -- 64 bits of "foobar": 0x85944171f73967e8, of which the remainder by 1000 is 352
+   t.expect(hashed:index "foobar"):equals(2 + tonumber(0x85944171f73967e8ULL % 1000))
+   t.expect(hashed:encode "foobar x foobar"):equals{ hashed:index "foobar", hashed:index "x", hashed:index "foobar" }
+   t.expect(hashed:token(5)):is_nil()
+   t.expect(function() hashed:decode{ 5 } end):raises "buckets have no tokens"
+end)
+
+t.test("a vocabulary in a file is the same one", function()
+   local odd = text.corpus{ texts = { 'say "é\\" \1 x' }, labels = { 1 } }
+   local path = t.temporary_folder() .. "/words.json"
+   for _, words in ipairs{ text.vocabulary({ reviews(), odd }, { tokenizer = text.tokenizers.whitespace{ lower = true, max_length = 5 } }),
+      text.hashing{ buckets = 12 } } do
+      words:save(path)
+      local read = text.load_vocabulary(path)
+      t.expect(read:hash()):equals(words:hash())
+      t.expect(tostring(read)):equals(tostring(words))
+      for _, content in ipairs{ "Fine é\\\" film", 'say "é\\" \1 x', "a b c d e f g" } do
+         t.expect(read:encode(content)):equals(words:encode(content))
+      end
+   end
+   t.expect(engram.json.load(path).first_index):equals(1)
+   local head = '{"format": "engram vocabulary 1"'
+   local cases = { { "{", "is no vocabulary" }, { "[]", "is no vocabulary" }, { head .. "}", "does not tell its tokenizer" },
+      { head .. ', "tokenizer": {"name": "whitespace"}, "tokens": ["a", "b", "a"]}', "token 3 is 'a', and so is token 1" },
+      { head .. ', "tokenizer": {"name": "gone"}, "tokens": ["a", "b"]}', "no tokenizer 'gone'" } }
+   for _, case in ipairs(cases) do
+      t.write(path, case[1])
+      t.expect(function() text.load_vocabulary(path) end):raises(case[2])
+   end
+   t.expect(function() text.load_vocabulary(path .. "x") end):raises "No such file"
+end)
+
+-- ---- rows -------------------------------------------------------------------------------------------------
+
+t.test("rows are padded, cut at either end, and batches as wide as their longest", function()
+   local words = text.vocabulary(reviews(), { tokenizer = spaces })
+   local set = text.dataset(reviews(), words)
+   t.expect(set.images):equals{ { 4, 3, 5, 1, 1, 1 }, { 6, 4, 3, 5, 7, 8 }, { 3, 1, 1, 1, 1, 1 }, { 1, 1, 1, 1, 1, 1 } }
+   t.expect((set:batch{ 1, 3 })):equals{ { 4, 3, 5 }, { 3, 1, 1 } }
+   t.expect((set:batch{ 4 })):equals{ { 1 } }
+   t.expect((set:batch{ 1, 2 })):equals{ { 4, 3, 5, 1, 1, 1 }, { 6, 4, 3, 5, 7, 8 } }
+   t.expect((set:untrimmed():batch{ 3 }).shape):equals{ 1, 6 }
+   t.expect(text.dataset(reviews(), words, { max_length = 2, truncate = "start" }).images):equals{ { 3, 5 }, { 7, 8 }, { 3, 1 }, { 1, 1 } }
+   local fixed = text.dataset(reviews(), words, { max_length = 4, padding = "fixed" })
+   t.expect((fixed:batch{ 3 })):equals{ { 3, 1, 1, 1 } }
+   t.expect(fixed.class_names):equals{ "neg", "pos" }
+   local both = text.dataset({ train = reviews(), test = reviews():take(1) }, words)
+   t.expect(both.train:size() + both.test:size()):equals(5)
+   t.expect(set:subset{ 3 }.vocabulary == words):is_true()
+   t.expect(function() text.dataset(reviews(), "words") end):raises "expected a vocabulary, got string"
+   t.expect(function() text.dataset({}, words) end):raises "expected a corpus or { train =, test = }"
+   t.expect(function() text.dataset(reviews(), words, { padding = "none" }) end):raises '"batch" or "fixed"'
+end)
+
+-- A data set of 103 texts of 1 to 40 words.
+local function many()
+   local texts, labels = {}, {}
+   for i = 1, 103 do texts[i], labels[i] = ("w "):rep(i * 37 % 40 + 1) .. "n" .. i, i % 2 + 1 end
+   local all = text.corpus{ texts = texts, labels = labels }
+   return text.dataset(all, text.vocabulary(all, { tokenizer = spaces }), { bucket = 4 })
+end
+
+local function epoch(loader)
+   local seen, padded = {}, 0
+   for x, _, index in loader do
+      padded = padded + x:eq(1):sum():item()
+      for _, i in ipairs(index:tolist()) do seen[#seen + 1] = i end
+   end
+   return seen, padded
+end
+
+t.test("buckets: every item once, little padding, another order each epoch, the same with one seed", function()
+   local set = many()
+   engram.seed(3)
+   local loader = data.loader(set, { batch_size = 10 })
+   local first, padded = epoch(loader)
+   local second = epoch(loader)
+   local sorted = { unpack(first) }
+   table.sort(sorted)
+   for i = 1, 103 do t.expect(sorted[i]):equals(i) end
+   t.expect(table.concat(first, " ")):differs_from(table.concat(second, " "))
+   engram.seed(3)
+   t.expect(epoch(data.loader(set, { batch_size = 10 }))):equals(first)
+   local plain = set:subset(engram.arange(103))
+   plain.bucket = nil
+   local _, without = epoch(data.loader(plain, { batch_size = 10 }))
+   t.expect(padded):below(without / 2)
+   t.expect(function() data.loader(set:untrimmed(), { bucket = 2 }) end):raises "bucket is for texts"
+end)
+
+t.test("a loader of buckets goes on to the bit from its state", function()
+   local set = many()
+   engram.seed(5)
+   local loader = data.loader(set, { batch_size = 10 })
+   for _ = 1, 4 do loader:next() end
+   local state, rest = loader:state(), {}
+   local order = state.order:clone()
+   for _, _, index in loader do rest[#rest + 1] = index:tolist() end
+   local other = data.loader(set, { batch_size = 10 })
+   other:load_state{ position = 4, order = order }
+   for i = 1, #rest do
+      local _, _, index = other:next()
+      t.expect(index:tolist()):equals(rest[i])
+   end
+end)
+
+-- ---- training ---------------------------------------------------------------------------------------------
+
+-- Means of embeddings, then a linear layer.
+local Bag = nn.Module:extend "Bag"
+function Bag:init(words, classes)
+   self.embedding = nn.Embedding(words:size(), 8, { padding_index = words.padding_index })
+   self.output = nn.Linear(8, classes)
+end
+function Bag:forward(x) return self.output(self.embedding(x):sum(2)) end
+
+local function two_tasks(options)
+   local films = text.load("sentences/films", { train = 120, test = 40 })
+   local finance = text.load("sentences/finance", { train = 120, test = 40 })
+   local words = text.vocabulary({ finance.train, films.train }, { tokenizer = text.tokenizers.english{ max_length = 24 } })
+   return cl.stream{ cl.task(text.dataset(finance, words, options)), cl.task(text.dataset(films, words, options)) }, words
+end
+
+local function train(stream, words, options)
+   local all = { stream = stream, seed = 1, batch_size = 20, model = function() return Bag(words, 3) end,
+      optimizer = function(model) return optim.CLASSP(model, { lr = 0.1 }) end }
+   for key, value in pairs(options or {}) do all[key] = value end
+   return cl.train(all)
+end
+
+t.test("two tasks of texts train, with buckets too, the same in a second run", function()
+   local stream, words = two_tasks{ bucket = 3 }
+   t.expect(stream:vocabulary() == words):is_true()
+   local run = train(stream, words, { evaluate_every = 3, evaluate_items = 40 })
+   t.expect(run.steps):equals(12)
+   t.expect(train(two_tasks{ bucket = 3 }, words).hash):equals(train(stream, words).hash)
+end)
+
+t.test("methods that replay: joint training pads, a memory asks for rows of one width", function()
+   local stream, words = two_tasks()
+   t.expect(train(stream, words, { method = cl.methods.Joint() }).steps):above(0)
+   t.expect(function() train(stream, words, { method = cl.methods.ER{ memory = 10 } }) end):raises 'with padding = "fixed"'
+   t.expect(train(two_tasks{ padding = "fixed" }, words, { method = cl.methods.ER{ memory = 10 } }).steps):equals(12)
+end)
+
+t.test("tasks with other vocabularies do not make a stream", function()
+   local a, b = data.load("sentences/films", { train = 20, test = 10, max_length = 8 }),
+      data.load("sentences/finance", { train = 20, test = 10, max_length = 8 })
+   t.expect(function() cl.stream{ cl.task(a), cl.task(b) } end):raises "numbered by different vocabularies"
+   t.expect(#cl.stream{ cl.task(a), cl.task(data.load("sentences/finance", { train = 20, test = 10, max_length = 8,
+      vocabulary = a.vocabulary })) }):equals(2)
+   local function both() data.load("sentences/films", { vocabulary = a.vocabulary, min_count = 2 }) end
+   t.expect(both):raises "min_count would have no effect"
+end)
+
+-- ---- built-in sentences -----------------------------------------------------------------------------------
+
+t.test("sentences: one seed, one text; the first do not depend on how many; classes in equal parts", function()
+   for name, classes in pairs{ ["sentences/films"] = 2, ["sentences/finance"] = 3 } do
+      local few, more = text.load(name, { train = 30, test = 12 }), text.load(name, { train = 60, test = 12 })
+      t.expect(more.train:take(30).texts):equals(few.train.texts)
+      t.expect(few.train.classes):equals(classes)
+      local counts = {}
+      for _, label in ipairs(more.train.labels) do counts[label] = (counts[label] or 0) + 1 end
+      for class = 1, classes do t.expect(counts[class]):equals(60 / classes) end
+      t.expect(text.load(name, { train = 30, test = 12, seed = 1 }).train.texts[1]):differs_from(few.train.texts[1])
+      for _, content in ipairs(more.train.texts) do
+         t.expect(content):lacks "{"
+         t.expect(content:find "^%l" == nil):is_true()
+      end
+   end
+   t.expect(function() text.load "sentences/film" end):raises "did you mean 'sentences/films'"
+   t.expect(function() text.load("sentences/films", { held_out = 0.1 }) end):raises "has no option 'held_out'"
+end)
+
+t.done()
