@@ -5,8 +5,8 @@ local usage_error = require "engram.usage"
 local commands = {}
 
 -- In the order of the help.
-commands.names = { "repl", "run", "config", "resume", "ls", "show", "diff", "sweep", "select", "compare", "verify", "report", "plot", "data",
-   "list", "plugin", "bench", "doctor", "version", "help" }
+commands.names = { "repl", "run", "config", "resume", "ls", "show", "diff", "sweep", "select", "compare", "verify", "report", "plot",
+   "data", "list", "plugin", "bench", "doctor", "version", "help" }
 
 -- The command of a name, as its file returns it.
 function commands.load(name)
