@@ -255,7 +255,7 @@ t.test("wrong usage is told, with exit code 2", function()
    end
    usage("", "expected list, fetch or check")
    usage("fetsch mnist", "unknown verb 'fetsch', did you mean 'fetch'?")
-   usage("fetch", "data fetch: which one? (there are: fashion-mnist, mnist)")
+   usage("fetch", "data fetch: which one? (there are: fashion-mnist, imdb, mnist, phrasebank)")
    usage("fetch mnits", "there is no data set 'mnits', did you mean 'mnist'?")
    usage("fetch glyphs/digits", "'glyphs/digits' is made on the spot")
    usage("list mnist", "data list takes no names")
