@@ -19,7 +19,8 @@ local function offers(line)
 end
 
 t.test("completion in a string knows what takes it", function()
-   for line, names in pairs{ ['optim.load("sig'] = " sign_sgd ", ['data.load "'] = " fashion-mnist glyphs/digits glyphs/garments mnist ",
+   for line, names in pairs{ ['optim.load("sig'] = " sign_sgd ",
+      ['data.load "'] = " fashion-mnist glyphs/digits glyphs/garments imdb mnist phrasebank sentences/films sentences/finance ",
       ["cl.task('g"] = " glyphs/digits glyphs/garments ", ['engram.ones(2, { dtype="'] = " float32 float64 int64 uint8 ",
       ['engram.ones(2, { dtype = "f'] = " float32 float64 ", ['x.dtype == "'] = " float32 float64 int64 uint8 ",
       ['require "eng'] = " engram ", ['require "engram.optim.cl'] = " engram.optim.classp ", ['print "CLA'] = " CLASSP " } do

@@ -215,7 +215,7 @@ if exists "bash" then
       t.expect(offered("engram", "list", "optimizers", "")):equals(table.concat(require "engram".optim.list(), " "))
       t.expect(offered("engram", "list", "methods", "EW")):equals "EWC"
       t.expect(offered("engram", "list", "datasets", "")):equals ""
-      t.expect(offered("engram", "data", "fetch", "")):equals "fashion-mnist mnist"
+      t.expect(offered("engram", "data", "fetch", "")):equals "fashion-mnist imdb mnist phrasebank"
       t.expect(offered("engram", "data", "check", "mnist", "fa")):equals "fashion-mnist"
       t.expect(offered("engram", "data", "list", "")):equals ""
       t.expect(offered("engram", "data", "")):equals "list fetch check"

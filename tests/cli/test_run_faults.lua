@@ -13,7 +13,8 @@ local engram = require "engram"
 local nn, optim, cl = engram.nn, engram.optim, engram.cl
 local images, labels = engram.rand(24, 4), engram.randint(1, 2, 24)
 local set = engram.data.dataset{ name = "points", images = images, labels = labels, classes = 2 }
-print(cl.train{ seed = 1, stream = cl.stream{ cl.task(set) }, batch_size = 8, checkpoint_every = 1,
+print(cl.train{ seed = 1, stream = cl.stream{ cl.task{ train = set, test = set:take(8) } }, batch_size = 8,
+   checkpoint_every = 1,
    model = function() return nn.Linear(4, 2) end, optimizer = function(model) return optim.SGD(model, { lr = 0.1, momentum = 0.9 }) end,
    on_step = function(s)
       local jump = tonumber(os.getenv "SLEEP" or 0)
