@@ -12,9 +12,12 @@ local function is_data_set(value)
 end
 
 -- The data sets of a task: those to train and test on, and the items held back for validation, if there are any.
-local function parts_of(source, mean, deviation)
-   local set = source
-   if type(source) == "string" then set = require "engram.data".load(source, { mean = mean, deviation = deviation }) end
+local function parts_of(source, options)
+   local set, mean, deviation = source, options.mean, options.deviation
+   if type(source) == "string" then
+      set = require "engram.data".load(source, { mean = mean, deviation = deviation,
+         limit = options.limit, test_limit = options.test_limit })
+   end
    if type(set) ~= "table" then raise("cl.task: expected the name of a data set or a data set, got %s", core.typename(set)) end
    local parts = { train = set.train or set, test = set.test or set, validation = set.validation }
    for name, part in pairs(parts) do
@@ -42,10 +45,13 @@ end
 -- out.
 function stream.task(source, options)
    options = core.options("cl.task", options, { "epochs", "stop", "limit", "test_limit", "validation", "name", "mean", "deviation" })
-   local parts, set = parts_of(source, options.mean, options.deviation)
+   for _, name in ipairs{ "limit", "test_limit" } do
+      if options[name] ~= nil then core.whole("cl.task: " .. name, options[name]) end
+   end
+   local parts, set = parts_of(source, options)
    local train, test, held = parts.train, parts.test, parts.validation
-   if options.limit ~= nil then train = train:take(core.whole("cl.task: limit", options.limit)) end
-   if options.test_limit ~= nil then test = test:take(core.whole("cl.task: test_limit", options.test_limit)) end
+   if options.limit ~= nil then train = train:take(options.limit) end
+   if options.test_limit ~= nil then test = test:take(options.test_limit) end
    local epochs = core.whole("cl.task: epochs", options.epochs or 1)
    if train:size() == 0 then raise "cl.task: there are no training items" end
    if test:size() == 0 then raise "cl.task: there are no test items" end

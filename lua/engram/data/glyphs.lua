@@ -121,7 +121,9 @@ end
 
 local function load(kind, options)
    local seed = options.seed or 0
-   return { train = make(kind, "train", options.train or 6000, seed), test = make(kind, "test", options.test or 1000, seed) }
+   local function at_most(count, limit) return limit and math.min(count, limit) or count end         -- what is not wanted is not drawn
+   return { train = make(kind, "train", at_most(options.train or 6000, options.limit), seed),
+      test = make(kind, "test", at_most(options.test or 1000, options.test_limit), seed) }
 end
 
 -- Options: train, test (how many items: 6000 and 1000), seed (0; other drawings than those of everybody else).

@@ -45,15 +45,18 @@ local function find_loader(name)
 end
 
 -- data.load(name [, options]): { name, train, test, classes, source }. A name with a slash may be a folder of IDX files.
--- Options: train, test (how many items of each), mean and deviation (of the images, for normalize), and the set's own.
+-- Options: train, test (how many items of each), limit and test_limit (no more than these), mean and deviation (of the images, for
+-- normalize), and the set's own.
 function data.load(name, options)
    local load, own = find_loader(name)
-   local allowed = { "train", "test", "mean", "deviation", unpack(own or {}) }
+   local allowed = { "train", "test", "limit", "test_limit", "mean", "deviation", unpack(own or {}) }
    options = core.options("data.load('" .. tostring(name) .. "')", options, allowed)
    local set = load(options)
    set.name, set.source = set.name or name, set.source or (data.about(name) or {}).licence or name
    for _, part in ipairs{ "train", "test" } do
       if options[part] then set[part] = set[part]:take(options[part]) end
+      local most = options[part == "train" and "limit" or "test_limit"]
+      if most then set[part] = set[part]:take(most) end
       if options.deviation or options.mean then
          set[part] = set[part]:normalize(options.mean or 0, options.deviation or 1)
       end

@@ -192,11 +192,17 @@ function run.seed_asked(meta)
    return meta.seed_asked or nil
 end
 
--- Opens a run directory again, to go on where its checkpoints stand. Refuses one that another process is at.
+-- Opens a run directory again, to go on where its checkpoints stand. Refuses one that another process is at, or was until this one
+-- had the lock: only what status.json says under the lock holds.
 function run.reopen(path)
+   local self = new_run(path, { repeats = true })
    local status = run.read(path, "status.json")
-   local self = new_run(path, { started = status.started, resumed = json.array(status.resumed or {}), repeats = true })
+   self.started, self.resumed = status.started, json.array(status.resumed or {})
    left.check_free(path, status, self.lock)
+   if status.status == "finished" then
+      C.eg_folder_unlock(self.lock)
+      left.taken("run: %s was finished by another process just now", path)
+   end
    local meta = run.read(path, "meta.json")
    self.wants_report, self.tensorboard = meta.report, meta.tensorboard
    self.resumed[#self.resumed + 1] = describe.time()

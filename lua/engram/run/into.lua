@@ -13,11 +13,14 @@ local function is_a_beginning(name)
       or name == "source.yaml" or name == "meta.json" or name == "log.txt"
 end
 
+local function is_run(path) return C.eg_file_kind(path .. "/status.json") == 1 end
+
+-- Raises where a folder holds files of others; not where it became a run while they were looked at.
 local function refuse_foreign(path)
    if C.eg_file_kind(path) == 0 then return end
    if C.eg_file_kind(path) ~= 2 then usage_error("run: --into: %s is no folder", path) end
    for _, name in ipairs(core.names_in(path)) do
-      if not is_a_beginning(name) then
+      if not is_a_beginning(name) and not is_run(path) then
          usage_error("run: --into: %s holds other files (%s) and no run; choose a new or empty folder", path, name)
       end
    end
@@ -47,7 +50,7 @@ function into.begun(values, file, words)
       if values[other] then usage_error("run: --into names the run's directory: it does not go with --%s", other) end
    end
    local path = values.into
-   if C.eg_file_kind(path .. "/status.json") ~= 1 then
+   if not is_run(path) then
       refuse_foreign(path)
       return false
    end
