@@ -31,6 +31,7 @@ t.test("comma-separated: quotes, line ends within them, a header, columns by nam
    t.expect(function() text.read(path, { header = true, label = "marks" }) end):raises "c.csv:1: has no column 'marks', did you mean 'mark'"
    t.expect(function() text.read(path) end):raises "c.csv:1: has 3 columns; say which hold label and text"
    t.expect(function() text.read(path, { header = true, label = "mark" }) end):raises "has 3 columns ('id', 'review', 'mark')"
+   t.expect(function() text.read(path, { label = 2, text = 2 }) end):raises "the label and the text are both column 2"
    t.expect(function() text.read(path, { header = "yes" }) end):raises "header must be true or false"
    local twice = put("t.csv", "text,mark,text\na,pos,b\n")
    t.expect(function() text.read(twice, { header = true, label = "mark", text = "text" }) end):raises(

@@ -51,6 +51,7 @@ local function columns(path, options, header, count)
       raise("%s:1: has %d columns%s; say which hold label and text: label = 1, text = 2, or by name with header = true%s", path, count,
          names, options.format == "tsv" and " (a tab within a text makes two columns of it)" or "")
    end
+   if label == content then raise("%s: the label and the text are both column %d", path, label) end
    return label, content
 end
 
