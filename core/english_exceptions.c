@@ -1,4 +1,5 @@
-/* english_exceptions.c - words that English cuts in ways of their own: contractions, abbreviations, times, faces. */
+/* english_exceptions.c - words that English cuts in ways of their own: contractions, abbreviations, times, faces. They are those of
+ * spaCy from 3.4 on. */
 #include <ctype.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -14,7 +15,9 @@ static const struct {
     {"i you we they", "'ve ve"},
     {"you we they", "'re re"},
     {"he she it", "'s s"},
-    {"who what when where why how there that", "'s s 'll ll 'll|'ve ll|ve 're re 've ve 'd d 'd|'ve d|ve"},
+    {"who what when where why how there that this", "'s s"},
+    {"who what when where why how there that this these those", "'ll ll 'll|'ve ll|ve 'd d 'd|'ve d|ve"},
+    {"who what when where why how there these those", "'re re 've ve"},
     {"ca could do does did had may might must need ought sha should wo would", "n't nt n't|'ve nt|ve"},
     {"could might must should would", "'ve ve"},
     {"ai are is was were have has dare", "n't nt"},
@@ -24,6 +27,7 @@ static const struct {
     {"gon", "na"},
     {"got", "ta"},
     {"let", "'s"},
+    {"c'm", "on"},
     {"how", "'d|'y"},
 };
 

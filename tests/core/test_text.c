@@ -25,6 +25,8 @@ static void english_words(void **state) {
       {" \t\n\xC2\xA0 ", ""},
       {"I don't like it, I'm sure.", "I|do|n't|like|it|,|I|'m|sure|."},
       {"They'll've gone; can't, cannot, won't.", "They|'ll|'ve|gone|;|ca|n't|,|can|not|,|wo|n't|."},
+      {"C'mon, c’mon, this'll do.", "C'm|on|,|c’m|on|,|this|'ll|do|."},
+      {"those've thiss thisre that've theres", "those|'ve|this|s|thisre|that've|there|s"},
       {"it’s don’t", "it|’s|do|n’t"},
       {"DON'T rock'n'roll 'em", "DON'T|rock'n'roll|'em"},
       {"Mr. Smith's U.S. visit", "Mr.|Smith|'s|U.S.|visit"},

@@ -28,6 +28,14 @@ t.test("a corpus keeps its texts, and parts of it share nothing", function()
    t.expect(function() text.corpus{ texts = { "a" }, labels = {} } end):raises "1 texts, but 0 labels"
    t.expect(function() text.corpus{ texts = { 7 }, labels = { 1 } } end):raises "text 1 is a number"
    t.expect(function() text.corpus{ texts = { "a" }, labels = { 3 }, class_names = { "x", "y" } } end):raises "label 3, but there are 2"
+   local function of(content, names)
+      return function() text.corpus{ texts = { "a", content }, labels = { 1, 2 }, class_names = names } end
+   end
+   t.expect(of "caf\233"):raises "corpus: text 2: byte e9 at position 4 is no UTF-8"
+   t.expect(of "a\0b"):raises "text 2 has a NUL byte, at position 2"
+   t.expect(of("b", { "pos", "pos" })):raises "class names 1 and 2 are both 'pos'"
+   t.expect(of("b", "pos")):raises "class_names must be a list of names"
+   t.expect(of("b", { "pos", 2 })):raises "class name 2 is a number"
 end)
 
 -- ---- tokenizers -------------------------------------------------------------------------------------------
@@ -46,6 +54,8 @@ t.test("tokenizers cut, truncate at either end, and say what makes them again", 
    t.expect(function() text.tokenizers.english{ truncate = "middle" } end):raises 'must be "end" or "start"'
    t.expect(function() text.tokenizers.english{ max_length = 0 } end):raises "max_length must be a whole number of at least 1"
    t.expect(function() english(7) end):raises "expected a text, got number"
+   t.expect(function() text.tokenizers.english{ lower = "no" } end):raises "english: lower must be true or false, got 'no'"
+   t.expect(function() text.tokenizers.whitespace{ breaks = 1 } end):raises "breaks must be true or false, got '1'"
 end)
 
 t.test("a tokenizer of one's own goes the same way", function()
@@ -59,6 +69,24 @@ t.test("a tokenizer of one's own goes the same way", function()
    local words = text.vocabulary(text.corpus{ texts = { "x,y,x" }, labels = { 1 } }, { tokenizer = text.tokenizers.commas() })
    t.expect(words:encode "y,x,z"):equals{ 4, 3, 2 }
    t.expect(function() text.register_tokenizer("commas", { split = print }) end):raises "the name 'commas' is taken"
+end)
+
+t.test("what a split returns must be a list of strings, and a vocabulary's tokens must be text", function()
+   local said
+   text.register_tokenizer("given", { doc = "what the test says", split = function() return said end })
+   local given, one = text.tokenizers.given(), text.corpus{ texts = { "\195\169" }, labels = { 1 } }
+   t.expect(function() given "x" end):raises "tokenizer 'given': split returned nothing, expected a list of tokens"
+   said = "x"
+   t.expect(function() given "x" end):raises "split returned a string"
+   said = { "a", 5 }
+   t.expect(function() given "x" end):raises "token 2 that split returned is a number"
+   said = { "a", "\195", "\169" }                                              -- cut inside a character
+   t.expect(function() text.vocabulary(one, { tokenizer = given }) end):raises(
+      "the token '\\xc3' of tokenizer 'given' is no UTF-8 from byte 1 on")
+   t.expect(function() text.vocabulary(one, { tokenizer = spaces, padding = "\255" }) end):raises "token '\\xff'"
+   t.expect(#text.hashing{ buckets = 5, tokenizer = given }:encode "x"):equals(3)
+   t.expect(text.vocabulary(one, { tokenizer = spaces }):hash()):differs_from(
+      text.vocabulary(text.corpus{ texts = { "\195\168" }, labels = { 1 } }, { tokenizer = spaces }):hash())
 end)
 
 -- ---- vocabularies -----------------------------------------------------------------------------------------
@@ -88,6 +116,8 @@ t.test("rare tokens and those over the size are left out", function()
    t.expect(early:encode "a fine film"):equals{ 3, 4, 2 }
    t.expect(function() text.vocabulary(reviews(), { max_size = 2 }) end):raises "expected 3 or more"
    t.expect(function() text.vocabulary(reviews(), { padding = "x", unknown = "x" }) end):raises "are both 'x'"
+   t.expect(function() text.vocabulary(reviews(), { padding = 5 }) end):raises "padding must be a string, got number"
+   t.expect(function() text.vocabulary(reviews(), { unknown = false }) end):raises "unknown must be a string, got boolean"
    t.expect(function() text.vocabulary { 7 } end):raises "item 1 is no corpus"
    t.expect(function() text.vocabulary(reviews(), { tokenizer = "english" }) end):raises "must be a tokenizer, got string"
 end)
@@ -119,7 +149,16 @@ t.test("a vocabulary in a file is the same one", function()
    local head = '{"format": "engram vocabulary 1"'
    local cases = { { "{", "is no vocabulary" }, { "[]", "is no vocabulary" }, { head .. "}", "does not tell its tokenizer" },
       { head .. ', "tokenizer": {"name": "whitespace"}, "tokens": ["a", "b", "a"]}', "token 3 is 'a', and so is token 1" },
-      { head .. ', "tokenizer": {"name": "gone"}, "tokens": ["a", "b"]}', "no tokenizer 'gone'" } }
+      { head .. ', "tokenizer": {"name": "gone"}, "tokens": ["a", "b"]}', "no tokenizer 'gone'" },
+      { head .. ', "tokenizer": {"name": "whitespace", "options": {"lower": 7}}, "tokens": ["a", "b"]}',
+         path .. ": text.tokenizers.whitespace: lower must be true or false, got '7'" } }
+   local rest = head .. ', "tokenizer": {"name": "whitespace"}, '
+   for said, message in pairs{ ['"first_index": 0, "tokens": ["a", "b"]'] = "first_index is 0, expected 1",
+      ['"padding_index": 0, "tokens": ["a", "b"]'] = "padding_index is 0, expected 1",
+      ['"unknown_index": 9, "tokens": ["a", "b"]'] = "unknown_index is 9, expected 2", ['"buckets": -3'] = "buckets must be a whole number",
+      ['"buckets": 5, "tokens": ["a", "b"]'] = "has both buckets and tokens" } do
+      table.insert(cases, { rest .. said .. "}", message })
+   end
    for _, case in ipairs(cases) do
       t.write(path, case[1])
       t.expect(function() text.load_vocabulary(path) end):raises(case[2])
@@ -146,6 +185,8 @@ t.test("rows are padded, cut at either end, and batches as wide as their longest
    t.expect(set:subset{ 3 }.vocabulary == words):is_true()
    t.expect(function() text.dataset(reviews(), "words") end):raises "expected a vocabulary, got string"
    t.expect(function() text.dataset({}, words) end):raises "expected a corpus or { train =, test = }"
+   t.expect(function() text.dataset({ train = reviews(), tst = reviews() }, words) end):raises "unknown option 'tst', did you mean 'test'"
+   t.expect(function() text.dataset({ train = reviews(), test = {} }, words) end):raises "test is no corpus, but a table"
    t.expect(function() text.dataset(reviews(), words, { padding = "none" }) end):raises '"batch" or "fixed"'
 end)
 
@@ -238,6 +279,30 @@ t.test("methods that replay: joint training pads, a memory asks for rows of one 
    t.expect(train(stream, words, { method = cl.methods.Joint() }).steps):above(0)
    t.expect(function() train(stream, words, { method = cl.methods.ER{ memory = 10 } }) end):raises 'with padding = "fixed"'
    t.expect(train(two_tasks{ padding = "fixed" }, words, { method = cl.methods.ER{ memory = 10 } }).steps):equals(12)
+end)
+
+local Progress = getmetatable(require "engram.run.progress".new{}).__index
+
+-- What f warns of, as a list.
+local function heard(f)
+   local words, remark = {}, Progress.remark
+   Progress.remark = function(_, content) words[#words + 1] = content:match "^warning.*" end
+   local ok, message = pcall(f)
+   Progress.remark = remark
+   if not ok then error(message, 0) end
+   return words
+end
+
+t.test("joint training says once that it has no use for buckets; texts cannot be permuted", function()
+   for _, name in ipairs{ "Joint", "Cumulative" } do
+      local function run(options)
+         local stream, words = two_tasks(options)
+         return train(stream, words, { method = cl.methods[name]() }).hash
+      end
+      t.expect(heard(function() t.expect(run{ bucket = 3 }):equals(run()) end)):equals{ "warning: " .. name .. " draws its batches from " ..
+         "several tasks at once, not by length: bucket = 3 of 'sentences/finance' has no effect" }
+   end
+   t.expect(function() cl.streams.permuted("sentences/finance", { tasks = 2, train = 60, test = 30 }) end):raises "rows of tokens"
 end)
 
 t.test("tasks with other vocabularies do not make a stream", function()

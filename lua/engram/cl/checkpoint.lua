@@ -113,7 +113,8 @@ function checkpoint.capture(t, phase)
       operations = t.operations, optimizer = capture_optimizer(tensors, t.optimizer), methods = capture_methods(tensors, t.methods),
       before = t.tracker.before and pack(tensors, "tracker.before", t.tracker.before),
       masks = pack(tensors, "tracker.masks", t.tracker.masks), random = random.state(), seconds = core.C.eg_clock() - t.started,
-      settings = same.settings(t), tasks = same.tasks(t), model = tostring(t.model), forked_from = t.forked_from, said = t.said or {},
+      settings = same.settings(t), tasks = same.tasks(t), rows = same.rows(t),
+      model = tostring(t.model), forked_from = t.forked_from, said = t.said or {},
       stopped = json.array(t.stopped), ending = t.ending and pack(tensors, "ending", t.ending) }
    past.capture(tensors, t)
    local vocabulary = t.stream:vocabulary()

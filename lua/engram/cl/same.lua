@@ -28,6 +28,16 @@ function same.tasks(t)
    return list
 end
 
+-- How the rows of a stream of texts are cut into batches, task by task; "none" for other data.
+function same.rows(t)
+   local list, all = {}, true
+   for k, experience in ipairs(t.stream) do
+      list[k] = experience:rows_text()
+      all = all and list[k] == list[1]
+   end
+   return all and list[1] or table.concat(list, ", then ")
+end
+
 -- One text for a list of tasks.
 local function tasks_text(list)
    local words = {}
@@ -68,8 +78,9 @@ function same.check(t, state, path)
          way = file and ("restore the %s of that version, or fork"):format(file) },
       { "method", methods_text(state.methods, function(method) return method.text end), methods_text(t.methods, methods.describe) },
       { "tasks", tasks_text(state.tasks), tasks_text(same.tasks(t)) } }
-   local vocabulary = t.stream:vocabulary()
+   local vocabulary, rows = t.stream:vocabulary(), same.rows(t)
    pairs_[#pairs_ + 1] = { "vocabulary", state.vocabulary or "none", vocabulary and vocabulary:hash() or "none" }
+   pairs_[#pairs_ + 1] = { "rows of texts", state.rows or rows, rows }                       -- older checkpoints do not tell
    for _, key in ipairs(SETTINGS) do pairs_[#pairs_ + 1] = { key, tostring(was_of(state, key)), tostring(t[key]) } end
    for _, pair in ipairs(pairs_) do
       if pair[2] ~= pair[3] then

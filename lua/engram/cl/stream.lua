@@ -63,10 +63,7 @@ function stream.task(source, options)
 end
 
 -- The vocabulary that the token numbers of a task are of; nil where its items are no texts.
-local function vocabulary_of(task)
-   local part = task.parts.train
-   return (part.set or part.base and part.base[1] or {}).vocabulary
-end
+local function vocabulary_of(task) return task:made_of().vocabulary end
 
 -- One number must stand for one token in all tasks.
 local function check_vocabularies(list)

@@ -62,6 +62,16 @@ local function one(from, words, options)
       trim = options.padding == "batch" and words.padding_index or nil, bucket = options.bucket }
 end
 
+local function check_set(from)
+   if type(from) ~= "table" or not corpus.is_corpus(from.train) then
+      raise("text.dataset: expected a corpus or { train =, test = } of them, got %s", core.typename(from))
+   end
+   core.options("text.dataset: { train =, test = }", from, { "train", "test", "name", "source" })
+   if from.test ~= nil and not corpus.is_corpus(from.test) then
+      raise("text.dataset: test is no corpus, but a %s", core.typename(from.test))
+   end
+end
+
 -- new(corpus or { train =, test = }, vocabulary, { max_length =, truncate = "end", padding = "batch", bucket = }).
 function dataset.new(from, words, given)
    given = core.options("text.dataset", given, { "max_length", "truncate", "padding", "bucket" })
@@ -73,9 +83,7 @@ function dataset.new(from, words, given)
       raise("text.dataset: padding must be \"batch\" or \"fixed\", got '%s'", tostring(options.padding))
    end
    if corpus.is_corpus(from) then return one(from, words, options) end
-   if type(from) ~= "table" or not corpus.is_corpus(from.train) then
-      raise("text.dataset: expected a corpus or { train =, test = } of them, got %s", core.typename(from))
-   end
+   check_set(from)
    local set = { name = from.name, source = from.source, classes = from.train.classes, vocabulary = words }
    set.train, set.test = one(from.train, words, options), from.test and one(from.test, words, options)
    return set

@@ -4,6 +4,7 @@ local ffi = require "ffi"
 local core = require "engram.core"
 local corpus = require "engram.text.corpus"
 local suggest = require "engram.suggest"
+local tokenizer = require "engram.text.tokenizer"
 local C, check, raise = core.C, core.check, core.raise
 
 local OPTIONS = { "name", "format", "header", "label", "text", "class_names", "empty", "encoding" }
@@ -31,8 +32,27 @@ local function column(path, what, given, header, count)
    end
    if not header then raise("%s: %s is column '%s', but there is no header; say header = true", path, what, tostring(given)) end
    local known = {}
-   for i, name in ipairs(header) do known[name] = i end
+   for i, name in ipairs(header) do
+      if known[name] and name == given then
+         raise("%s:1: columns %d and %d are both named '%s'; say %s = %d or %d", path, known[name], i, name, what:match "%a+$", known[name],
+            i)
+      end
+      known[name] = i
+   end
    return known[given] or raise("%s:1: has no column '%s'%s", path, tostring(given), suggest.hint(given, known))
+end
+
+-- The columns of label and text. Where there are more than two, both must be named: else text would be lost without a word.
+local function columns(path, options, header, count)
+   local label = column(path, "the label", options.label or 1, header, count)
+   local content = column(path, "the text", options.text or 2, header, count)
+   if count > 2 and not (options.label and options.text) then
+      local names = header and (" ('%s')"):format(table.concat(header, "', '")) or ""
+      raise("%s:1: has %d columns%s; say which hold label and text: label = 1, text = 2, or by name with header = true%s", path, count,
+         names, options.format == "tsv" and " (a tab within a text makes two columns of it)" or "")
+   end
+   if label == content then raise("%s: the label and the text are both column %d", path, label) end
+   return label, content
 end
 
 -- Calls each(label, text, line) for the records.
@@ -50,7 +70,7 @@ local function walk(path, options, each)
       if not count then
          local header = options.header and {} or nil
          for i = 1, header and n or 0 do header[i] = field(records, i - 1) end
-         count, label, content = n, column(path, "the label", options.label, header, n), column(path, "the text", options.text, header, n)
+         count, label, content = n, columns(path, options, header, n)
       end
       if n ~= count then
          raise("%s:%d: has %d column%s, expected %d as in line 1; is a %s missing, or too many?", path, line, n,
@@ -63,16 +83,26 @@ end
 
 -- ---- labels -----------------------------------------------------------------------------------------------
 
--- The labels that occur, sorted: as numbers where all are numbers.
+-- "nan", "inf" and "0x10" are words.
+local function is_number(label)
+   return label:find "^[+-]?[%d.]+[eE]?[+-]?%d*$" ~= nil and math.abs(tonumber(label) or math.huge) < math.huge
+end
+
+local function by_number(a, b)
+   local x, y = tonumber(a), tonumber(b)
+   return x < y or (x == y and a < b)
+end
+
+-- The labels that occur, sorted: as numbers where all are finite decimal numbers.
 local function names_of(labels)
    local seen, names, numbers = {}, {}, true
    for _, label in ipairs(labels) do
       if not seen[label] then
          seen[label], names[#names + 1] = true, label
-         numbers = numbers and tonumber(label) ~= nil
+         numbers = numbers and is_number(label)
       end
    end
-   table.sort(names, numbers and function(a, b) return tonumber(a) < tonumber(b) end or nil)
+   table.sort(names, numbers and by_number or nil)
    return names
 end
 
@@ -87,26 +117,36 @@ end
 
 -- ---- a corpus ---------------------------------------------------------------------------------------------
 
+local function header_of(given)
+   if given ~= nil and type(given) ~= "boolean" then raise("text.read: header must be true or false, got %s", tostring(given)) end
+   return given
+end
+
+-- A text without a token: nothing, or only white space (also that of Unicode).
+local function is_empty(content, spaces) return select(3, tokenizer.cut(spaces, content)) == 0 end
+
 -- read(path, { format = "tsv" or "csv" (by the name), header = false, label = 1, text = 2, class_names =, empty = "error", encoding =
 -- "utf-8", name = }). Raises PATH:LINE: what is wrong, and what to do.
 return function(path, options)
    options = core.options("text.read", options, OPTIONS)
    if type(path) ~= "string" then raise("text.read: expected a path, got %s", core.typename(path)) end
    local bare = path:gsub("%.gz$", "")
-   local how = { header = options.header, label = options.label or 1, text = options.text or 2,
+   local how = { header = header_of(options.header), label = options.label, text = options.text,
       format = choice("format", options.format or (bare:find "%.csv$" and "csv" or "tsv"), FORMATS),
       encoding = choice("encoding", options.encoding or "utf-8", ENCODINGS) }
    local empty = choice("empty", options.empty or "error", { error = true, keep = true })
+   local names = corpus.check_class_names("text.read", options.class_names)
+   local spaces = require "engram.text".tokenizers.whitespace{ max_length = 1 }
    local labels, texts, lines = {}, {}, {}
    walk(path, how, function(label, content, line)
       if label == "" then raise("%s:%d: has no label", path, line) end
-      if content == "" and empty == "error" then
+      if empty == "error" and is_empty(content, spaces) then
          raise("%s:%d: the text is empty; take the line out, or say empty = \"keep\" for a text without tokens", path, line)
       end
       labels[#labels + 1], texts[#texts + 1], lines[#lines + 1] = label, content, line
    end)
    if #texts == 0 then raise("%s: holds no texts", path) end
-   local names = options.class_names or names_of(labels)
+   names = names or names_of(labels)
    return corpus.new{ name = options.name or bare:match "([^/]*)$", texts = texts, labels = numbered(path, labels, lines, names),
       class_names = names }
 end

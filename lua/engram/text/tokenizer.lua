@@ -36,6 +36,11 @@ function tokenizer.named(name, options)
    if not rule then raise("text.tokenizer: there is no tokenizer '%s'%s", tostring(name), suggest.hint(name, rules)) end
    local who = "text.tokenizers." .. name
    options = core.options(who, options, OPTIONS)
+   for _, key in ipairs{ "lower", "breaks" } do
+      if options[key] ~= nil and type(options[key]) ~= "boolean" then
+         raise("%s: %s must be true or false, got '%s'", who, key, tostring(options[key]))
+      end
+   end
    local self = setmetatable({ name = name, rule = rule, lower = options.lower == true, breaks = options.breaks == true,
       truncate = tokenizer.check_truncate(who, options.truncate) }, Tokenizer)
    if options.max_length ~= nil then self.max_length = core.whole(who .. ": max_length", options.max_length) end
@@ -51,8 +56,17 @@ local pieces = ffi.gc(ffi.new "eg_tokens", C.eg_tokens_free)
 -- The tokens of a rule in Lua, laid one behind the other.
 local function cut_by_split(self, text)
    local list = self.rule.split(self.lower and text:lower() or text)
+   if type(list) ~= "table" then
+      raise("tokenizer '%s': split returned %s, expected a list of tokens", self.name,
+         list == nil and "nothing" or "a " .. core.typename(list))
+   end
    local lengths = ffi.new("int64_t[?]", #list)
-   for i, token in ipairs(list) do lengths[i - 1] = #token end
+   for i, token in ipairs(list) do
+      if type(token) ~= "string" then
+         raise("tokenizer '%s': token %d that split returned is a %s, expected a string", self.name, i, core.typename(token))
+      end
+      lengths[i - 1] = #token
+   end
    self.held = table.concat(list)
    check(C.eg_tokens_cut(pieces, self.held, #list, lengths))
 end

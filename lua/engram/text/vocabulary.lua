@@ -69,13 +69,24 @@ local function choose(words, options)
    return list
 end
 
+-- A file holds a vocabulary as text: of bytes that are none, two would become one there.
+local function check_token(token, cutter)
+   local valid = tonumber(C.eg_utf8_valid(token, #token))
+   if valid < #token then
+      raise("text.vocabulary: the token '%s' of tokenizer '%s' is no UTF-8 from byte %d on; let the tokenizer cut between characters, " ..
+         "or number bytes with text.hashing", token:gsub("[%c\128-\255]", function(c) return ("\\x%02x"):format(c:byte()) end),
+         cutter.name, valid + 1)
+   end
+   return token
+end
+
 -- The vocabulary of `next_token()`, which gives tokens one after the other, then nil.
 function vocabulary.of_tokens(next_token, cutter, padding, unknown)
    local words = new_words()
-   add_word(words, padding)
-   add_word(words, unknown)
+   add_word(words, check_token(padding, cutter))
+   add_word(words, check_token(unknown, cutter))
    if C.eg_words_size(words) ~= SPECIAL then raise("text.vocabulary: padding and unknown are both '%s'", padding) end
-   for token in next_token do add_word(words, token) end
+   for token in next_token do add_word(words, check_token(token, cutter)) end
    return setmetatable({ words = words, tokenizer = cutter, padding = padding, unknown = unknown, padding_index = 1,
       unknown_index = SPECIAL }, Vocabulary)
 end
@@ -89,6 +100,13 @@ local function check_corpora(corpora)
    return corpora
 end
 
+-- How a special number is written.
+local function written(what, given, usual)
+   if given == nil then return usual end
+   if type(given) ~= "string" then raise("text.vocabulary: %s must be a string, got %s", what, core.typename(given)) end
+   return given
+end
+
 -- new(corpora, { tokenizer =, min_count = 1, max_size =, order = "frequency", padding = "<pad>", unknown = "<unknown>" }).
 function vocabulary.new(corpora, options)
    options = core.options("text.vocabulary", options, { "tokenizer", "min_count", "max_size", "order", "padding", "unknown" })
@@ -100,7 +118,7 @@ function vocabulary.new(corpora, options)
       raise("text.vocabulary: order must be \"frequency\" or \"first\", got '%s'", tostring(how.order))
    end
    local cutter = check_tokenizer("text.vocabulary", options.tokenizer)
-   local padding, unknown = options.padding or "<pad>", options.unknown or "<unknown>"
+   local padding, unknown = written("padding", options.padding, "<pad>"), written("unknown", options.unknown, "<unknown>")
    local found = count_tokens(corpora, cutter)
    local list, i = choose(found, how), 0
    return vocabulary.of_tokens(function()

@@ -53,6 +53,25 @@ local function check_tokens(path, tokens)
    return tokens
 end
 
+-- Numbers that a file may tell, and must then tell as they are here.
+local function check_numbers(path, saved)
+   local expected = { first_index = 1, padding_index = 1, unknown_index = not saved.buckets and 2 or nil }
+   for _, key in ipairs{ "first_index", "padding_index", "unknown_index" } do
+      if saved[key] ~= nil and saved[key] ~= expected[key] then
+         raise("%s: %s is %s, expected %s; text.load_vocabulary reads what Vocabulary:save writes", path, key, tostring(saved[key]),
+            expected[key] and tostring(expected[key]) or "none beside buckets")
+      end
+   end
+   if saved.buckets ~= nil and saved.tokens ~= nil then raise("%s: has both buckets and tokens; a vocabulary has one of them", path) end
+end
+
+-- f(...), whose errors begin with the path.
+local function naming(path, f, ...)
+   local ok, result = pcall(f, ...)
+   if not ok then raise("%s: %s", path, (tostring(result):gsub("^.-:%d+: ", "", 1))) end
+   return result
+end
+
 -- The vocabulary of a text that files.text has made; `path` is named in errors.
 function files.read(text, path)
    local ok, saved = pcall(json.decode, text)
@@ -61,8 +80,9 @@ function files.read(text, path)
       raise("%s: is no vocabulary; one has \"format\": \"%s\" (Vocabulary:save writes it)", path, FORMAT)
    end
    if type(saved.tokenizer) ~= "table" then raise("%s: does not tell its tokenizer", path) end
-   local cutter = tokenizer.named(saved.tokenizer.name, saved.tokenizer.options)
-   if saved.buckets then return vocabulary.hashing{ buckets = saved.buckets, tokenizer = cutter } end
+   check_numbers(path, saved)
+   local cutter = naming(path, tokenizer.named, saved.tokenizer.name, saved.tokenizer.options)
+   if saved.buckets then return naming(path, vocabulary.hashing, { buckets = saved.buckets, tokenizer = cutter }) end
    local tokens, i = check_tokens(path, saved.tokens), 2
    return vocabulary.of_tokens(function()
       i = i + 1

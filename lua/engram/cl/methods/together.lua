@@ -2,6 +2,7 @@
 --   budget "compute"   as many steps as the task alone would take: the whole costs what the stream costs
 --   budget "epochs"    as many epochs, of all the data: the task costs as much more as there are more of them
 local union = require "engram.cl.methods.union"
+local warnings = require "engram.cl.warnings"
 
 -- fields: name and doc; budget: the default; count(t, k): how many tasks' data task k trains on.
 return function(fields, budget, count)
@@ -20,6 +21,13 @@ return function(fields, budget, count)
       local tasks = count(t, t.task)
       t.seen = tasks                                       -- the units of all these are active
       self.data = union.new(t.stream, tasks)
+      for k = 1, tasks do
+         local bucket = t.stream[k]:made_of().bucket
+         if bucket then
+            warnings.once(t, "bucket", "%s draws its batches from several tasks at once, not by length: bucket = %d of '%s' has no effect",
+               fields.name, bucket, t.stream[k].name)
+         end
+      end
       return self.data
    end
 

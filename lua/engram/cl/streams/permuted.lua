@@ -39,6 +39,9 @@ return {
             require "engram.suggest".hint(first, { "permuted", "identity" }))
       end
       local base, list = common.base(WHO, source, options), {}
+      if base.train.vocabulary or base.train.trim then
+         raise("%s: the items are rows of tokens, whose padding would be moved with them; give pictures or other numbers", WHO)
+      end
       for _, part in ipairs(options.pad and { "train", "validation", "test" } or {}) do
          base[part] = base[part] and common.padded(WHO, base[part], options.pad)
          if base[part] then base[part].images:keep() end
