@@ -13,7 +13,7 @@ local function ends(rule, figures)
    for i, known in ipairs(figures) do
       local epoch = math.ceil(i / 3)
       local now = { t = { epoch = epoch, step_in_task = i }, figure = function(name) return known[name] end,
-         keep = function() kept[#kept + 1] = epoch end }
+         keep = function() kept[#kept + 1] = epoch end, saw = function() end }
       local why = rule.check(memory, now, "step") or (i % 3 == 0 and rule.check(memory, now, "epoch")) or nil
       if why then return i, why, kept end
    end
@@ -195,6 +195,87 @@ test("patience may bring back the best weights", function()
       return optim.SGD(model, { lr = 0.5, momentum = 0.9 })
    end }
    expect({ best.hash, last.hash == best.hash }):equals{ until_best.hash, false }
+end)
+
+-- Two tasks: the first ends with the weights of its best epoch, or after so many epochs.
+local function restored(method, epochs, on_step)
+   local stream = cl.stream{ cl.task(set "a", epochs and { epochs = epochs } or
+      { stop = stop.patience(3, { restore = true, max_epochs = 40 }) }), cl.task(set "b") }
+   return train{ stream = stream, method = method, evaluate_every = 3, evaluate_items = 40, on_step = on_step,
+      model = function() return nn.Sequential{ nn.Linear(8, 12), nn.ReLU(), nn.Linear(12, 2) } end,
+      optimizer = function(model) return optim.SGD(model, { lr = 0.5, momentum = 0.9 }) end }
+end
+
+test("the last point of a task describes the weights that stay", function()
+   local best = restored()
+   local at = best.stopped[1].restored_epoch
+   local function last_of(run)
+      local last
+      for i, point in ipairs(run.continual) do
+         expect(i == 1 or point.step > run.continual[i - 1].step or point.step_in_task == 0):is_true()
+         if point.task == 1 then last = point end
+      end
+      return last
+   end
+   local found, plain = last_of(best), last_of(restored(nil, at))
+   expect({ found.step_in_task, plain.step_in_task }):equals{ best.stopped[1].steps, 5 * at }
+   expect(found.accuracy):equals(plain.accuracy)
+   expect(last_of(restored(nil, best.stopped[1].epochs)).accuracy):differs_from(plain.accuracy)
+end)
+
+test("what methods keep of the weights goes back with them: SI's path, and the importances of it", function()
+   local function importances(epochs)
+      local list = {}
+      local run = restored(cl.methods.SI{}, epochs, function(now)
+         if now.task == 2 and #list == 0 then
+            for i, found in ipairs(now.methods[1].importance[1]) do list[i] = found:tolist() end
+         end
+      end)
+      return list, run
+   end
+   local found, run = importances()
+   expect(run.stopped[1].restored_epoch):below(run.stopped[1].epochs)
+   expect(found):equals((importances(run.stopped[1].restored_epoch)))
+end)
+
+local KILLED = [[
+local engram = require "engram"
+local nn, optim, cl, stop = engram.nn, engram.optim, engram.cl, engram.schedule.stop
+engram.settings{}
+local rule = stop.patience(3, { restore = true, min_delta = 0.3, max_epochs = 8 })
+local function task() return cl.task("glyphs/digits", { limit = 64, test_limit = 20, validation = 0.3, stop = rule }) end
+local run = cl.train{ seed = 3, batch_size = 10, checkpoint_every = 2, evaluate_every = 5, evaluate_items = 40, name = "one",
+   stream = cl.stream{ task(), task() }, method = cl.methods.SI{},
+   model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 10) } end,
+   optimizer = function(model) return optim.SGD(model, { lr = 0.05 }) end }
+local points = {}
+for i, point in ipairs(run.continual) do points[i] = { point.step, point.task, point.accuracy } end
+print(engram.json.encode{ run.hash, points, run.stopped })
+]]
+
+test("killed where the rule has spoken, or before, and resumed: the same points and weights", function()
+   local folder = t.temporary_folder(true)
+   t.write(folder .. "/killed.lua", KILLED)
+   local function sh(line) return t.command(("cd %s && %s"):format(t.quote(folder), line), 100) end
+   local code, whole = sh "engram run --quiet --runs whole killed.lua"
+   expect(code):equals(0)
+   expect(whole):contains "restored_epoch"
+   for _, rename in ipairs{ 3, 11, 14, 24 } do
+      local runs = "cut" .. rename
+      expect((sh(("ENGRAM_FAULT=rename@/one/ckpt:%d:KILL engram run --quiet --runs %s killed.lua"):format(rename, runs)))):equals(137)
+      local resumed, out = sh(("engram resume --quiet $(ls -d %s/killed/*)"):format(runs))
+      expect({ resumed, out }):equals{ 0, whole }
+   end
+end)
+
+test("a cap tells how far the rule had come, and since when it was not looked at", function()
+   local function why(rule) return train{ stream = one(rule) }.stopped[1].why end
+   expect(why(stop.loss(0, { max_steps = 3 }))):equals "max_steps = 3: never looked at"
+   expect(why(stop.loss(0, { max_steps = 6 })):match "^max_steps = 6: epoch loss [%d.]+ after step 5$" ~= nil):is_true()
+   expect(why(stop.loss(0, { max_epochs = 2 })):match "^max_epochs = 2: epoch loss [%d.]+$" ~= nil):is_true()
+   expect(why(stop.loss(0, { of = "batch", each = "step", max_steps = 6 })):match "^max_steps = 6: batch loss [%d.]+$" ~= nil):is_true()
+   expect(why(stop.when(function() return false end, { max_steps = 7 }))):equals "max_steps = 7: the function did not say so after step 5"
+   expect(why(stop.when(function(now) return nil, "epoch " .. now.epoch end, { max_epochs = 2 }))):equals "max_epochs = 2: epoch 2"
 end)
 
 test("a rule for each task, of the task itself or of the training", function()

@@ -178,9 +178,15 @@ function evaluation.point(t)
    t.time.continual = t.time.continual + C.eg_clock() - began
 end
 
--- Between two steps: a point when one is due; the last step of a task always is.
-function evaluation.between_steps(t)
-   if t.evaluate_every and (t.step_in_task % t.evaluate_every == 0 or t.step_in_task == t.steps_in_task) then evaluation.point(t) end
+-- A point of this step, unless there is one: the last of a task, whose weights must be those that it ends with.
+function evaluation.close(t)
+   local points = t.continual
+   if points and (#points == 0 or points[#points].step < t.step) then evaluation.point(t) end
+end
+
+-- A point when one is due.
+function evaluation.due(t)
+   if t.evaluate_every and t.step_in_task % t.evaluate_every == 0 then evaluation.close(t) end
 end
 
 return evaluation

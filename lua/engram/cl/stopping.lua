@@ -2,12 +2,13 @@
 -- step and each epoch, and what is said and kept of the end.
 --
 -- What a task's rule knows is in t.ending, a part of checkpoints: rule (its text), loss_sum and loss_count (of this epoch), memory (the
--- rule's own), figures (those that were asked for last), best (weights and buffers by name, and best_epoch, where a rule restores them),
--- and why the task ends, once it does.
+-- rule's own), figures (those that were asked for last), seen (in words and by step, what it was shown), best (weights and buffers by
+-- name) with best_methods (state that belongs to them) and best_epoch, where a rule restores them, and why the task ends, once it does.
 local core = require "engram.core"
 local divergence = require "engram.cl.divergence"
 local evaluation = require "engram.cl.evaluation"
 local schedule = require "engram.schedule"
+local state_of = require "engram.cl.methods.state"
 local stop = require "engram.schedule.stop"
 local warnings = require "engram.cl.warnings"
 
@@ -64,10 +65,24 @@ local measure = {
    ["train accuracy"] = function(t) return evaluation.accuracy(t, t.experience.train) end,
 }
 
--- Holds the weights and buffers as they are now.
+-- f(method, key) for every method: its name, counted where there are several; a fork may list others, or in another order.
+local function each_method(t, f)
+   local count = {}
+   for _, method in ipairs(t.methods) do
+      local name = method.description.name
+      count[name] = (count[name] or 0) + 1
+      f(method, name .. " " .. count[name])
+   end
+end
+
+-- Holds the weights and buffers as they are now, and what the methods keep of them.
 local function keep_best(t)
    local own = t.ending
-   own.best, own.best_epoch = own.best or {}, t.epoch
+   own.best, own.best_methods, own.best_epoch = own.best or {}, own.best_methods or {}, t.epoch
+   each_method(t, function(method, key)
+      own.best_methods[key] = own.best_methods[key] or {}
+      state_of.copy(method.description.state, method, own.best_methods[key])
+   end)
    for name, value in pairs((t.model:state())) do
       if own.best[name] then own.best[name]:copy_(value:detach()) else own.best[name] = value:detach():clone():keep() end
    end
@@ -82,21 +97,27 @@ local function figure_of(t, name)
    return known[name]
 end
 
+-- see(t, what, words): what a rule was shown last, for a cap that ends the task instead.
+local function see(t, what, words) t.ending.seen[what] = { words = words, step = t.step_in_task } end
+
 -- Asks the rule; `at` is what has just ended. A figure is measured once, whoever asks.
 local function ask(t, at)
    t.ending.figures = {}
    t.ending.why = t.rule.check(t.ending.memory,
-      { t = t, keep = function() keep_best(t) end, figure = function(name) return figure_of(t, name) end }, at)
+      { t = t, keep = function() keep_best(t) end, figure = function(name) return figure_of(t, name) end,
+         saw = function(words) see(t, "function", words) end }, at)
+   for name, value in pairs(t.ending.figures) do see(t, name, ("%s %.4g"):format(name, value)) end
 end
 
 -- begin(t): a task begins; also one within which a training goes on, where its rule is another than the checkpoint's (or there is none).
 function stopping.begin(t)
-   t.ending = t.rule and { rule = tostring(t.rule), loss_sum = 0, loss_count = 0, memory = {}, figures = {} } or nil
+   t.ending = t.rule and { rule = tostring(t.rule), loss_sum = 0, loss_count = 0, memory = {}, figures = {}, seen = {} } or nil
 end
 
 -- go_on(t): a task that a checkpoint has begun.
 function stopping.go_on(t)
    if not t.rule or not t.ending or t.ending.rule ~= tostring(t.rule) then stopping.begin(t) end
+   if t.ending then t.ending.seen = t.ending.seen or {} end            -- a checkpoint of an Engram that did not note it
 end
 
 -- ended(t): whether a rule has said that the task ends.
@@ -120,11 +141,25 @@ end
 
 -- ---- the end ----------------------------------------------------------------------------------------------
 
-local function figures_text(figures)
+-- How far a rule that did not end the task had come: what it saw last, and at which step where others followed.
+local function seen_text(t)
    local words = {}
-   for name, value in pairs(figures) do words[#words + 1] = ("%s %.4g"):format(name, value) end
+   for _, seen in pairs(t.ending.seen) do
+      words[#words + 1] = seen.words .. (seen.step < t.step_in_task and (" after step %d"):format(seen.step) or "")
+   end
    table.sort(words)
-   return #words > 0 and ": " .. table.concat(words, ", ") or ""
+   return #words > 0 and ": " .. table.concat(words, ", ") or t.rule.open and ": never looked at" or ""
+end
+
+-- The best weights come back, and what the methods keep of them.
+local function restore(t)
+   local own = t.ending
+   t.model:load_state(own.best)
+   for _, value in pairs(own.best) do value:release() end
+   each_method(t, function(method, key)
+      local kept = own.best_methods[key]
+      if kept then state_of.copy(method.description.state, kept, method) end
+   end)
 end
 
 -- finish(t): the task has ended, by its rule, a cap or a budget: that is said, and put into t.stopped; the best weights come back.
@@ -133,17 +168,14 @@ function stopping.finish(t)
    if not own then return end
    local by = own.why and "rule" or t.step_in_task < t.longest and "budget" or "cap"
    local record = { task = t.task, name = t.experience.name, rule = tostring(t.rule), by = by, epochs = t.epoch, steps = t.step_in_task,
-      why = own.why or (by == "cap" and t.cap or by) .. figures_text(own.figures), restored_epoch = own.best_epoch }
+      why = own.why or (by == "cap" and t.cap or by) .. seen_text(t), restored_epoch = own.best_epoch }
    t.stopped[#t.stopped + 1] = record
    t.out:stopped(t, record)
    if by == "cap" then
       warnings.once(t, "cap " .. t.task, "task %d, '%s', was ended by its cap, %s, and not by %s", t.task, t.experience.name, record.why,
          tostring(t.rule))
    end
-   if own.best then
-      t.model:load_state(own.best)
-      for _, value in pairs(own.best) do value:release() end
-   end
+   if own.best then restore(t) end
    t.ending = nil
 end
 

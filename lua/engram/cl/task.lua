@@ -28,20 +28,24 @@ local function note_loss(t)
    t.loss_sum, t.loss_count = 0, 0
 end
 
+-- True when the task has no more steps: by its rule, its length or its budget.
+local function is_over(t) return stopping.ended(t) or t.step_in_task == t.steps_in_task end
+
 local CHECKPOINT_SECONDS = 30                         -- between two checkpoints, unless checkpoint_every counts steps
 
 -- A checkpoint is due every so many steps or seconds (more where the disk is so slow that saving takes a twentieth of the time), and
 -- after the last step before anything is consolidated or judged.
 local function checkpoint_is_due(t)
-   if t.step_in_task == t.steps_in_task or stopping.ended(t) then return true end
+   if is_over(t) then return true end
    if t.evaluate == "epoch" and t.step_in_task % t.steps_per_epoch == 0 then return true end
    if t.checkpoint_every then return t.step % t.checkpoint_every == 0 end
    return C.eg_clock() - t.saved_at > math.max(CHECKPOINT_SECONDS, 20 * t.save_seconds)
 end
 
--- Between two steps all is whole: here an interrupt saves and ends the training.
+-- Between two steps all is whole: here an interrupt saves and ends the training. A point of continual evaluation waits at the end of an
+-- epoch for the rule, and at that of the task for the weights that stay.
 local function between_steps(t)
-   evaluation.between_steps(t)
+   if not is_over(t) and t.step_in_task % t.steps_per_epoch ~= 0 then evaluation.due(t) end
    local interrupted = core.interrupted()
    if interrupted or checkpoint_is_due(t) then checkpoint.save(t, "step") end
    if interrupted then error("interrupted", 0) end
@@ -57,6 +61,7 @@ local function epoch(t)
       between_steps(t)
    end
    if stopping.after_epoch(t) then checkpoint.save(t, "step") end
+   if not is_over(t) then evaluation.due(t) end
    if t.evaluate == "epoch" then t.out:accuracies(t, evaluation.row(t, evaluation.protocol(t)), "epoch") end
 end
 
@@ -126,11 +131,10 @@ local function consolidate(t)
 end
 
 local function finish(t)
-   local points = t.continual
-   if points and (#points == 0 or points[#points].step < t.step) then evaluation.point(t) end       -- a rule ended it between two
    note_loss(t)
    stopping.finish(t)
    divergence.weights(t)
+   evaluation.close(t)
    t.tracker:task_end()
    t.step_density[t.task] = t.weights > 0 and t.moved / t.weights or 0
    consolidate(t)
@@ -156,7 +160,7 @@ function task.run(t, k, place)
    end
    local first = place and t.epoch or 1
    for e = first, t.epochs do
-      if e > first and (stopping.ended(t) or t.step_in_task == t.steps_in_task) then break end          -- by its rule or its budget
+      if e > first and is_over(t) then break end
       t.epoch = e
       epoch(t)
    end

@@ -2,8 +2,9 @@
 --
 -- A rule is data with a function check(memory, now, at), which returns why the task ends, or nil. `at` is what has just ended, "step" or
 -- "epoch"; `memory` is a plain table of the rule's own, a part of checkpoints; now.t is the training's state, now.figure(name) a figure
--- (rule.figures names those that may be asked for) and now.keep() holds the present weights as the best. How long the task can be at most:
--- `epochs` and `steps` where the rule itself ends it then, `max_epochs` and `max_steps` where that is a cap.
+-- (rule.figures names those that may be asked for), now.keep() holds the present weights as the best, and now.saw(words) tells what a
+-- function of the user's saw. How long the task can be at most: `epochs` and `steps` where the rule itself ends it then, `max_epochs` and
+-- `max_steps` where that is a cap.
 local core = require "engram.core"
 local raise = core.raise
 
@@ -153,13 +154,16 @@ function stop.patience(epochs, options)
    end }, options)
 end
 
--- when(f, { each = "epoch" | "step" }): when f(t) is true, or a text that says why. It must depend on t alone.
+-- when(f, { each = "epoch" | "step" }): when f(t) is true, or a text that says why. It must depend on t alone. A second result, a text,
+-- tells what it saw, for a cap that ends the task instead.
 function stop.when(f, options)
    if type(f) ~= "function" then raise("schedule.stop.when: expected a function of t, got %s", core.typename(f)) end
    options = options_of("when", options, { "each" })
    local each = one_of("when", "each", options.each or "epoch", { "epoch", "step" })
    return make("when", { "function", each == "step" and "each step" or nil }, { check = function(_, now, at)
-      local why = at == each and f(now.t)
+      if at ~= each then return nil end
+      local why, saw = f(now.t)
+      now.saw(type(saw) == "string" and saw or "the function did not say so")
       return why and (type(why) == "string" and why or "the function says so") or nil
    end }, options)
 end

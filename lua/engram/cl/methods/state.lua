@@ -41,6 +41,27 @@ function state.bytes(value)
    return sum
 end
 
+-- ---- weights that come back -------------------------------------------------------------------------------
+
+-- What describes the weights, or the way to them, goes back with them when a task ends with earlier ones. A memory of items was met all
+-- the same, and what is filed at a task's end does not change within it.
+local OF_WEIGHTS = { parameters = true, marks = true, scalar = true }
+
+-- copy(declared, from, to): what of a method's state belongs to its weights, from one table to another, whose tensors are used again.
+function state.copy(declared, from, to)
+   for name, kind in pairs(declared or {}) do
+      local value = OF_WEIGHTS[kind] and from[name]
+      if type(value) == "table" then
+         to[name] = to[name] or {}
+         for i, t in ipairs(value) do
+            if to[name][i] then to[name][i]:copy_(t) else to[name][i] = t:clone():keep() end
+         end
+      elseif value then
+         to[name] = value
+      end
+   end
+end
+
 -- ---- checkpoints ------------------------------------------------------------------------------------------
 
 -- pack(tensors, prefix, value): puts the tensors of a value into `tensors` as PREFIX.KEY.KEY; returns the rest, for JSON: true stands
