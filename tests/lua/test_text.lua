@@ -156,7 +156,7 @@ t.test("a vocabulary in a file is the same one", function()
    for said, message in pairs{ ['"first_index": 0, "tokens": ["a", "b"]'] = "first_index is 0, expected 1",
       ['"padding_index": 0, "tokens": ["a", "b"]'] = "padding_index is 0, expected 1",
       ['"unknown_index": 9, "tokens": ["a", "b"]'] = "unknown_index is 9, expected 2", ['"buckets": -3'] = "buckets must be a whole number",
-      ['"buckets": 5, "tokens": ["a", "b"]'] = "has both buckets and tokens" } do
+      ['"unknown_index": 2, "buckets": 5, "tokens": ["a", "b"]'] = "has both buckets and tokens" } do
       table.insert(cases, { rest .. said .. "}", message })
    end
    for _, case in ipairs(cases) do

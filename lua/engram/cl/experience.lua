@@ -105,14 +105,6 @@ function Experience:made_of()
    return part.set or part.base and part.base[1] or {}
 end
 
--- How the rows of texts become batches, in words; "none" where the items are no texts.
-function Experience:rows_text()
-   local set = self:made_of()
-   if not (set.vocabulary or set.trim) then return "none" end
-   local width = table.concat(self:shape(), " x ")
-   return ("width %s, padding %s, bucket %s"):format(width, set.trim and "batch" or "fixed", set.bucket or "none")
-end
-
 -- True when there is a part: a validation set is not always held out.
 function Experience:has_part(name) return self.parts[name] ~= nil end
 

@@ -28,11 +28,17 @@ function same.tasks(t)
    return list
 end
 
+local function rows_text(experience)
+   local set, width = experience:made_of(), table.concat(experience:shape(), " x ")
+   if not (set.vocabulary or set.trim) then return "none" end
+   return ("width %s, padding %s, bucket %s"):format(width, set.trim and "batch" or "fixed", set.bucket or "none")
+end
+
 -- How the rows of a stream of texts are cut into batches, task by task; "none" for other data.
 function same.rows(t)
    local list, all = {}, true
    for k, experience in ipairs(t.stream) do
-      list[k] = experience:rows_text()
+      list[k] = rows_text(experience)
       all = all and list[k] == list[1]
    end
    return all and list[1] or table.concat(list, ", then ")

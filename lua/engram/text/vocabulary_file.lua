@@ -55,6 +55,7 @@ end
 
 -- Numbers that a file may tell, and must then tell as they are here.
 local function check_numbers(path, saved)
+   if saved.buckets ~= nil and saved.tokens ~= nil then raise("%s: has both buckets and tokens; a vocabulary has one of them", path) end
    local expected = { first_index = 1, padding_index = 1, unknown_index = not saved.buckets and 2 or nil }
    for _, key in ipairs{ "first_index", "padding_index", "unknown_index" } do
       if saved[key] ~= nil and saved[key] ~= expected[key] then
@@ -62,7 +63,6 @@ local function check_numbers(path, saved)
             expected[key] and tostring(expected[key]) or "none beside buckets")
       end
    end
-   if saved.buckets ~= nil and saved.tokens ~= nil then raise("%s: has both buckets and tokens; a vocabulary has one of them", path) end
 end
 
 -- f(...), whose errors begin with the path.
