@@ -45,6 +45,9 @@ local function parts_of(name, published, limit)
       or text.load(name, name == "phrasebank" and { held_out = published and 0 or 0.1 } or nil)
    local function some(corpus) return corpus and limit > 0 and corpus:take(limit) or corpus end
    if published then return { name = name, train = some(set.train) } end
+   if some(set.train):size() < 5 then
+      error(("limit=%d leaves no text for validation, for which the sound protocol holds a tenth back: give at least 5"):format(limit), 0)
+   end
    local kept, rest = some(set.train):split(0.1, engram.random.private(0, "validation of " .. name))
    return { name = name, train = rest, validation = kept, test = some(set.test) }
 end
@@ -116,14 +119,15 @@ local function add_squares(sum, p)
    if gradient then sum:add_(gradient:square()) end
 end
 
--- The squares of the batch-mean gradients are summed over all steps of task 1 and divided by their number; the anchor is where it ends.
+-- The squares of the batch-mean gradients are summed over all steps of task 1 and divided by their number (both go back with the weights
+-- where a rule restores them); the anchor is where it ends.
 -- The penalty is lambda sum F (w - anchor)^2.
 cl.methods.register{
    name = "SentimentEWC",
    doc = "EWC as the CLASSP author's sentiment script has it",
    regularizer = true,
    hyper = { lambda = { default = 5000, min = 0, doc = "weight of the penalty" } },
-   state = { importance = "parameters", anchor = "tasks" },
+   state = { importance = "parameters", steps = "scalar", anchor = "tasks" },
    gradients = function(self, t)
       if t.task == 1 then return end
       t.penalty = (t.penalty or 0)
@@ -131,11 +135,12 @@ cl.methods.register{
    end,
    after_step = function(self, t)
       if t.task > 1 then return end
+      self.steps = self.steps + 1
       for i, p in ipairs(t.parameters) do add_squares(self.importance[i], p) end
    end,
    task_end = function(self, t)
       if t.task > 1 then return end
-      for _, sum in ipairs(self.importance) do sum:mul_(1 / t.step_in_task) end
+      for _, sum in ipairs(self.importance) do sum:mul_(1 / self.steps) end
       self.anchor[1] = consolidate.copies(t.parameters)
    end,
 }

@@ -25,6 +25,7 @@ t.test("version, help, doctor", function()
    expect_command("--help", 0, "usage: engram COMMAND")
    expect_command("help run", 0, "--no-run")
    expect_command("run --help", 0, "usage: engram run [options] FILE [key=value ...]")
+   expect_command("data fetch --help", 0, "usage: engram data list | data fetch NAME...")
    expect_command("doctor", 0, "OpenBLAS")
 end)
 

@@ -3,6 +3,7 @@ local t = require "tests.harness"
 package.path = "experiments/?.lua;" .. package.path
 local engram = require "engram"
 local common = require "sentiment_common"
+local sentiment_table = require "sentiment_table"
 local nn, optim, cl, text = engram.nn, engram.optim, engram.cl, engram.text
 
 local corpus = text.corpus{ texts = { "profit rose again", "sales fell", "no news", "the board met in june and said nothing new" },
@@ -96,7 +97,7 @@ local function run(runs, settings, environment)
    return { code = code, out = out, err = err, path = path:gsub("\n.*", ""), summary = summary and engram.json.decode(summary) }
 end
 
-local published = run("published", "threads=1 max_epochs=9")
+local published = run("published", "threads=1 max_epochs=9 lambda=20")
 
 t.test("the published protocol: a row an optimizer, until a loss or a cap", function()
    t.expect(published.code):equals(0)
@@ -113,8 +114,9 @@ t.test("the published protocol: a row an optimizer, until a loss or a cap", func
    t.expect(adagrad.why[1]):contains "batch loss 0.0"
    t.expect(adagrad.why[2]):contains "batch loss and penalty"
    t.expect({ adagrad.before > 90, adagrad.second > 80 }):equals{ true, true }
+   -- Both EWC use two numbers a weight in task 2.
    t.expect({ sgd.state_bytes, classp.state_bytes, by_name.ewc.state_bytes, by_name["ewc-published"].state_bytes }):equals{ 0,
-      classp.weights_bytes, 4 * classp.weights_bytes, 2 * classp.weights_bytes }
+      classp.weights_bytes, 2 * classp.weights_bytes, 2 * classp.weights_bytes }
    t.expect(by_name["classp-open"].weights_sha256):equals(classp.weights_sha256)       -- below 1 a threshold of the script's does nothing
    t.expect(by_name["paper-open-2"].weights_sha256):differs_from(by_name["paper-open"].weights_sha256)
 end)
@@ -132,8 +134,24 @@ t.test("the sound protocol: patience on validation texts, and test sets", functi
    t.expect({ inner.protocol, inner.stopped[1].restored_epoch }):equals{ "test", sound.summary.runs[2].epochs[1] - 3 }
 end)
 
+t.test("a row that diverges shows its state, and a penalty that dwarfs the loss is marked", function()
+   local wild = run("wild", "optimizer=ewc,ewc-published lambda=1e5 lambda_published=1e5 max_epochs=4 threads=1")
+   t.expect(wild.code):equals(0)
+   local row = wild.summary.runs[1]
+   t.expect(row.diverged):contains "the penalty runs away"
+   t.expect(row.state_bytes):equals(2 * published.summary.runs[1].weights_bytes)
+   t.expect(wild.out):contains "| EWC (sound) | 1 | diverged | diverged | diverged | diverged | diverged | 0.09 | diverged |"
+   local by_name = {}
+   for _, found in ipairs(published.summary.runs) do by_name[found.name] = found.penalty_share or "none" end
+   t.expect({ by_name.sgd, by_name.ewc < 10, by_name.ewc > 0 }):equals{ "none", true, true }
+   local marked = sentiment_table.markdown{ { title = "EWC", seed = 1, before = 90, after = 80, second = 70,
+      epochs = { 1, 2 }, steps = { 3, 4 }, by = { "rule", "cap" }, state_bytes = 1e6, seconds = 5, penalty_share = 25.04 } }
+   t.expect(marked):contains "| EWC * † | 1 | 90.00 | 80.00 | 70.00 | 1 + 2 | 3 + 4 | 1.00 | 5 |"
+   t.expect(marked):contains "† EWC: at its largest the penalty was 25 times the largest loss"
+end)
+
 t.test("killed within a row and resumed on two threads it ends with the same table", function()
-   local cut = run("cut", "threads=1 max_epochs=9", "ENGRAM_FAULT=rename@/sgd/ckpt:2:KILL")
+   local cut = run("cut", "threads=1 max_epochs=9 lambda=20", "ENGRAM_FAULT=rename@/sgd/ckpt:2:KILL")
    t.expect({ cut.code, cut.summary }):equals{ 137 }
    t.expect((sh("engram resume --quiet --threads 2 " .. cut.path))):equals(0)
    local resumed = engram.json.load(folder .. "/" .. cut.path .. "/table.json")
@@ -150,6 +168,10 @@ t.test("a sweep takes optimizers and seeds", function()
 end)
 
 t.test("an unknown row, and settings that list the defaults", function()
+   local few = run("few", "protocol=sound limit=4")
+   t.expect({ few.code, few.summary }):equals{ 1 }
+   t.expect(few.err):contains "limit=4 leaves no text for validation"
+   t.expect(run("none", "optimizer=").err):contains "optimizer= names no row of the table"
    local wrong = run("wrong", "optimizer=sdg")
    t.expect({ wrong.code, wrong.summary }):equals{ 1 }
    t.expect(wrong.err):contains "unknown optimizer 'sdg', did you mean 'sgd'?"

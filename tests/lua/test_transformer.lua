@@ -288,6 +288,14 @@ t.test("wrong shapes and settings are refused", function()
    local layer = nn.MultiheadAttention(12, 3)
    local x = engram.randn(2, 4, 12)
    t.expect(function() nn.MultiheadAttention(12, 5) end):raises "a width of 12 cannot be cut into 5 heads"
+   t.expect(function() nn.MultiheadAttention(12, 3, { causal = "yes" }) end):raises "causal must be true or false, got string"
+   t.expect(function() nn.MultiheadAttention(12, 3, { bias = 0 }) end):raises "bias must be true or false, got number"
+   t.expect(function() nn.TransformerEncoderLayer(12, 3, { causal = 1 }) end):raises "causal must be true or false, got number"
+   for _, pair in ipairs{ { -1, "-1" }, { 0 / 0, "nan" }, { "x", "string" }, { math.huge, "inf" } } do
+      t.expect(function() nn.LayerNorm(4, { epsilon = pair[1] }) end):raises("epsilon must be a finite number of at least 0, got ")
+      t.expect(function() nn.BatchNorm1d(4, { epsilon = pair[1] }) end):raises(pair[2])
+   end
+   t.expect(function() nn.LayerNorm(4, { affine = "no" }) end):raises "nn.LayerNorm: affine must be true or false, got string"
    t.expect(function() nn.MultiheadAttention(12, 3, { queries = "first" }) end):raises "queries must be 'all' or 'last', got first"
    t.expect(function() nn.MultiheadAttention(12, 3, { dropout = 1 }) end):raises "dropout must be at least 0 and less than 1, got 1"
    t.expect(function() layer(engram.randn(2, 12)) end):raises "input must be (samples, positions, 12), got (2, 12)"

@@ -85,8 +85,8 @@ local function parts_of(t, over)
    return parts
 end
 
--- Bytes of the optimizer's and the methods' state now.
-local function state_bytes(t)
+-- bytes(t): of the optimizer's and the methods' state now.
+function budget.bytes(t)
    local sum = t.optimizer:bytes()
    for _, method in ipairs(t.methods) do sum = sum + method:bytes() end
    return sum
@@ -96,7 +96,7 @@ end
 function budget.state(t)
    local limit = t.limits and t.limits.state_bytes
    if not limit then return end
-   local bytes = state_bytes(t)
+   local bytes = budget.bytes(t)
    if bytes <= limit then return end
    local words = {}
    for i, part in ipairs(parts_of(t, bytes - limit)) do

@@ -21,7 +21,8 @@ local checkpoint = {}
 
 local VERSION = 3
 local COUNTERS = { "task", "epoch", "step", "step_in_task", "moved", "weights", "loss", "loss_sum", "loss_count",
-   "penalty", "idle", "arithmetic", "largest_loss", "first_loss", "looks", "arithmetic_before" }
+   "penalty", "idle", "arithmetic", "largest_loss", "first_loss", "looks", "arithmetic_before", "state_in_training",
+   "penalty_share" }
 
 -- What the place in an epoch depends on.
 checkpoint.batches = { "batch_size", "shuffle", "drop_last" }

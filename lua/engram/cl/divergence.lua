@@ -88,6 +88,7 @@ end
 function divergence.penalty(t)
    if t.penalty == nil then return end
    if t.penalty - t.penalty ~= 0 then divergence.raise(t, "the penalty is not finite") end
+   t.penalty_share = math.max(t.penalty_share or 0, math.abs(t.penalty) / math.max(t.largest_loss, 1e-30))
    if not divergence.runaway(t, RUNAWAY) or t.penalty <= (t.penalty_before or 0) then return end
    if divergence.is_plain(t) or divergence.runaway(t, BOUNDLESS) then divergence.raise(t, "the penalty runs away") end
    warnings.once(t, "huge penalty", "the penalty of %s is %.3g at step %d (task %d), where the largest loss was %.3g: it rules the " ..

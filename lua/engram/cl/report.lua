@@ -162,6 +162,7 @@ local function plain(t, result)
       initial = result.accuracy.initial, published = result.published and list_of(result.published), forked_from = result.forked_from,
       metrics = found, bytes = result.bytes, steps = result.steps, seconds = result.seconds, time = result.time,
       stopped = result.stopped and json.array(result.stopped), arithmetic = result.arithmetic, budget = result.budget,
+      penalty_share = result.penalty_share,
       scenario = t.stream.scenario,
       weights_sha256 = result.hash, stream_sha256 = result.stream_hash, optimizer = described(result.optimizer), methods = methods,
       batch_size = t.batch_size, seed = random.seed(), shuffle = t.shuffle, protocol = t.protocol }

@@ -4,7 +4,8 @@ local core = require "engram.core"
 local metrics = require "engram.cl.metrics"
 local seal = require "engram.cl.seal"
 
--- Bytes of every part; slots and method_state tell the optimizer's and the methods' by name.
+-- Bytes of every part; slots and method_state tell the optimizer's and the methods' by name; state_in_training is what was held up to the
+-- last task's last step, before the methods filed what only a further task would use.
 local function bytes_of(t)
    local bytes = { weights = 0, method = 0, method_state = {}, data = t.stream:bytes(), tracking = t.tracker:bytes() }
    bytes.optimizer, bytes.slots = t.optimizer:bytes()
@@ -15,6 +16,7 @@ local function bytes_of(t)
       for name, n in pairs(by_name) do bytes.method_state[method.description.name .. "." .. name] = n end
    end
    bytes.state = bytes.optimizer + bytes.method
+   bytes.state_in_training = t.state_in_training or bytes.state
    bytes.peak_resident = require "engram".memory().peak_resident
    return bytes
 end
@@ -41,7 +43,7 @@ return function(t)
       validation = t.validation and { accuracy = t.validation, metrics = metrics.of(t.validation) }, test_looks = t.looks,
       continual = t.continual, metrics = found, bytes = bytes_of(t),
       steps = t.step, stopped = #t.stopped > 0 and t.stopped or nil, losses = t.losses, seconds = seconds, time = time_of(t, seconds),
-      arithmetic = arithmetic_of(t), budget = budget.result(t),
+      arithmetic = arithmetic_of(t), budget = budget.result(t), penalty_share = t.penalty_share,
       hash = t.model:hash(), stream_hash = t.stream:hash(), model = t.model, optimizer = t.optimizer,
       folder = t.out.folder and t.out.folder.path, forked_from = t.forked_from }
 end

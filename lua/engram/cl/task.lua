@@ -122,7 +122,7 @@ end
 
 local function consolidate(t)
    local began = C.eg_clock()
-   t.doing = "consolidating"
+   t.doing, t.state_in_training = "consolidating", budget.bytes(t)
    step.hook(t, "task_end")
    t.optimizer:task_end(t.task)
    budget.state(t)

@@ -188,8 +188,8 @@ local function run(t, point)
 end
 
 -- train{ model =, stream =, optimizer =, ... } -> { accuracy, metrics, validation, test_looks, continual, bytes, steps, losses, seconds,
--- time, arithmetic, budget, hash, stream_hash, model, optimizer, folder }; options and fields are told in docs/training.md. Raises when
--- the loss is no longer finite. `point` is cl.fork's: where to start.
+-- time, arithmetic, budget, penalty_share, hash, stream_hash, model, optimizer, folder }; options and fields are told in
+-- docs/training.md. Raises when the loss is no longer finite. `point` is cl.fork's: where to start.
 local function train(given, point)
    settings.check_used()
    local t = begin(given)

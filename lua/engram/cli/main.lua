@@ -5,6 +5,15 @@ local commands = require "engram.cli.commands"
 local options = require "engram.cli.options"
 local usage_error = require "engram.usage"
 
+-- Whether --help is asked for: as the first word, or as any where none are a script's.
+local function asks_for_help(command, words)
+   for i, word in ipairs(words) do
+      if word == "--" or (i > 1 and (command.pass or command.words)) then return false end
+      if word == "--help" then return true end
+   end
+   return false
+end
+
 local function dispatch(words)
    local name = table.remove(words, 1)
    if name == nil then return commands.load("repl").run({}, words) end
@@ -12,7 +21,7 @@ local function dispatch(words)
    if name == "--version" then name = "version" end
    if name:sub(1, 1) == "-" then usage_error("unknown option '%s'; engram --help lists the commands", name) end
    local command = commands.load(name)
-   if words[1] == "--help" then return commands.load("help").run({}, { name }) end
+   if asks_for_help(command, words) then return commands.load("help").run({}, { name }) end
    if command.words then return command.run(words) end          -- takes its words as they are
    return command.run(options.parse(command, words, command.pass))
 end

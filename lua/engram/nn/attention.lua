@@ -26,7 +26,8 @@ function MultiheadAttention:init(width, heads, options)
    options = core.options(who, options, { "dropout", "bias", "causal", "queries", "dtype" })
    self.width, self.heads = nn.positive(who .. ": width", width), nn.positive(who .. ": heads", heads)
    if width % heads ~= 0 then raise("%s: a width of %d cannot be cut into %d heads", who, width, heads) end
-   self.queries, self.causal = check_choice(who, options.queries), options.causal or false
+   self.queries, self.causal = check_choice(who, options.queries), nn.flag(who .. ": causal", options.causal) or false
+   nn.flag(who .. ": bias", options.bias)
    self.dropout = check_dropout(who, options.dropout or 0)
    local how = { heads = heads, width = width, causal = self.causal and self.queries == "all" }
    self.plan = tensor.attention_plan(how)

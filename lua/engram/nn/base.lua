@@ -22,4 +22,22 @@ function base.positive(what, value)
    return value
 end
 
+-- What is added to a variance: a finite number of at least 0, 1e-5 by default.
+function base.epsilon(who, value)
+   if value == nil then return 1e-5 end
+   if type(value) ~= "number" or not (value >= 0 and value < math.huge) then
+      core.raise("%s: epsilon must be a finite number of at least 0, got %s", who,
+         type(value) == "number" and tostring(value) or core.typename(value))
+   end
+   return value
+end
+
+-- An option that is true, false or not given.
+function base.flag(what, value)
+   if value ~= nil and type(value) ~= "boolean" then
+      core.raise("%s must be true or false, got %s", what, core.typename(value))
+   end
+   return value
+end
+
 return base

@@ -14,7 +14,7 @@ local function define(name, dims_text, fits)
    function BatchNorm:init(features, options)
       options = core.options("nn." .. name, options, { "epsilon", "momentum", "affine", "dtype" })
       self.features = nn.positive("nn." .. name .. ": features", features)
-      self.epsilon, self.momentum = options.epsilon or 1e-5, options.momentum or 0.1
+      self.epsilon, self.momentum = nn.epsilon("nn." .. name, options.epsilon), options.momentum or 0.1
       if options.affine ~= false then
          self.weight = nn.parameter(engram.ones(features, { dtype = options.dtype }))
          self.bias = nn.parameter(engram.zeros(features, { dtype = options.dtype }))

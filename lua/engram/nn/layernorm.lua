@@ -8,7 +8,8 @@ local LayerNorm = nn.Module:extend "LayerNorm"
 
 function LayerNorm:init(width, options)
    options = core.options("nn.LayerNorm", options, { "epsilon", "affine", "dtype" })
-   self.width, self.epsilon = nn.positive("nn.LayerNorm: width", width), options.epsilon or 1e-5
+   self.width, self.epsilon = nn.positive("nn.LayerNorm: width", width), nn.epsilon("nn.LayerNorm", options.epsilon)
+   nn.flag("nn.LayerNorm: affine", options.affine)
    if options.affine ~= false then
       self.weight = nn.parameter(engram.ones(width, { dtype = options.dtype }))
       self.bias = nn.parameter(engram.zeros(width, { dtype = options.dtype }))

@@ -120,6 +120,9 @@ end
 -- measured after each epoch.
 function stop.accuracy(percent, options)
    number("accuracy", "the percentage", percent, 0, 100)
+   if percent > 0 and percent < 1 then
+      raise("schedule.stop.accuracy: %g is %g %%: accuracies are in percent, give %g for that fraction", percent, percent, 100 * percent)
+   end
    options = options_of("accuracy", options, { "of" })
    local figure = one_of("accuracy", "of", options.of or "train", { "train", "validation" }) .. " accuracy"
    return make("accuracy", { percent, "of " .. (options.of or "train") }, { figures = { figure }, check = function(_, now, at)
