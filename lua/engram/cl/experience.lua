@@ -11,9 +11,6 @@ local raise = core.raise
 local Experience = {}
 local experience = {}
 
-local digest_of = core.sha256
-experience.digest = digest_of
-
 -- ---- data -------------------------------------------------------------------------------------------------
 
 -- The set, with handles of its own on its tensors, which outlive the scope they were made in.
@@ -142,7 +139,7 @@ end
 function Experience:identity(part)
    part = self.parts[part]
    if part.set then return part.set:content_hash() end
-   part.identity = part.identity or digest_of(part.recipe())
+   part.identity = part.identity or core.sha256(part.recipe())
    return part.identity
 end
 

@@ -181,7 +181,7 @@ function Stream:hash()
       if task.steps then words[i] = words[i] .. "steps " .. task.steps .. " " end
       if task.stop then words[i] = words[i] .. "until " .. tostring(task.stop) .. " " end
    end
-   self.content = experience.digest(table.concat(words))
+   self.content = core.sha256(table.concat(words))
    return self.content
 end
 
@@ -191,7 +191,7 @@ function Stream:task_hash(k)
    if not known[k] then
       local task = self[k]
       local held = task:has_part "validation" and " " .. task:identity "validation" or ""
-      known[k] = experience.digest(units_text(task) .. " " .. task:identity "train" .. " " .. task:identity "test" .. held)
+      known[k] = core.sha256(units_text(task) .. " " .. task:identity "train" .. " " .. task:identity "test" .. held)
    end
    return known[k]
 end

@@ -1,5 +1,6 @@
 -- write.lua: the tables of a comparison as Markdown for the screen, as CSV with every digit, or as LaTeX (booktabs).
 local json = require "engram.json"
+local markdown = require "engram.compare.markdown"
 
 local write = {}
 
@@ -24,27 +25,6 @@ end
 local function name_of(row) return #row.labels > 0 and table.concat(row.labels, ",") or "all" end
 
 -- ---- Markdown ---------------------------------------------------------------------------------------------
-
-local function width_of(text) return select(2, text:gsub("[^\128-\191]", "")) end
-
--- aligned(rows, left): the lines of a table, its columns of one width; the first `left` to the left, the others to the right.
-function write.aligned(rows, left)
-   local widths, lines = {}, {}
-   for _, row in ipairs(rows) do
-      for i, cell in ipairs(row) do widths[i] = math.max(widths[i] or 3, width_of(cell)) end
-   end
-   for r, row in ipairs(rows) do
-      local cells, rule = {}, {}
-      for i, cell in ipairs(row) do
-         local space = (" "):rep(widths[i] - width_of(cell))
-         cells[i] = i <= left and cell .. space or space .. cell
-         rule[i] = i <= left and ("-"):rep(widths[i]) or ("-"):rep(widths[i] - 1) .. ":"
-      end
-      lines[#lines + 1] = "| " .. table.concat(cells, " | ") .. " |"
-      if r == 1 then lines[#lines + 1] = "| " .. table.concat(rule, " | ") .. " |" end
-   end
-   return lines
-end
 
 local function labels(by, row)
    if #by == 0 then return { row and "all" or "runs" } end
@@ -143,7 +123,9 @@ function write.markdown(tables, by, against)
       if #lines > 0 then lines[#lines + 1] = "" end
       lines[#lines + 1] = title(table_)
       lines[#lines + 1] = ""
-      for _, line in ipairs(write.aligned(rows, math.max(1, #by))) do lines[#lines + 1] = line end
+      local left = {}
+      for i = 1, math.max(1, #by) do left[i] = true end
+      for _, line in ipairs(markdown(rows, left)) do lines[#lines + 1] = line end
    end
    for _, line in ipairs(explanation(tables, against)) do lines[#lines + 1] = line end
    return table.concat(lines, "\n") .. "\n"

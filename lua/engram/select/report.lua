@@ -1,9 +1,9 @@
 -- select/report.lua: the table of a selection: for every method and rule what was chosen, by what score, and what it is worth on the test
 -- sets with other seeds; how far each rule is from the oracle; the methods in their order by each rule, with exact paired tests; how often
 -- the test sets were looked at.
-local aligned = require "engram.compare.markdown"
 local core = require "engram.core"
 local looks = require "engram.compare.looks"
+local markdown = require "engram.compare.markdown"
 local records = require "engram.compare.records"
 local rules = require "engram.select.rules"
 local selection = require "engram.select"
@@ -110,7 +110,7 @@ return function(self, choices)
    for i, method in ipairs(self.methods) do add_method(rows, method, choices[i], found, order) end
    local lines = { ("average accuracy, %%; %d trials of each method, seeds %s; tested with seeds %s"):format(choices[1].trials,
       table.concat(self.seeds, ","), table.concat(self.final_seeds, ",")), "" }
-   for _, line in ipairs(aligned(rows, { true, true, true })) do lines[#lines + 1] = line end
+   for _, line in ipairs(markdown(rows, { true, true, true })) do lines[#lines + 1] = line end
    lines[#lines + 1] = "\nchosen by: the score by which the rule chose, on validation sets (by test: on test sets). to the oracle: how "
       .. "much better than the\noracle's choice. optimism: how much more the score on all tasks promised.\n"
    if #self.methods > 1 then order_lines(lines, order, #self.final_seeds) end

@@ -219,7 +219,7 @@ function Table:digest(row, column)
    for _, key in ipairs(TRAINED) do
       trained[key] = row.nodes[key] and nodes.value(row.nodes[key], column.run, self.column, {})
    end
-   return require "engram.cl.experience".digest(yaml.encode(trained)):sub(1, 8)
+   return core.sha256(yaml.encode(trained)):sub(1, 8)
 end
 
 -- has_run(row, column): whether the row has a figure of that column's run.

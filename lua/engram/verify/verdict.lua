@@ -7,7 +7,8 @@ local jobs = require "engram.verify.jobs"
 local left = require "engram.run.left"
 local run = require "engram.run"
 local statistics = require "engram.statistics"
-local C = require "engram.core".C
+local core = require "engram.core"
+local C = core.C
 
 local verdict = {}
 
@@ -110,7 +111,7 @@ local function digest(runs)
    for name in pairs(runs) do names[#names + 1] = name end
    table.sort(names)
    for i, name in ipairs(names) do names[i] = name .. " " .. tostring(runs[name].summary.weights_sha256) end
-   return require "engram.cl.experience".digest(table.concat(names, "\n"))
+   return core.sha256(table.concat(names, "\n"))
 end
 
 -- Counts of verdicts, of all cells and by certainty.

@@ -126,6 +126,6 @@ function common.moved_pixels(shape, order, recipe)
 end
 
 -- A text that stands for a list of numbers.
-function common.digest(list) return require "engram.cl.experience".digest(table.concat(list, " ")) end
+function common.digest(list) return core.sha256(table.concat(list, " ")) end
 
 return common
