@@ -1,7 +1,8 @@
 /* terminal.c - a pseudo-terminal for tests: runs a program in it and plays a script, a line a step:
  *
  *   send TEXT        types TEXT; \r \n \t \e \\ \xHH stand for what they do elsewhere, \cX for Ctrl-X
- *   keys TEXT        the same, when the program reads keys itself: the kernel's own line editing would take the control ones
+ *   keys TEXT        the same, when the program is at its prompt and reads keys itself: the kernel's own line editing would take the
+ *                    control ones
  *   line TEXT        as send, and Enter
  *   paste FILE       a bracketed paste of the file
  *   type FILE        its bytes as if typed
@@ -129,11 +130,12 @@ static void send_bytes(const char *bytes, size_t count) {
   sent = now();
 }
 
-/* Waits until the program has left the kernel's line editing; a program without editing of its own never does: 3 seconds. */
+/* Waits until a prompt ends the output and the program has left the kernel's line editing; a program without editing of its own
+ * never does: 3 seconds. */
 static void wait_for_editing(void) {
   struct termios modes;
   for (double until = now() + 3; now() < until && !closed; listen_for(0.002, false, NULL))
-    if (tcgetattr(master, &modes) == 0 && !(modes.c_lflag & ICANON)) return;
+    if (length >= 2 && memcmp(seen + length - 2, "> ", 2) == 0 && tcgetattr(master, &modes) == 0 && !(modes.c_lflag & ICANON)) return;
 }
 
 static void send_file(const char *path, bool paste) {

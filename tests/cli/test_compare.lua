@@ -144,7 +144,7 @@ end)
 t.test("what a row cost stands beside its first metric, and how often the test sets were looked at below", function()
    local function spent(name, seed, bytes, total, looks)
       local of = summary(50 + seed, 1)
-      of.bytes, of.arithmetic, of.test_looks = { state = bytes }, { total = total }, looks
+      of.bytes, of.arithmetic, of.test_looks = { state = 9 * bytes, state_in_training = bytes }, { total = total }, looks
       make(("cost/%s-%d"):format(name, seed), { optimizer = name, seed = seed }, of)
    end
    for seed = 1, 2 do

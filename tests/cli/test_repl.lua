@@ -36,9 +36,9 @@ local function type_lines(lines, about)
       steps[#steps + 1] = "expect > "
       if line:find "^[:?$]" then steps[#steps - 2], steps[#steps - 1] = "line " .. line:gsub("\\", "\\\\"), "expect \\n" end
    end
-   steps[#steps + 1] = "keys \\cd"
-   local screen = play(steps, about)
-   return screen
+   -- What is shown may hold "> " too, so that lines are typed ahead; Ctrl-D must not be.
+   for _, step in ipairs{ "line print('the ' .. 'end')", "expect \\nthe end\\n> ", "keys \\cd" } do steps[#steps + 1] = step end
+   return (play(steps, about))
 end
 
 -- The screen of lines holds the text.

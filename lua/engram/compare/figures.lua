@@ -89,7 +89,9 @@ local function describe(row, name, over, problems)
    if #list == 0 then return found end
    found.mean, found.deviation = statistics.mean(list), statistics.deviation(list)
    found.low, found.high = statistics.interval(list)
-   found.state_bytes, found.arithmetic = mean_of(row, "bytes.state"), mean_of(row, "arithmetic.total")
+   -- What was held while it was trained: what the last task's end files for a task that never comes is nobody's cost.
+   found.state_bytes = mean_of(row, "bytes.state_in_training") or mean_of(row, "bytes.state")
+   found.arithmetic = mean_of(row, "arithmetic.total")
    return found
 end
 
