@@ -75,13 +75,14 @@ local function rules_of(row)
    return schedule.per_task{ stop.loss(form.loss, { of = "batch", max_epochs = cap }), whole_loss(row.loss, cap) }
 end
 
-local known, wanted = { all = true }, {}
+local known, wanted, chosen = { all = true }, {}, 0
 if #settings.optimizer == 0 then error("optimizer= names no row of the table: leave it out for all", 0) end
 for _, row in ipairs(rows) do known[row[1]] = true end
 for _, name in ipairs(settings.optimizer) do
    if not known[name] then error(("unknown optimizer '%s'%s"):format(name, require "engram.suggest".hint(name, known)), 0) end
    wanted[name] = true
 end
+for _, row in ipairs(rows) do chosen = chosen + ((wanted.all or wanted[row[1]]) and 1 or 0) end
 
 -- ---- runs -------------------------------------------------------------------------------------------------
 
@@ -99,7 +100,8 @@ local function train(row)
    end
    local ok, run = pcall(cl.train, { model = common.model(words, form, published), optimizer = make, method = method,
       stream = stream, stop = rules_of(row), batch_size = form.batch, seed = settings.seed,
-      protocol = published and "published" or "test", evaluate_tasks = "seen", evaluate_batch_size = form.batch, name = row[1] })
+      protocol = published and "published" or "test", evaluate_tasks = "seen", evaluate_batch_size = form.batch,
+      name = chosen > 1 and row[1] or nil })
    if ok then return sentiment_table.row(row[1], row[2], settings.seed, run) end
    if not tostring(run):find("cl.train: diverged:", 1, true) then error(run, 0) end
    print(("%s: %s"):format(row[1], run))

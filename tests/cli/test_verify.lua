@@ -187,6 +187,66 @@ stream:]]):gsub("{task: 12, class: 15}", "12"):gsub("{task: 10, class: 1}", "1")
    t.expect({ report.cells[1].values[1], report.cells[2].values[1] }):equals({ summary.accuracy[1][1], summary.accuracy[5][1] })
 end)
 
+-- ---- tables of a script ------------------------------------------------------------------------------------
+
+local OF_A_SCRIPT = [[
+title: A script's figures
+source: nobody, 2026
+certainty: exact
+n: 4
+spread: deviation
+columns:
+  one: {metric: answer}
+  two: {run_of: one, metric: more.1}
+script: given.lua
+settings: {size: 3, words: [a, b]}
+rows:
+  plain:
+    cells: {one: 30 ± 1, two: unknown}
+  larger:
+    settings: {size: 5}
+    cells: {one: 51 ± 1}
+]]
+
+t.test("a table may be of a script with settings: the row's count more; what is unknown has no verdict", function()
+   sh "mkdir scripted"
+   t.write(folder .. "/scripted/given.lua", [[
+      local engram = require "engram"
+      local settings = engram.settings{ size = { default = 1, max = 9 }, words = { default = { "x" } }, seed = 1 }
+      engram.run.current():write_json("summary.json", { complete = true, answer = 10 * settings.size + settings.seed - 1,
+         more = { #settings.words }, weights_sha256 = "none" })
+   ]])
+   t.write(folder .. "/scripted/table.yaml", OF_A_SCRIPT)
+   local code, out = sh "engram verify scripted/table.yaml --quiet --seeds 2 --into figures_of_a_script"
+   t.expect(code):equals(0)
+   local cells = report_of("figures_of_a_script").cells
+   t.expect({ cells[1].values, cells[2].values, cells[3].values }):equals{ { 30, 31 }, { 2, 2 }, { 50, 51 } }
+   t.expect({ cells[1].verdict, cells[2].verdict, cells[3].verdict }):equals{ "pass", "open", "pass" }
+   t.expect(out):contains "| plain  | two    | open    | exact     |  2.00 | 0.00 |   2 | unknown |"
+   sh "cd figures_of_a_script && rm -r larger-one-*-s2"
+   t.expect((sh "engram resume --quiet figures_of_a_script")):equals(0)
+   t.expect(report_of("figures_of_a_script").runs):equals(4)
+end)
+
+t.test("what is wrong in a table of a script is told before anything runs", function()
+   local function refused(from, to, text)
+      local changed, count = OF_A_SCRIPT:gsub(from, to)
+      t.expect(count > 0):is_true()
+      t.write(folder .. "/scripted/wrong.yaml", changed)
+      local code, _, err = sh "engram verify scripted/wrong.yaml --dry-run"
+      t.expect(code):equals(2)
+      t.expect(err):contains("engram: scripted/wrong.yaml" .. text)
+   end
+   refused("script: given.lua", "script: givn.lua",
+      ":9:9: script: there is no file 'scripted/givn.lua', did you mean 'scripted/given.lua'?")
+   refused("script: given.lua\n", "", ":9:11: settings: of which script?")
+   refused("settings: {size: 5}", "network: [Flatten]", ":15:5: rows.larger: unknown key 'network'")
+   refused("rows:", "network: [Flatten]\nrows:", ":11:10: network: a table of a script has settings instead")
+   refused("size: 5", "seed: 5", ":15:16: settings: seed is what each run has of its own")
+   refused("size: 5", "sise: 5", ":15:16: sise: unknown key, did you mean 'size'?")
+   refused("size: 5", "size: 50", ":15:16: size: expected a number of at most 9, got 50")
+end)
+
 -- ---- files that are wrong ---------------------------------------------------------------------------------
 
 t.test("what is wrong in a table is told with file, line and column", function()
@@ -205,8 +265,8 @@ t.test("what is wrong in a table is told with file, line and column", function()
    refused("{scenario: task}", "{scenario: tusk}", "9:20", "columns.task.scenario: 'tusk' is not one of task, domain, class, did you " ..
       "mean 'task'?")
    refused("class: 90 ± 0.1", "klass: 90 ± 0.1", "19:28", "rows.naive.cells: there is no column 'klass', did you mean 'class'?")
-   refused("60 ± 40", "about 60", "19:19", "rows.naive.cells.task: expected a number, or a mean and its spread as 97.70 ± 0.81, " ..
-      "got 'about 60'")
+   refused("60 ± 40", "about 60", "19:19", "rows.naive.cells.task: expected a number, a mean and its spread as 97.70 ± 0.81, " ..
+      "or unknown, got 'about 60'")
    refused("  naive:\n", "  na ive:\n", "18:3", "rows.na ive: a row's name is of letters, digits, - + and _")
    refused("%- split:", "- splt:", "12:3", "the first of a stream makes it: 'splt' is not one of permuted, rotated, sequence, split, " ..
       "did you mean 'split'?")

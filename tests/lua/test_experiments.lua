@@ -134,6 +134,31 @@ else
    t.skip("the laboratory on MNIST", "ENGRAM_DATA is not set")
 end
 
+t.test("the study of CLASSP: every method and benchmark trains, small; what its words say is what is trained", function()
+   local function study(words)
+      local code, text, err = t.command(("cd %s && engram run --quiet --no-run classp_study data=glyphs limit=60 %s"):format(
+         t.quote(folder), words), 120)
+      return code, text:match "average accuracy ([%d.]+)", text:match "state ([%d.]+) MB", err
+   end
+   local _, accuracy = study "method=classp"
+   t.expect(tonumber(accuracy)):above(0)
+   for method, bytes in pairs{ sgd = 0, adagrad = 2.3, adam = 4.59, ["adam-reset"] = 4.59, ["stable-sgd"] = 0, ["classp-published"] = 2.3,
+      ewc = 22.97, ["online-ewc"] = 9.19, si = 16.08, mas = 9.19, lwf = 6.89, er = 5.12, ["classp-er"] = 2.82, ["classp-ewc"] = 20.67 } do
+      local code, _, state = study("method=" .. method)
+      t.expect({ method, code, state and math.abs(state - bytes) < 0.25 and "as expected" or state }):equals{ method, 0, "as expected" }
+   end
+   local seen = {}
+   for _, words in ipairs{ "benchmark=split-task", "benchmark=split-class", "benchmark=permuted tasks=3 lr=0.02", "benchmark=rotated tasks=3 lr=0.02",
+      "benchmark=vision", "gate=q0.9", "gate=1e-4", "gate=1e-4 gate_later=0", "decay=always", "decay=never", "power=2", "epsilon=0.1" } do
+      local code, value = study(words)
+      t.expect({ words, code, seen[value] }):equals{ words, 0 }                      -- each says something
+      seen[value] = words
+   end
+   local code, _, _, err = study "gate=high"
+   t.expect(code):equals(1)
+   t.expect(err):contains "gate: expected a number, or one behind a q, got 'high'"
+end)
+
 t.test("many tasks: a table of time and memory a task", function()
    local code, text, err = t.command(("cd %s && engram run --quiet --no-run many_tasks data=glyphs/digits tasks=24 train=128 test=100 " ..
       "width=8 evaluate_every=1 check=false"):format(t.quote(folder)), 300)

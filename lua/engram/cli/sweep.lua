@@ -57,21 +57,24 @@ local function declares_settings(script)
    return not script:find "%.lua$" or text:find("settings", 1, true) ~= nil
 end
 
--- Every value once, the other keys at their first: a wrong word is told now, not by every job. For `engram select` too.
-function command.check_settings(script, axes)
+-- Every value once, the other keys at their first: a wrong word is told now, not by every job. For `engram select` and `verify` too;
+-- place(key, k): where the k-th value of a key stands, if not on the command line.
+function command.check_settings(script, axes, place)
    if not declares_settings(script) then return end
    local first = {}
    for i, axis in ipairs(axes) do first[i] = axis.key .. "=" .. axis.values[1] end
-   local function try(words)
+   local function try(words, k)
       local said = refusal(script, words)
-      if said then usage_error("sweep: %s", said) end
+      if said and not place then usage_error("sweep: %s", said) end
+      local what = said and said:gsub("^command line: ", "")
+      if said then usage_error("%s: %s", place(what:match "^[%w_]+", k), what) end
    end
-   try(first)
+   try(first, 1)
    for i, axis in ipairs(axes) do
       for k = 2, #axis.values do
          local words = { unpack(first) }
          words[i] = axis.key .. "=" .. axis.values[k]
-         try(words)
+         try(words, k)
       end
    end
 end

@@ -23,8 +23,6 @@ local command = {
    },
 }
 
-local script = package.searchpath("engram.core", package.path):match "^(.*)/core%.lua$" .. "/verify/job.lua"
-
 -- As tables, jobs and the rest are not loaded before they are needed.
 local function tables() return require "engram.verify.table" end
 
@@ -86,9 +84,10 @@ end
 -- ---- running ----------------------------------------------------------------------------------------------
 
 -- A sweep whose jobs find their table beside them, wherever the folder is.
-local function sweep_of(values, path, jobs, parallel)
-   local sweep = require "engram.sweep".new{ script = script, jobs = jobs, varying = { "row", "column", "seed" },
-      parallel = parallel, threads = positive(values, "threads") or 1, path = require "engram.run.describe".absolute(path) }
+local function sweep_of(values, table_, path, jobs, parallel)
+   local sweep = require "engram.sweep".new{ script = require "engram.verify.build".script(table_), jobs = jobs,
+      varying = { "row", "column", "seed" }, parallel = parallel, threads = positive(values, "threads") or 1,
+      path = require "engram.run.describe".absolute(path) }
    sweep.folder = sweep.path
    return sweep
 end
@@ -106,7 +105,8 @@ function command.resume(values, path)
    for _, job in ipairs(require "engram.verify.jobs".expand(table_, function() return true end, seeds_of(kept.jobs))) do
       if planned[job.name] then jobs[#jobs + 1] = job end            -- others are of the table as it was once
    end
-   local sweep = sweep_of(values, path, jobs, kept.parallel)
+   table_.found_script = table_.script and kept.script                -- where it was when the table stood elsewhere
+   local sweep = sweep_of(values, table_, path, jobs, kept.parallel)
    if C.eg_make_folders(path .. "/logs") ~= 0 then core.raise("verify: %s", core.message()) end
    sweep:write_lines()
    return run(values, table_, sweep)
@@ -129,7 +129,7 @@ end
 local function begin(values, table_, path, jobs)
    local build = require "engram.verify.build"
    build.check_data(table_, jobs)
-   local sweep = sweep_of(values, path, all_jobs(path, jobs), positive(values, "j") or math.min(C.eg_cores(), #jobs))
+   local sweep = sweep_of(values, table_, path, all_jobs(path, jobs), positive(values, "j") or math.min(C.eg_cores(), #jobs))
    sweep:save()
    core.check(C.eg_file_write(sweep.path .. "/table.yaml", table_.text, #table_.text))
    sweep.jobs = jobs

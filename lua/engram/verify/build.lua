@@ -164,8 +164,44 @@ function build.options(table_, row, column, seed)
    return given
 end
 
+-- A script's settings are checked by the script: each value once.
+local function check_script(table_)
+   local axes, axis, has = {}, {}, {}
+   for _, row in ipairs(table_.rows) do
+      for _, column in ipairs(table_.columns) do
+         for _, one in ipairs(column.run == column.key and table_:has_run(row, column) and table_:settings(row, column) or {}) do
+            if one.key == "seed" then usage_error("%s: settings: seed is what each run has of its own", one.where) end
+            if not axis[one.key] then
+               axis[one.key] = { key = one.key, values = {}, places = {} }
+               axes[#axes + 1] = axis[one.key]
+            end
+            local word = one.key .. "=" .. one.value
+            if not has[word] then
+               table.insert(axis[one.key].values, one.value)
+               table.insert(axis[one.key].places, one.where)
+            end
+            has[word] = true
+         end
+      end
+   end
+   require "engram.cli.sweep".check_settings(build.script(table_), axes, function(key, k)
+      return axis[key] and axis[key].places[k] or table_.path
+   end)
+end
+
+-- The script whose runs a table's are; one of a table's own stands relative to its file.
+function build.script(table_)
+   if not table_.script then return package.searchpath("engram.verify.job", package.path) end
+   if table_.found_script then return table_.found_script end
+   local path = table_.script
+   if path:find "[/.]" and not path:find "^/" then path = (table_.path:match "^(.*/)" or "") .. path end
+   path = require "engram.cli.script".find(table_.script_where .. ": script", path)
+   return require "engram.run.describe".absolute(path)
+end
+
 -- check(table): raises for what no run could be made of. Streams are made only where their runs are, as they need their data.
 function build.check(table_)
+   if table_.script then return check_script(table_) end
    for _, row in ipairs(table_.rows) do
       for _, column in ipairs(table_.columns) do
          if column.run == column.key and table_:has_run(row, column) then
@@ -182,6 +218,7 @@ end
 
 -- check_data(table, jobs): raises where a data set that a run needs is not here.
 function build.check_data(table_, jobs)
+   if table_.script then return end                   -- a script says itself what it lacks
    local seen = {}
    for _, job in ipairs(jobs) do
       local sources, where = build.sources(table_, table_.row[job.row], table_.column[job.column])

@@ -44,6 +44,18 @@ function jobs.name(table_, row, column, seed)
    return ("%s-%s-%s-s%d"):format(row.key, column.run, table_:digest(row, column), seed)
 end
 
+-- The words of a run: of the script of a table, or of verify/job.lua, which makes it of parts.
+local function words_of(table_, row, column, seed)
+   local words = {}
+   if table_.script then
+      for i, one in ipairs(table_:settings(row, column)) do words[i] = one.key .. "=" .. one.value end
+   else
+      words = { "table=table.yaml", "row=" .. row.key, "column=" .. column.key, "digest=" .. table_:digest(row, column) }
+   end
+   words[#words + 1] = "seed=" .. seed
+   return words
+end
+
 -- expand(table, fits, seeds): { { name =, words =, row =, column =, seed = }, ... }: all cells of the first seed, then of the second ...
 function jobs.expand(table_, fits, seeds)
    local list = {}
@@ -52,8 +64,7 @@ function jobs.expand(table_, fits, seeds)
          for _, column in ipairs(table_.columns) do
             if column.run == column.key and wanted(table_, row, column, fits) then
                list[#list + 1] = { name = jobs.name(table_, row, column, seed), row = row.key, column = column.key, seed = seed,
-                  words = { "table=table.yaml", "row=" .. row.key, "column=" .. column.key, "digest=" .. table_:digest(row, column),
-                     "seed=" .. seed } }
+                  words = words_of(table_, row, column, seed) }
             end
          end
       end

@@ -12,7 +12,7 @@ local function decimals(value, count) return value and ("%." .. (count or 2) .. 
 local function line_of(cell)
    local reference = cell.reference
    return { cell.row, cell.column, cell.verdict, reference.certainty, decimals(cell.mean), decimals(cell.deviation), tostring(cell.n),
-      decimals(reference.mean), decimals(reference.deviation), tostring(reference.n),
+      reference.mean and decimals(reference.mean) or "unknown", decimals(reference.deviation), tostring(reference.n),
       cell.difference and ("%+.2f"):format(cell.difference) or "-", decimals(cell.tolerance) }
 end
 

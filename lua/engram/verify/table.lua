@@ -1,5 +1,6 @@
--- verify/table.lua: a published table as a file of data: what is trained for each cell, and what was found by others. docs/verify.md tells
--- the keys. What is wrong is told with file, line and column before anything runs.
+-- verify/table.lua: a published table as a file of data: what is trained for each cell, and what was found by others. A cell is made of
+-- parts (stream, network, optimizer ...), or is a script with settings. docs/verify.md tells the keys. What is wrong is told with file,
+-- line and column before anything runs.
 local core = require "engram.core"
 local nodes = require "engram.verify.nodes"
 local suggest = require "engram.suggest"
@@ -13,7 +14,8 @@ Table.__index = Table
 
 local folder = package.searchpath("engram.core", package.path):match "^(.*)/core%.lua$" .. "/verify/tables"
 
-local TRAINED = { "stream", "network", "initial", "optimizer", "method", "training" }       -- a row may say them anew
+local PARTS = { "stream", "network", "initial", "optimizer", "method", "training" }         -- a row may say them anew
+local SETTINGS = { "settings" }                                                             -- of a table of a script
 local JUDGED = { "source", "certainty", "n", "spread", "note" }
 
 tables.certainties = { "exact", "from memory", "measured off a figure" }
@@ -84,14 +86,15 @@ local function figures_of(node, what)
    if not mean then mean, spread = node.text:match "^(%-?[%d.]+) ?%+%- ?([%d.]+)$" end
    mean, spread = tonumber(mean), tonumber(spread)
    if not (mean and spread) then
-      nodes.refuse(node, "%s: expected a number, or a mean and its spread as 97.70 ± 0.81, got '%s'", what, node.text)
+      nodes.refuse(node, "%s: expected a number, a mean and its spread as 97.70 ± 0.81, or unknown, got '%s'", what, node.text)
    end
    return mean, spread
 end
 
 -- What others found: { mean =, deviation = (of a sample; nil for none), n =, given = the spread as it stands there, spread = its kind,
--- certainty = }.
+-- certainty = }; of the word `unknown` no mean.
 local function reference_of(node, what, row)
+   if node.kind == "string" and node.text == "unknown" then return { n = 0, certainty = row.certainty } end
    local mean, given = figures_of(node, what)
    local found = { mean = mean, given = given, n = row.n, spread = given and row.spread, certainty = row.certainty }
    if given then
@@ -134,13 +137,13 @@ local function read_row(self, member)
    if not member.key:find "^%w[%w_+-]*$" then
       usage_error("%s: %s: a row's name is of letters, digits, - + and _", member.where, what)
    end
-   local given = nodes.members(member.value, what, with({ "cells" }, TRAINED, JUDGED))
+   local given = nodes.members(member.value, what, with({ "cells" }, self.trained, JUDGED))
    local row = { key = member.key, nodes = {}, where = member.where }
    read_judged(row, given, what .. ".", self)
    if not given.cells then usage_error("%s: %s: has no cells: what others found, by column", member.where, what) end
    read_cells(self, row, given.cells, what .. ".cells")
-   for _, key in ipairs(TRAINED) do row.nodes[key] = given[key] or self.nodes[key] end
-   for _, key in ipairs{ "stream", "network", "optimizer" } do
+   for _, key in ipairs(self.trained) do row.nodes[key] = given[key] or self.nodes[key] end
+   for _, key in ipairs(self.script and {} or { "stream", "network", "optimizer" }) do
       if not row.nodes[key] then usage_error("%s: %s: has no %s, and the table has none", member.where, what, key) end
    end
    return row
@@ -149,15 +152,22 @@ end
 -- ---- the whole --------------------------------------------------------------------------------------------
 
 local function read(self, root)
-   local given = nodes.members(root, "the table", with({ "title", "seeds", "columns", "rows" }, TRAINED, JUDGED))
+   local given = nodes.members(root, "the table", with({ "title", "seeds", "columns", "rows", "script" }, PARTS, SETTINGS, JUDGED))
    for _, key in ipairs{ "title", "source", "certainty", "n", "spread", "columns", "rows" } do
       if not given[key] then nodes.refuse(root, "the table has no %s", key) end
    end
    self.title, self.nodes = text_of(given.title, "title"), {}
+   self.script, self.script_where = text_of(given.script, "script"), given.script and given.script.where
+   self.trained = self.script and SETTINGS or PARTS
+   for _, key in ipairs(self.script and PARTS or SETTINGS) do
+      if given[key] then
+         nodes.refuse(given[key], self.script and "%s: a table of a script has settings instead" or "%s: of which script?", key)
+      end
+   end
    self.seeds = given.seeds and count_of(given.seeds, "seeds", 1) or 5
    read_judged(self, given, "", {})
    read_columns(self, given.columns)
-   for _, key in ipairs(TRAINED) do self.nodes[key] = given[key] end
+   for _, key in ipairs(self.trained) do self.nodes[key] = given[key] end
    self.rows, self.row = {}, {}
    for i, member in ipairs(nodes.of_kind(given.rows, "rows", "map").members) do
       self.rows[i] = read_row(self, member)
@@ -165,9 +175,9 @@ local function read(self, root)
    end
 end
 
--- load(path [, name]): the table in a file: { name, title, source, seeds, note, columns and rows (lists), column and row (by name) }.
--- A column: { key, scenario, metric, run = the column whose run it is of }. A row: { key, cells = { column = reference }, source, note,
--- certainty, n, spread, nodes }.
+-- load(path [, name]): the table in a file: { name, title, source, seeds, note, script, columns and rows (lists), column and row (by
+-- name) }. A column: { key, scenario, metric, run = the column whose run it is of }. A row: { key, cells = { column = reference }, source,
+-- note, certainty, n, spread, nodes }.
 function tables.load(path, name)
    local text, problem = yaml.read(path)
    if not text then usage_error("verify: %s", problem) end
@@ -212,12 +222,33 @@ function Table:value(row, column, key)
    return node and nodes.value(node, column.run, self.column, {}), node
 end
 
+-- settings(row, column): what a script is given for a column's run, { { key =, value = in YAML, where = }, ... }: the table's and, which
+-- count more, the row's.
+function Table:settings(row, column)
+   local list, at = {}, {}
+   for _, node in ipairs{ self.nodes.settings or false, row.nodes.settings or false } do
+      node = node and nodes.pick(node, column.run, self.column)
+      for _, member in ipairs(node and nodes.of_kind(node, "settings", "map").members or {}) do
+         local value = nodes.value(member.value, column.run, self.column, {})
+         if value ~= nil then
+            at[member.key] = at[member.key] or #list + 1
+            list[at[member.key]] = { key = member.key, where = member.where, value = yaml.encode(value):gsub("\n$", "") }
+         end
+      end
+   end
+   return list
+end
+
 -- digest(row, column): eight letters that stand for all that is trained for a cell: another number of epochs gives others, another
 -- reference or note does not.
 function Table:digest(row, column)
-   local trained = { scenario = self.column[column.run].scenario }
-   for _, key in ipairs(TRAINED) do
+   local trained = { scenario = self.column[column.run].scenario, script = self.script }
+   for _, key in ipairs(self.script and {} or PARTS) do
       trained[key] = row.nodes[key] and nodes.value(row.nodes[key], column.run, self.column, {})
+   end
+   if self.script then
+      trained.settings = {}
+      for _, one in ipairs(self:settings(row, column)) do trained.settings[one.key] = one.value end
    end
    return core.sha256(yaml.encode(trained)):sub(1, 8)
 end

@@ -1,7 +1,7 @@
 -- verify/verdict.lua: what was measured for each cell of a table beside what others found.
 --
 -- A cell passes when |ours - theirs| <= 2 sqrt(SD_theirs^2 / n_theirs + SD_ours^2 / n), with the deviations of samples. Where theirs has
--- no spread, ours stands for it. With fewer than two seeds there is no verdict.
+-- no spread, ours stands for it. With fewer than two seeds, or where theirs is unknown, there is no verdict.
 local json = require "engram.json"
 local jobs = require "engram.verify.jobs"
 local left = require "engram.run.left"
@@ -19,8 +19,8 @@ function verdict.judge(values, reference)
    local n = #values
    if n == 0 then return { n = 0, verdict = "open" } end
    local found = { n = n, mean = statistics.mean(values), deviation = statistics.deviation(values), verdict = "open" }
-   found.difference = found.mean - reference.mean
-   if n < LEAST then return found end
+   found.difference = reference.mean and found.mean - reference.mean
+   if n < LEAST or not reference.mean then return found end
    local theirs = reference.deviation or found.deviation
    found.tolerance = 2 * math.sqrt(theirs ^ 2 / reference.n + found.deviation ^ 2 / n)
    found.verdict = math.abs(found.difference) <= found.tolerance and "pass" or "fail"

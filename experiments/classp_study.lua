@@ -1,0 +1,138 @@
+-- What CLASSP is worth: it, its parts and its rivals on six benchmarks, one training a run, made for `engram select` and `engram sweep`.
+-- Expected, and the commands: docs/study.md. Protocols: split as Hsu et al. 2018, permuted and rotated as Buzzega et al. 2020, vision as
+-- Ludwig 2024. What is `false` below has a default of its own for each method, the one of its paper or code.
+local engram = require "engram"
+local nn, optim, schedule, cl = engram.nn, engram.optim, engram.schedule, engram.cl
+
+local settings = engram.settings{
+   benchmark = { default = "split-domain", choices = { "split-task", "split-domain", "split-class", "permuted", "rotated", "vision" } },
+   method = { default = "classp", choices = { "sgd", "adagrad", "adam", "adam-reset", "stable-sgd", "classp", "classp-published", "ewc",
+      "online-ewc", "si", "mas", "lwf", "er", "classp-er", "classp-ewc" } },
+   under = { default = "adam", choices = { "adam", "sgd" }, doc = "optimizer of ewc, online-ewc, si, mas, lwf and er" },
+   lr = { default = false, type = "number", min = 0,
+      doc = "step size; false: adam 0.001, sgd 0.05, adagrad 0.01, stable-sgd 0.1, CLASSP 0.2" },
+   lambda = { default = false, type = "number", min = 0, doc = "of the penalty; false: 1, EWC 100" },
+   factor = { default = 0.8, min = 0, max = 1, doc = "stable-sgd: of the step size from task to task" },
+   epsilon = { default = 1e-5, min = 0, doc = "CLASSP" },
+   power = { default = 1, min = 0.1, doc = "CLASSP" },
+   gate = { default = "0", type = "string", doc = "CLASSP: a threshold, or q0.9: the quantile of the squared gradients, every 20 steps" },
+   gate_later = { default = "same", type = "string", doc = "the gate from the second task on" },
+   decay = { default = "later", choices = { "later", "always", "never" }, doc = "CLASSP; later: from the second task on, as published" },
+   memory = { default = 500, min = 1, doc = "items that er keeps" },
+   data = { default = "mnist", choices = { "mnist", "glyphs" } },
+   limit = { default = 0, min = 0, doc = "training items of a task; 0: all" },
+   tasks = { default = 0, min = 0, doc = "0: 5 of split, 20 of permuted and rotated" },
+   seed = { default = 1, min = 0 },
+   threads = { default = engram.threads(), min = 1 },
+}
+engram.threads(settings.threads)
+
+-- ---- benchmarks: a stream, a network, what cl.train is told ------------------------------------------------
+
+local digits, garments = "mnist", "fashion-mnist"
+if settings.data == "glyphs" then digits, garments = "glyphs/digits", "glyphs/garments" end
+
+-- Two hidden layers of so many units; stable-sgd has dropout behind each.
+local function dense(inputs, width, initial)
+   return function()
+      local layers, sizes = { nn.Flatten() }, { inputs, width, width }
+      for i = 1, 2 do
+         for _, layer in ipairs{ nn.Linear(sizes[i], sizes[i + 1]), nn.ReLU() } do layers[#layers + 1] = layer end
+         if settings.method == "stable-sgd" then layers[#layers + 1] = nn.Dropout(0.25) end
+      end
+      layers[#layers + 1] = nn.Linear(width, 10)
+      local model = nn.Sequential(layers)
+      for _, p in ipairs(initial and model:parameters() or {}) do
+         if p:dim() > 1 then nn.initial.xavier_uniform_(p) else nn.initial.constant_(p, 0) end
+      end
+      return model
+   end
+end
+
+local function split(scenario)
+   local stream = cl.streams.split(digits, { tasks = settings.tasks > 0 and settings.tasks or 5, scenario = scenario, epochs = 4,
+      mean = 0.1, deviation = 0.2752 })
+   return cl.streams.pad(stream, { size = 32 }), dense(1024, 400), { batch_size = 128 }
+end
+
+local function transformed(make)
+   return make(digits, { tasks = settings.tasks > 0 and settings.tasks or 20, seed = settings.seed }), dense(784, 100, true),
+      { batch_size = 128 }
+end
+
+local benchmarks = {
+   ["split-task"] = function() return split "task" end,
+   ["split-domain"] = function() return split "domain" end,
+   ["split-class"] = function() return split "class" end,
+   permuted = function() return transformed(cl.streams.permuted) end,
+   rotated = function() return transformed(cl.streams.rotated) end,
+   vision = function()
+      local stream = cl.streams.sequence({ digits, garments }, { epochs = { 4, 1 }, mean = 0.1307, deviation = 0.3081 })
+      return stream, require "classp_common".network(), { batch_size = 32, shuffle = false }
+   end,
+}
+
+-- ---- methods: an optimizer, and what goes with it -----------------------------------------------------------
+
+-- optim.NAME with its step size.
+local function plain(name, lr)
+   return function(model) return optim[name](model, { lr = settings.lr or lr }) end
+end
+
+local function under() return settings.under == "sgd" and plain("SGD", 0.05) or plain("Adam", 0.001) end
+
+local function gate_of(text)
+   local quantile = text:match "^q(.*)$"
+   local value = tonumber(quantile or text)
+   if not value then error(("gate: expected a number, or one behind a q, got '%s'"):format(text), 0) end
+   return quantile and schedule.quantile(value, { every = 20 }) or value
+end
+
+local DECAY = { later = schedule.per_task{ false, true }, always = true, never = false }
+
+local function classp(variant)
+   local first = gate_of(settings.gate)
+   local later = settings.gate_later == "same" and first or gate_of(settings.gate_later)
+   return function(model)
+      return optim.CLASSP(model, { lr = settings.lr or 0.2, epsilon = settings.epsilon, power = settings.power, variant = variant,
+         threshold = first == later and first or schedule.per_task{ first, later }, decay = DECAY[settings.decay] })
+   end
+end
+
+local function ewc(mode) return cl.methods.EWC{ mode = mode, lambda = settings.lambda or 100, samples = 1000 } end
+
+local methods = {
+   sgd = function() return plain("SGD", 0.05) end,
+   adagrad = function() return plain("AdaGrad", 0.01) end,
+   adam = function() return plain("Adam", 0.001) end,
+   ["adam-reset"] = function() return plain("Adam", 0.001), cl.methods.ResetOptimizer{} end,
+   ["stable-sgd"] = function()
+      return function(model)
+         return optim.SGD(model, { lr = function(t) return (settings.lr or 0.1) * settings.factor ^ (t.task - 1) end })
+      end
+   end,
+   classp = function() return classp "paper" end,
+   ["classp-published"] = function() return classp "published" end,
+   ewc = function() return under(), ewc "separate" end,
+   ["online-ewc"] = function() return under(), ewc "online" end,
+   si = function() return under(), cl.methods.SI{ lambda = settings.lambda or 1 } end,
+   mas = function() return under(), cl.methods.MAS{ lambda = settings.lambda or 1, samples = 1000 } end,
+   lwf = function() return under(), cl.methods.LwF{ lambda = settings.lambda or 1 } end,
+   er = function() return under(), cl.methods.ER{ memory = settings.memory } end,
+   ["classp-er"] = function() return classp "paper", cl.methods.ER{ memory = settings.memory } end,
+   ["classp-ewc"] = function() return classp "paper", ewc "separate" end,
+}
+
+-- ---- the training -------------------------------------------------------------------------------------------
+
+local stream, model, options = benchmarks[settings.benchmark]()
+if settings.limit > 0 then stream = cl.streams.limit(stream, { train = settings.limit }) end
+if settings.method == "stable-sgd" then options.batch_size = math.min(options.batch_size, 10) end
+options.stream, options.model, options.seed, options.evaluate_tasks = stream, model, settings.seed, "seen"
+options.optimizer, options.method = methods[settings.method]()
+local result = cl.train(options)
+local moved = result.metrics.update_density
+print(("%s, %s: average accuracy %.2f %%, forgetting %.2f; state %.2f MB; weights that a task changes %.1f %%"):format(settings.benchmark,
+   settings.method, result.metrics.average_accuracy, result.metrics.forgetting, result.bytes.state_in_training / 1e6,
+   100 * engram.statistics.mean(moved)))
+if result.folder then os.remove(result.folder .. "/weights.safetensors") end
