@@ -14,7 +14,7 @@ local settings = engram.settings{
    lambda = { default = false, type = "number", min = 0, doc = "of the penalty; false: 1, EWC 100" },
    factor = { default = 0.8, min = 0, max = 1, doc = "stable-sgd: of the step size from task to task" },
    epsilon = { default = 1e-5, min = 0, doc = "CLASSP" },
-   power = { default = 1, min = 0.1, doc = "CLASSP" },
+   power = { default = 1, min = 1, doc = "CLASSP" },
    gate = { default = "0", type = "string", doc = "CLASSP: a threshold, or q0.9: the quantile of the squared gradients, every 20 steps" },
    gate_later = { default = "same", type = "string", doc = "the gate from the second task on" },
    decay = { default = "later", choices = { "later", "always", "never" }, doc = "CLASSP; later: from the second task on, as published" },

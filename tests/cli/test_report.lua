@@ -36,7 +36,7 @@ end
 t.test("tables hold the figures without JavaScript", function()
    local text = plain((page_of(several)))
    for _, words in ipairs{ "82.00 ± 2.48", "Accuracy matrices", "mean of seeds 1, 2, 3", "92.00 ± 2.48", "Forgetting of each task",
-      "10.00", "Weights changed in each task", "20.00", "Update overlap", "0.50", "optimizer.lr", "0.001", "host", "here",
+      "10.00", "Weights changed in each task", "20.00", "Update overlap", "0.50", "Against memory", "state, MB", "optimizer.lr", "0.001", "host", "here",
       "6 runs, 6 trainings in 2 groups", 'href="adam-1/metrics.jsonl"', "0.205 ± 0.2484" } do
       has(text, words)
    end
@@ -54,7 +54,7 @@ t.test("every chart has a specification of JSON and a table", function()
       has(text, 'class="chart" id="' .. id .. '"')
    end
    t.expect(charts):equals(tables)
-   t.expect(charts):equals(10)          -- 2 matrices, 3 accuracies, loss, forgetting, density, 2 overlaps
+   t.expect(charts):equals(12)          -- 2 matrices, 3 accuracies, loss, forgetting, density, 2 overlaps, 2 costs
 end)
 
 t.test("the same runs give the same bytes", function()
@@ -130,7 +130,7 @@ end)
 
 t.test("without scripts the tables are open and the charts take no room", function()
    local text = page_of(several)
-   t.expect(select(2, text:gsub("<details open><summary>Numbers", ""))):equals(10)
+   t.expect(select(2, text:gsub("<details open><summary>Numbers", ""))):equals(12)
    has(text, "<noscript>")
    has(text, ".chart { display: none;")
    has(text, ".drawing .chart { display: block; }")
@@ -276,12 +276,12 @@ else
       local _, _, file = page_of(several)
       local code, dom, log = browse(file)
       t.expect(code):equals(0)
-      has(dom, 'data-drawn="10"')
+      has(dom, 'data-drawn="12"')
       has(dom, 'class="drawing"')
-      t.expect(select(2, dom:gsub("<details[^>]*><summary>Numbers", ""))):equals(10)
+      t.expect(select(2, dom:gsub("<details[^>]*><summary>Numbers", ""))):equals(12)
       lacks(dom, '<details open=""><summary>Numbers')
       lacks(plain(dom), "could not be drawn")
-      t.expect(select(2, dom:gsub('<svg[^>]*class="marks"', ""))):equals(10)
+      t.expect(select(2, dom:gsub('<svg[^>]*class="marks"', ""))):equals(12)
       for mark, least in pairs{ ["mark%-rect"] = 4, ["mark%-line"] = 4, ["mark%-area"] = 4, ["mark%-rule"] = 6 } do
          t.expect(select(2, dom:gsub('class="' .. mark, ""))):above(least - 1)
       end

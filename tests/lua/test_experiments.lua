@@ -148,7 +148,8 @@ t.test("the study of CLASSP: every method and benchmark trains, small; what its 
       t.expect({ method, code, state and math.abs(state - bytes) < 0.25 and "as expected" or state }):equals{ method, 0, "as expected" }
    end
    local seen = {}
-   for _, words in ipairs{ "benchmark=split-task", "benchmark=split-class", "benchmark=permuted tasks=3 lr=0.02", "benchmark=rotated tasks=3 lr=0.02",
+   for _, words in ipairs{ "benchmark=split-task", "benchmark=split-class", "benchmark=permuted tasks=3 lr=0.02",
+      "benchmark=rotated tasks=3 lr=0.02",
       "benchmark=vision", "gate=q0.9", "gate=1e-4", "gate=1e-4 gate_later=0", "decay=always", "decay=never", "power=2", "epsilon=0.1" } do
       local code, value = study(words)
       t.expect({ words, code, seen[value] }):equals{ words, 0 }                      -- each says something

@@ -130,6 +130,33 @@ function charts.bars(about)
    return spec
 end
 
+-- ---- points -----------------------------------------------------------------------------------------------
+
+-- charts.points{ title = of y, x_title =, x_scale = a Vega-Lite scale, labels =, points = { [label index] = { x, figure } } }: one
+-- figure against another, a point a label; figure.low and .high draw its interval, as far as it lies in `range`, { low, high }.
+function charts.points(about)
+   local values = json.array{}
+   for i, point in pairs(about.points) do
+      local f = point[2]
+      values[#values + 1] = { group = about.labels[i], x = short(point[1]), mean = short(f.mean),
+         low = f.low and short(math.max(f.low, about.range[1])), high = f.high and short(math.min(f.high, about.range[2])) }
+   end
+   table.sort(values, function(a, b) return a.x < b.x or (a.x == b.x and a.group < b.group) end)
+   local colour = colour_scale(about.labels)
+   local x = { field = "x", type = "quantitative", title = about.x_title, scale = about.x_scale, axis = { tickCount = 5, grid = false } }
+   local y = { field = "mean", type = "quantitative", title = about.title, scale = { zero = false, padding = 8 }, axis = { tickCount = 5 } }
+   local tip = tooltip(about.title, about.format)
+   tip[2] = { field = "x", title = about.x_title, type = "quantitative", format = ".4~g" }
+   local spec = base(about.title .. " against " .. about.x_title, about.height or 230)
+   spec.data = { values = values }
+   spec.layer = json.array{
+      { transform = json.array{ { filter = "isValid(datum.low)" } }, mark = { type = "rule", strokeWidth = 1.4, opacity = 0.6 },
+         encoding = { x = x, y = { field = "low", type = "quantitative", title = about.title, scale = y.scale }, y2 = { field = "high" },
+            color = colour } },
+      { mark = { type = "point", filled = true, size = 70, opacity = 1 }, encoding = { x = x, y = y, color = colour, tooltip = tip } } }
+   return spec
+end
+
 -- ---- heat maps --------------------------------------------------------------------------------------------
 
 local WRITTEN = 12                      -- a map of no more rows than this has its numbers in it

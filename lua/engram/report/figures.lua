@@ -1,4 +1,4 @@
--- figures.lua: the report's charts, each with its table: accuracy matrices, curves, forgetting, update density and overlap.
+-- figures.lua: the report's charts, each with its table: accuracy matrices, curves, forgetting, update density and overlap, cost.
 -- Each function takes the page (page.lua) and returns markup, or nil when the trainings do not tell enough.
 local charts = require "engram.report.charts"
 local groups = require "engram.run.groups"
@@ -203,6 +203,47 @@ function figures.density(page)
       figure = function(group, j)
          return percent(groups.figure(group, function(training) return training.density[j] end))
       end })
+end
+
+-- ---- cost -------------------------------------------------------------------------------------------------
+
+-- Bytes that the optimizer and the methods held while it was trained.
+local function state_megabytes(training)
+   local bytes = type(training.summary.bytes) == "table" and training.summary.bytes or {}
+   local state = bytes.state_in_training or bytes.state
+   return type(state) == "number" and state / 1e6 or nil
+end
+
+-- Percent of the weights that a task changes, mean over tasks.
+local function moved(training)
+   local sum = 0
+   for _, share in ipairs(training.density) do sum = sum + share end
+   return #training.density > 0 and 100 * sum / #training.density or nil
+end
+
+-- A chart of average accuracy against x(training), or nil where fewer than two groups tell both.
+local function cost_figure(page, about)
+   local points, rows, count = {}, {}, 0
+   for i, group in ipairs(page.groups) do
+      local x, y = groups.figure(group, about.x), groups.figure(group, function(training) return training.metrics.average_accuracy end)
+      if x and y and not group.unfinished then
+         points[i], count = { x.mean, y }, count + 1
+         rows[count] = { group.label, ("%.4g"):format(x.mean), shown(y) }
+      end
+   end
+   if count < 2 then return nil end
+   return page:figure{ title = about.title, table = html.table({ "training", about.x_title, "average accuracy, %" }, rows),
+      spec = charts.points{ title = "average accuracy, %", x_title = about.x_title, x_scale = about.x_scale, labels = page.labels,
+         points = points, range = { 0, 100 }, format = ".2f" } }
+end
+
+function figures.cost(page)
+   local panels = {}
+   panels[1] = cost_figure(page, { title = "Against memory", x = state_megabytes, x_title = "state, MB",
+      x_scale = { type = "symlog", constant = 0.1 } })
+   panels[#panels + 1] = cost_figure(page, { title = "Against the share of weights that a task changes", x = moved,
+      x_title = "weights changed, %", x_scale = { zero = false, padding = 8 } })
+   return #panels > 0 and e("div", { class = "panels" }, panels) or nil
 end
 
 return figures
