@@ -29,8 +29,8 @@ local function define(name, operation)
    return operation
 end
 
-for _, family in ipairs{ "unary", "binary", "view", "reduce", "index", "matmul", "conv", "pool", "norm", "softmax", "dropout", "layernorm",
-   "embedding", "attention", "attention_last", "lstm" } do
+for _, family in ipairs{ "unary", "binary", "view", "copy", "reduce", "index", "matmul", "conv", "pool", "norm", "softmax", "dropout",
+   "layernorm", "embedding", "attention", "attention_last", "lstm" } do
    require("engram.ops." .. family)(define)
 end
 
