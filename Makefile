@@ -2,6 +2,10 @@
 # Everything is built into BUILD. `make demo` and `make test` first install the packages that are missing.
 
 BUILD    ?= build
+# A program that is built elsewhere finds its Lua files by this.
+ifneq ($(filter /%,$(BUILD)),)
+export ENGRAM_LUA := $(CURDIR)/lua
+endif
 PREFIX   ?= /usr/local
 CC       := gcc
 OPTIMIZE ?= -O3

@@ -88,7 +88,7 @@ return {
    },
    presets = {
       ["van-de-ven"] = { units = "active" },
-      ["van-de-ven-2018"] = { units = "active", growing = true },
+      ["van-de-ven-2018"] = { units = "active", growing = true, squared_temperature = true },
       avalanche = { units = "restricted" },
       facil = { units = "joined" },
       mammoth = { units = "joined", lambda = 0.5 },
