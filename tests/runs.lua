@@ -31,7 +31,8 @@ local function write_training(path, about)
    t.write(path .. "/metrics.jsonl", about.metrics or lines)
    if about.summary == false then return end
    json.save(path .. "/summary.json", { complete = about.complete, error = about.error, name = about.name, seed = about.seed,
-      bytes = { state = 9e6, state_in_training = about.optimizer == "Adam" and 4e6 or 0 }, accuracy = rows, tasks = names, steps = 200 * about.tasks, seconds = 1.5, batch_size = 32,
+      bytes = { state = 9e6, state_in_training = about.optimizer == "Adam" and 4e6 or 0 },
+      accuracy = rows, tasks = names, steps = 200 * about.tasks, seconds = 1.5, batch_size = 32,
       optimizer = { name = about.optimizer, hyper = { lr = about.lr } }, methods = json.array{},
       metrics = { average_accuracy = 80 + about.seed, forgetting = 10, backward_transfer = -10, learning_accuracy = 90,
          update_density = density, update_overlap = overlap } })

@@ -36,7 +36,8 @@ end
 t.test("tables hold the figures without JavaScript", function()
    local text = plain((page_of(several)))
    for _, words in ipairs{ "82.00 ± 2.48", "Accuracy matrices", "mean of seeds 1, 2, 3", "92.00 ± 2.48", "Forgetting of each task",
-      "10.00", "Weights changed in each task", "20.00", "Update overlap", "0.50", "Against memory", "state, MB", "optimizer.lr", "0.001", "host", "here",
+      "10.00", "Weights changed in each task", "20.00", "Update overlap", "0.50", "Against memory", "state, MB",
+      "optimizer.lr", "0.001", "host", "here",
       "6 runs, 6 trainings in 2 groups", 'href="adam-1/metrics.jsonl"', "0.205 ± 0.2484" } do
       has(text, words)
    end
