@@ -1,6 +1,6 @@
 -- What CLASSP is worth: it, its parts and its rivals on six benchmarks, one training a run, made for `engram select` and `engram sweep`.
--- Expected, and the commands: docs/study.md. Protocols: split as Hsu et al. 2018, permuted and rotated as Buzzega et al. 2020, vision as
--- Ludwig 2024. What is `false` below has a default of its own for each method, the one of its paper or code.
+-- What each searches: classp_study.methods. Protocols: split as Hsu et al. 2018, permuted and rotated as Buzzega et al. 2020 with ten
+-- tasks, vision as Ludwig 2024. What is `false` below has a default of its own for each method, the one of its paper or code.
 local engram = require "engram"
 local nn, optim, schedule, cl = engram.nn, engram.optim, engram.schedule, engram.cl
 
@@ -19,9 +19,9 @@ local settings = engram.settings{
    gate_later = { default = "same", type = "string", doc = "the gate from the second task on" },
    decay = { default = "later", choices = { "later", "always", "never" }, doc = "CLASSP; later: from the second task on, as published" },
    memory = { default = 500, min = 1, doc = "items that er keeps" },
-   data = { default = "mnist", choices = { "mnist", "glyphs" } },
+   data = { default = "mnist", choices = { "mnist", "glyphs" }, doc = "glyphs: 1,000 drawn ones, to see it run" },
    limit = { default = 0, min = 0, doc = "training items of a task; 0: all" },
-   tasks = { default = 0, min = 0, doc = "0: 5 of split, 20 of permuted and rotated" },
+   tasks = { default = 0, min = 0, doc = "0: 5 of split, 10 of permuted and rotated" },
    seed = { default = 1, min = 0 },
    threads = { default = engram.threads(), min = 1 },
 }
@@ -29,8 +29,8 @@ engram.threads(settings.threads)
 
 -- ---- benchmarks: a stream, a network, what cl.train is told ------------------------------------------------
 
-local digits, garments = "mnist", "fashion-mnist"
-if settings.data == "glyphs" then digits, garments = "glyphs/digits", "glyphs/garments" end
+local digits, garments, train, test = "mnist", "fashion-mnist", nil, nil
+if settings.data == "glyphs" then digits, garments, train, test = "glyphs/digits", "glyphs/garments", 1000, 500 end
 
 -- Two hidden layers of so many units; stable-sgd has dropout behind each.
 local function dense(inputs, width, initial)
@@ -51,13 +51,13 @@ end
 
 local function split(scenario)
    local stream = cl.streams.split(digits, { tasks = settings.tasks > 0 and settings.tasks or 5, scenario = scenario, epochs = 4,
-      mean = 0.1, deviation = 0.2752 })
+      mean = 0.1, deviation = 0.2752, train = train, test = test })
    return cl.streams.pad(stream, { size = 32 }), dense(1024, 400), { batch_size = 128 }
 end
 
 local function transformed(make)
-   return make(digits, { tasks = settings.tasks > 0 and settings.tasks or 20, seed = settings.seed }), dense(784, 100, true),
-      { batch_size = 128 }
+   return make(digits, { tasks = settings.tasks > 0 and settings.tasks or 10, seed = settings.seed, train = train, test = test }),
+      dense(784, 100, true), { batch_size = 128 }
 end
 
 local benchmarks = {
@@ -67,7 +67,8 @@ local benchmarks = {
    permuted = function() return transformed(cl.streams.permuted) end,
    rotated = function() return transformed(cl.streams.rotated) end,
    vision = function()
-      local stream = cl.streams.sequence({ digits, garments }, { epochs = { 4, 1 }, mean = 0.1307, deviation = 0.3081 })
+      local stream = cl.streams.sequence({ digits, garments }, { epochs = { 4, 1 }, mean = 0.1307, deviation = 0.3081, limit = train,
+         test_limit = test })
       return stream, require "classp_common".network(), { batch_size = 32, shuffle = false }
    end,
 }
