@@ -125,7 +125,7 @@ try("a label beyond the classes of a data set", { script = LOAD, says = "labels 
 try("images where labels should be", { before = idx "cp images labels", script = LOAD, says = "labels: holds (4, 2, 2) uint8" })
 try("an unknown data set", { script = "engram.data.load 'mnsit'",
    says = "bad.lua:2: data.load: there is no data set 'mnsit', did you mean 'mnist'?" })
-try("a data set that is not here", { script = "engram.data.load 'mnist'", says = "Fetch it with: engram data fetch mnist",
+try("a data set that is not here", { script = "engram.data.load 'mnist'", says = "fetch it with: engram data fetch mnist",
    command = "ENGRAM_DATA=. XDG_DATA_HOME=. engram run --no-run bad.lua" })
 try("an unknown option of a data set", { script = "engram.data.load('glyphs/digits', { tran = 10 })",
    says = "unknown option 'tran', did you mean 'train'?" })

@@ -242,9 +242,9 @@ t.test("missing data: the error names the folders and the command", function()
    local code, _, err = t.command(("env ENGRAM_DATA=%s/none XDG_DATA_HOME=%s/home engram run --no-run %s"):format(work, work,
       t.write(work .. "/missing.lua", "require('engram').data.load 'mnist'")))
    t.expect(code):equals(1)
-   t.expect(err):contains "missing.lua:1: data 'mnist' is not here: there is no mnist/train-images-idx3-ubyte.gz in"
+   t.expect(err):contains("missing.lua:1: data 'mnist' is not here; fetch it with: engram data fetch mnist\n"
+      .. "There is no mnist/train-images-idx3-ubyte.gz in")
    t.expect(err):contains(work .. "/none\n  " .. work .. "/home/engram/data\n")
-   t.expect(err):contains "Fetch it with: engram data fetch mnist"
 end)
 
 t.test("wrong usage is told, with exit code 2", function()

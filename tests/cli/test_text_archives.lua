@@ -128,7 +128,7 @@ t.test("list and check tell what is here", function()
    local missing, err = t.command("cd " .. home .. [[ && echo 'require "engram".data.load "imdb"' > load.lua && ]]
       .. "XDG_DATA_HOME=/nowhere ENGRAM_DATA= engram run --no-run --quiet load.lua 2>&1")
    t.expect(missing):differs_from(0)
-   t.expect(err):contains "Fetch it with: engram data fetch imdb"
+   t.expect(err):contains "fetch it with: engram data fetch imdb"
 end)
 
 t.test("files of lines do as well, when their lines are as many as they should be", function()

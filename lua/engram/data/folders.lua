@@ -46,8 +46,8 @@ end
 
 -- Raises that the data set `name` is not here, and says where it was looked for.
 function folders.missing(name, file)
-   core.raise("data '%s' is not here: there is no %s in\n  %s\nFetch it with: engram data fetch %s", name, file,
-      table.concat(folders.list(), "\n  "), name)
+   core.raise("data '%s' is not here; fetch it with: engram data fetch %s\nThere is no %s in\n  %s", name, name, file,
+      table.concat(folders.list(), "\n  "))
 end
 
 return folders

@@ -44,8 +44,15 @@ local function summary_lines(found)
    return lines
 end
 
-local function note_lines(table_)
+local function note_lines(table_, found)
    local lines = {}
+   for _, cell in ipairs(found.cells) do
+      local missing = cell.missing
+      if missing then
+         lines[#lines + 1] = ("%s/%s: %d run%s no number '%s' in summary.json"):format(cell.row, cell.column, missing.runs,
+            missing.runs == 1 and " has" or "s have", missing.metric)
+      end
+   end
    if table_.note then lines[#lines + 1] = table_.note end
    for _, row in ipairs(table_.rows) do
       if row.note then lines[#lines + 1] = ("%s: %s"):format(row.key, row.note) end
@@ -60,7 +67,7 @@ function report.text(table_, found)
    add(lines_of_cells(found))
    lines[#lines + 1] = ""
    add(summary_lines(found))
-   local notes = note_lines(table_)
+   local notes = note_lines(table_, found)
    if #notes > 0 then lines[#lines + 1] = "" end
    add(notes)
    return table.concat(lines, "\n") .. "\n"

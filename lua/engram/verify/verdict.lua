@@ -65,18 +65,21 @@ end
 -- ---- the whole --------------------------------------------------------------------------------------------
 
 local function cell_of(table_, row, column, runs, seeds)
-   local values, used, seconds = {}, json.array{}, 0
+   local values, used, seconds, without = {}, json.array{}, 0, 0
    for seed = 1, seeds do
       local one = runs[jobs.name(table_, row, column, seed)]
       local value = one and figure(one.summary, column.metric)
       if value then
          values[#values + 1], used[#used + 1] = value, seed
          seconds = seconds + (one.summary.seconds or 0)
+      elseif one then
+         without = without + 1
       end
    end
    local found = verdict.judge(values, row.cells[column.key])
    found.row, found.column, found.values, found.seeds, found.seconds = row.key, column.key, json.array(values), used, seconds
    found.reference, found.source, found.note = row.cells[column.key], row.source, row.note
+   if without > 0 then found.missing = { metric = column.metric, runs = without } end
    if column.run ~= column.key then found.seconds = 0 end            -- counted with the column whose run it is
    return found
 end
