@@ -160,6 +160,14 @@ t.test("the study of CLASSP: every method and benchmark trains, small; what its 
    t.expect(err):contains "gate: expected a number, or one behind a q, got 'high'"
 end)
 
+t.test("the study of CLASSP: every method is searched with twelve trials", function()
+   local words = {}
+   for word in t.read "experiments/classp_study.methods":gmatch "%S+" do words[#words + 1] = word end
+   local plan = require "engram.select.plan"(words)
+   t.expect(#plan.methods):equals(15)
+   for _, method in ipairs(plan.methods) do t.expect({ method.name, #method.trials }):equals{ method.name, 12 } end
+end)
+
 t.test("many tasks: a table of time and memory a task", function()
    local code, text, err = t.command(("cd %s && engram run --quiet --no-run many_tasks data=glyphs/digits tasks=24 train=128 test=100 " ..
       "width=8 evaluate_every=1 check=false"):format(t.quote(folder)), 300)
