@@ -88,6 +88,15 @@ function core.whole(what, value)
    return value
 end
 
+-- How many of `size` things are meant by n: so many, or below 1 that fraction of them; raises for anything else. things: their name.
+function core.part(who, n, size, things)
+   local count = type(n) == "number" and (n < 1 and math.floor(n * size + 0.5) or n)
+   if not count or count % 1 ~= 0 or count < 0 or count > size then
+      raise("%s: expected a fraction or a number of %s up to %d, got %s", who, things, size, tostring(n))
+   end
+   return count
+end
+
 -- The type of a value as users know it: "tensor" for tensors, else Lua's.
 function core.typename(value)
    if type(value) == "cdata" and core.Handle and ffi.istype(core.Handle, value) then return "tensor" end

@@ -231,6 +231,13 @@ t.test("a table may be of a script with settings: the row's count more; what is 
    t.expect(report_of("figures_of_a_script").runs):equals(4)
 end)
 
+t.test("a script that declares no settings is not run by looking at a table", function()
+   t.write(folder .. "/scripted/plain.lua", "io.open('ran', 'w'):close()")
+   t.write(folder .. "/scripted/plain.yaml", (OF_A_SCRIPT:gsub("given.lua", "plain.lua")))
+   t.expect((sh "engram verify scripted/plain.yaml --dry-run")):equals(0)
+   t.expect((sh "test ! -e ran && test ! -e scripted/ran")):equals(0)
+end)
+
 t.test("what is wrong in a table of a script is told before anything runs", function()
    local function refused(from, to, text)
       local changed, count = OF_A_SCRIPT:gsub(from, to)

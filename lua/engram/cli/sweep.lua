@@ -37,17 +37,6 @@ end
 
 -- ---- before anything runs ---------------------------------------------------------------------------------
 
--- What `engram run --settings` says of one job when it refuses it, else nil.
-local function refusal(script, words)
-   local quoted = {}
-   for i, word in ipairs{ script, unpack(words) } do quoted[i] = quote(word) end
-   local pipe = io.popen(("timeout 60 %s run --settings %s 2>&1 >/dev/null </dev/null; echo \"$?\""):format(quote(arg[0]),
-      table.concat(quoted, " ")))
-   local said, code = pipe:read "*a":match "^(.-)\n?(%d+)\n$"
-   pipe:close()
-   return code == "2" and said:match "([^\n]*)$":gsub("^engram: ", "") or nil
-end
-
 -- A script that declares no settings would run to its end.
 local function declares_settings(script)
    local file = io.open(script)
@@ -57,24 +46,32 @@ local function declares_settings(script)
    return not script:find "%.lua$" or text:find("settings", 1, true) ~= nil
 end
 
--- Every value once, the other keys at their first: a wrong word is told now, not by every job. For `engram select` and `verify` too;
--- place(key, k): where the k-th value of a key stands, if not on the command line.
-function command.check_settings(script, axes, place)
-   if not declares_settings(script) then return end
+-- refusal(script, words): what `engram run --settings` says of one job when it refuses it, else nil. For `engram verify` too.
+function command.refusal(script, words)
+   if not declares_settings(script) then return nil end
+   local quoted = {}
+   for i, word in ipairs{ script, unpack(words) } do quoted[i] = quote(word) end
+   local pipe = io.popen(("timeout 60 %s run --settings %s 2>&1 >/dev/null </dev/null; echo \"$?\""):format(quote(arg[0]),
+      table.concat(quoted, " ")))
+   local said, code = pipe:read "*a":match "^(.-)\n?(%d+)\n$"
+   pipe:close()
+   return code == "2" and said:match "([^\n]*)$":gsub("^engram: ", "") or nil
+end
+
+-- Every value once, the other keys at their first: a wrong word is told now, not by every job. For `engram select` too.
+function command.check_settings(script, axes)
    local first = {}
    for i, axis in ipairs(axes) do first[i] = axis.key .. "=" .. axis.values[1] end
-   local function try(words, k)
-      local said = refusal(script, words)
-      if said and not place then usage_error("sweep: %s", said) end
-      local what = said and said:gsub("^command line: ", "")
-      if said then usage_error("%s: %s", place(what:match "^[%w_]+", k), what) end
+   local function try(words)
+      local said = command.refusal(script, words)
+      if said then usage_error("sweep: %s", said) end
    end
-   try(first, 1)
+   try(first)
    for i, axis in ipairs(axes) do
       for k = 2, #axis.values do
          local words = { unpack(first) }
          words[i] = axis.key .. "=" .. axis.values[k]
-         try(words, k)
+         try(words)
       end
    end
 end

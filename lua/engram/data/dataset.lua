@@ -108,10 +108,7 @@ end
 -- Two data sets, drawn without overlap: the first has n items, or the given fraction of them.
 function Dataset:split(n, stream)
    local size = self:size()
-   local count = type(n) == "number" and (n < 1 and math.floor(n * size + 0.5) or n)
-   if not count or count % 1 ~= 0 or count < 0 or count > size then
-      raise("split: expected a fraction or a number of items up to %d, got %s", size, tostring(n))
-   end
+   local count = core.part("split", n, size, "items")
    local order = lib().randperm(size, { stream = stream or "data" })
    return self:subset(order:narrow(1, 1, count)), self:subset(order:narrow(1, count + 1, size - count))
 end

@@ -83,10 +83,7 @@ end
 -- Two corpora drawn without overlap: the first has n texts, or the given fraction of them.
 function Corpus:split(n, stream)
    local size = self:size()
-   local count = type(n) == "number" and (n < 1 and math.floor(n * size + 0.5) or n)
-   if not count or count % 1 ~= 0 or count < 0 or count > size then
-      raise("split: expected a fraction or a number of texts up to %d, got %s", size, tostring(n))
-   end
+   local count = core.part("split", n, size, "texts")
    local order = require "engram".randperm(size, { stream = stream or "data" }):tolist()
    local first, second = {}, {}
    for i, k in ipairs(order) do table.insert(i <= count and first or second, k) end

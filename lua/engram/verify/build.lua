@@ -164,29 +164,17 @@ function build.options(table_, row, column, seed)
    return given
 end
 
--- A script's settings are checked by the script: each value once.
-local function check_script(table_)
-   local axes, axis, has = {}, {}, {}
-   for _, row in ipairs(table_.rows) do
-      for _, column in ipairs(table_.columns) do
-         for _, one in ipairs(column.run == column.key and table_:has_run(row, column) and table_:settings(row, column) or {}) do
-            if one.key == "seed" then usage_error("%s: settings: seed is what each run has of its own", one.where) end
-            if not axis[one.key] then
-               axis[one.key] = { key = one.key, values = {}, places = {} }
-               axes[#axes + 1] = axis[one.key]
-            end
-            local word = one.key .. "=" .. one.value
-            if not has[word] then
-               table.insert(axis[one.key].values, one.value)
-               table.insert(axis[one.key].places, one.where)
-            end
-            has[word] = true
-         end
-      end
+-- What a script refuses of a cell's settings is told with the place of the setting that it names.
+local function check_settings(script, table_, row, column)
+   local settings, words, place = table_:settings(row, column), {}, {}
+   for i, one in ipairs(settings) do
+      if one.key == "seed" then usage_error("%s: settings: seed is what each run has of its own", one.where) end
+      words[i], place[one.key] = one.key .. "=" .. one.value, one.where
    end
-   require "engram.cli.sweep".check_settings(build.script(table_), axes, function(key, k)
-      return axis[key] and axis[key].places[k] or table_.path
-   end)
+   local said = require "engram.cli.sweep".refusal(script, words)
+   if not said then return end
+   said = said:gsub("^command line: ", "")
+   usage_error("%s: %s", place[said:match "^[%w_]+"] or row.where, said)
 end
 
 -- The script whose runs a table's are; one of a table's own stands relative to its file.
@@ -201,10 +189,13 @@ end
 
 -- check(table): raises for what no run could be made of. Streams are made only where their runs are, as they need their data.
 function build.check(table_)
-   if table_.script then return check_script(table_) end
+   local script = table_.script and build.script(table_)
    for _, row in ipairs(table_.rows) do
       for _, column in ipairs(table_.columns) do
-         if column.run == column.key and table_:has_run(row, column) then
+         local runs = column.run == column.key and table_:has_run(row, column)
+         if runs and script then
+            check_settings(script, table_, row, column)
+         elseif runs then
             build.sources(table_, row, column)
             build.network(table_, row, column, 10)()
             build.optimizer(table_, row, column)({ lib().nn.parameter(lib().ones(2, 2)) })
