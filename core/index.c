@@ -3,10 +3,22 @@
 
 #ifdef ELEMENT
 
-static void E(copy_row)(void *to, const void *from, int64_t n, int64_t stride) {
-  if (stride == 1) memcpy(to, from, (size_t)n * sizeof(element));
-  else
-    for (int64_t i = 0; i < n; i++) ((element *)to)[i] = ((const element *)from)[i * stride];
+/* to[i] = the row of `inner` elements at from[(index[i] - 1) * along]. Elements that are picked alone, as pixels are under a
+ * permutation, go without a call each. */
+static void E(select_rows)(void *to, const void *from, const int64_t *index, int64_t index_stride, int64_t n,
+                           int64_t along, int64_t inner, int64_t inner_stride) {
+  element *out = to;
+  const element *in = from;
+  if (inner == 1) {
+    for (int64_t i = 0; i < n; i++) out[i] = in[(index[i * index_stride] - 1) * along];
+    return;
+  }
+  for (int64_t i = 0; i < n; i++, out += inner) {
+    const element *row = in + (index[i * index_stride] - 1) * along;
+    if (inner_stride == 1) memcpy(out, row, (size_t)inner * sizeof(element));
+    else
+      for (int64_t j = 0; j < inner; j++) out[j] = row[j * inner_stride];
+  }
 }
 
 static void E(add_row)(void *to, const void *from, int64_t n, int64_t stride) {
@@ -135,12 +147,14 @@ typedef struct {
 static void select_tile(void *context, int64_t tile) {
   const selection *s = context;
   const eg_lines *in = &s->in;
+  int64_t count = s->index->count, stride = s->index->stride[0], n;
   int64_t last = EG_MIN((tile + 1) * s->block, s->rows);
-  for (int64_t row = tile * s->block; row < last; row++) {
-    int64_t from = row / s->index->count * in->outer_stride + index_at(s->index, row % s->index->count) * in->stride;
-    EG_ELEMENT(s->dtype, copy_row)
-    (s->out + (size_t)(row * in->inner) * in->element, in->data + (size_t)from * in->element, in->inner,
-     in->inner_stride);
+  for (int64_t row = tile * s->block; row < last; row += n) {
+    int64_t outer = row / count, i = row % count;
+    n = EG_MIN(count - i, last - row);
+    EG_ELEMENT(s->dtype, select_rows)
+    (s->out + (size_t)(row * in->inner) * in->element, in->data + (size_t)(outer * in->outer_stride) * in->element,
+     (const int64_t *)s->index->data + i * stride, stride, n, in->stride, in->inner, in->inner_stride);
   }
 }
 

@@ -244,22 +244,26 @@ static void test_messages(void **state) {
 
 static void test_threads_change_no_bit(void **state) {
   eg_tensor *images = operand(EG_UINT8, 4, SIZES(300, 1, 28, 28), PLAIN), *index = indices(1, SIZES(500), 300, false),
-            *first[3], *out;
+            *first[4], *out;
+  int64_t wide[] = {500, 700}, turned[] = {300, 500};
   eg_tensor *grid = indices(2, SIZES(500, 700), 300, false), *table = random_tensor(EG_FLOAT32, 2, SIZES(300, 700));
   for (int threads = 1; threads <= 4; threads *= 2) {
     eg_threads_set(threads);
-    for (int which = 0; which < 3; which++) {
-      out = which == 0 ? fresh(EG_FLOAT32, 4, SIZES(500, 1, 28, 28)) : fresh(EG_FLOAT32, 2, SIZES(500, 700));
+    for (int which = 0; which < 4; which++) {
+      out = which == 0 ? fresh(EG_FLOAT32, 4, SIZES(500, 1, 28, 28)) : fresh(EG_FLOAT32, 2, which == 3 ? turned : wide);
       switch (which) {
         case 0: assert_int_equal(eg_batch(out, images, index, 0.01, -1), EG_OK); break;
         case 1: assert_int_equal(eg_index_select(out, table, 0, index), EG_OK); break;
         case 2: assert_int_equal(eg_gather(out, table, 0, grid), EG_OK); break;
+        case 3: assert_int_equal(eg_index_select(out, table, 1, index), EG_OK); break;
       }
       if (threads == 1) first[which] = out;
       else assert_true(same_bits(out, first[which])), eg_free(out);
     }
   }
-  for (int which = 0; which < 3; which++) eg_free(first[which]);
+  for (int64_t i = 0; i < 300 * 500; i++) /* elements picked alone, over the edges of tiles */
+    assert_true(get(first[3], i) == get(table, i / 500 * 700 + (int64_t)get(index, i % 500) - 1));
+  for (int which = 0; which < 4; which++) eg_free(first[which]);
   eg_free(images), eg_free(index), eg_free(grid), eg_free(table);
 }
 

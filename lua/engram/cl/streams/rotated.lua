@@ -35,11 +35,11 @@ local function mixture(height, width, degrees)
    return index, weight
 end
 
--- pixels (height * width, pictures): a row is moved as a whole.
+-- pixels (pictures, height * width)
 local function turn_chunk(pixels, index, weight)
    local sum
    for corner = 1, 4 do
-      local term = pixels:index_select(1, index[corner]):mul(weight[corner])
+      local term = pixels:index_select(2, index[corner]):mul(weight[corner])
       sum = sum and sum:add_(term) or term
    end
    return sum
@@ -53,16 +53,16 @@ local function turned(set, degrees)
    local real = images.dtype == "float64" and "float64" or "float32"
    for corner = 1, 4 do
       indices[corner] = engram.tensor(indices[corner], { dtype = "int64" })
-      weights[corner] = engram.tensor(weights[corner], { dtype = real }):unsqueeze(2)
+      weights[corner] = engram.tensor(weights[corner], { dtype = real })
    end
    local pictures = images:reshape(n * channels, height * width)
    local out = engram.empty_like(pictures)
    for first = 1, n * channels, CHUNK do
       local count = math.min(CHUNK, n * channels - first + 1)
       engram.scope(function()
-         local chunk = turn_chunk(pictures:narrow(1, first, count):to(real):t():contiguous(), indices, weights)
+         local chunk = turn_chunk(pictures:narrow(1, first, count):to(real), indices, weights)
          if images.dtype == "uint8" then chunk = chunk:add_(0.5) end
-         out:narrow(1, first, count):copy_(chunk:t())
+         out:narrow(1, first, count):copy_(chunk)
       end)
    end
    return set:with_images(out:reshape(n, channels, height, width))
