@@ -1,6 +1,7 @@
 -- What CLASSP is worth: it, its parts and its rivals on six benchmarks, one training a run, made for `engram select` and `engram sweep`.
 -- What each searches: classp_study.methods, as in
 --    engram select classp_study benchmark=split-domain seed=1 $(cat experiments/classp_study.methods)
+-- and CLASSP's parts, each with a step size of its own: classp_study.ablations.
 -- Protocols: split as Hsu et al. 2018, permuted and rotated as Buzzega et al. 2020 with ten
 -- tasks, vision as Ludwig 2024. What is `false` below has a default of its own for each method, the one of its paper or code.
 local engram = require "engram"

@@ -160,12 +160,14 @@ t.test("the study of CLASSP: every method and benchmark trains, small; what its 
    t.expect(err):contains "gate: expected a number, or one behind a q, got 'high'"
 end)
 
-t.test("the study of CLASSP: every method is searched with twelve trials", function()
-   local words = {}
-   for word in t.read "experiments/classp_study.methods":gmatch "%S+" do words[#words + 1] = word end
-   local plan = require "engram.select.plan"(words)
-   t.expect(#plan.methods):equals(15)
-   for _, method in ipairs(plan.methods) do t.expect({ method.name, #method.trials }):equals{ method.name, 12 } end
+t.test("the study of CLASSP: every method is searched with as many trials as its rivals", function()
+   for file, expected in pairs{ methods = { 15, 12 }, ablations = { 13, 6 } } do
+      local words = {}
+      for word in t.read("experiments/classp_study." .. file):gmatch "%S+" do words[#words + 1] = word end
+      local plan = require "engram.select.plan"(words)
+      t.expect(#plan.methods):equals(expected[1])
+      for _, method in ipairs(plan.methods) do t.expect({ method.name, #method.trials }):equals{ method.name, expected[2] } end
+   end
 end)
 
 t.test("many tasks: a table of time and memory a task", function()
