@@ -3,7 +3,7 @@
 --    engram select classp_study benchmark=split-domain seed=1 $(cat experiments/classp_study.methods)
 -- and CLASSP's parts, each with a step size of its own: classp_study.ablations.
 -- Protocols: split as Hsu et al. 2018, permuted and rotated as Buzzega et al. 2020 with ten
--- tasks, vision as Ludwig 2024. What is `false` below has a default of its own for each method, the one of its paper or code.
+-- tasks, vision as Ludwig 2024. What is `false` below has a usual value of its own for each method.
 local engram = require "engram"
 local nn, optim, schedule, cl = engram.nn, engram.optim, engram.schedule, engram.cl
 
@@ -15,6 +15,8 @@ local settings = engram.settings{
    lr = { default = false, type = "number", min = 0,
       doc = "step size; false: adam 0.001, sgd 0.05, adagrad 0.01, stable-sgd 0.1, CLASSP 0.2" },
    lambda = { default = false, type = "number", min = 0, doc = "of the penalty; false: 1, EWC 100" },
+   pull = { default = false, type = "number", min = 0,
+      doc = "instead of lambda: lambda times lr, by which a step goes back to the old weights; SGD is stable up to about 2 / importance" },
    factor = { default = 0.8, min = 0, max = 1, doc = "stable-sgd: of the step size from task to task" },
    epsilon = { default = 1e-5, min = 0, doc = "CLASSP" },
    power = { default = 1, min = 1, doc = "CLASSP" },
@@ -83,6 +85,12 @@ local function plain(name, lr)
    return function(model) return optim[name](model, { lr = settings.lr or lr }) end
 end
 
+-- The strength of a penalty.
+local function strength(usual)
+   if settings.pull and not settings.lr then error("pull: give lr too, of which it is a multiple", 0) end
+   return settings.pull and settings.pull / settings.lr or settings.lambda or usual
+end
+
 local function under() return settings.under == "sgd" and plain("SGD", 0.05) or plain("Adam", 0.001) end
 
 local function gate_of(text)
@@ -103,7 +111,7 @@ local function classp(variant)
    end
 end
 
-local function ewc(mode) return cl.methods.EWC{ mode = mode, lambda = settings.lambda or 100, samples = 1000 } end
+local function ewc(mode) return cl.methods.EWC{ mode = mode, lambda = strength(100), samples = 1000 } end
 
 local methods = {
    sgd = function() return plain("SGD", 0.05) end,
@@ -119,9 +127,9 @@ local methods = {
    ["classp-published"] = function() return classp "published" end,
    ewc = function() return under(), ewc "separate" end,
    ["online-ewc"] = function() return under(), ewc "online" end,
-   si = function() return under(), cl.methods.SI{ lambda = settings.lambda or 1 } end,
-   mas = function() return under(), cl.methods.MAS{ lambda = settings.lambda or 1, samples = 1000 } end,
-   lwf = function() return under(), cl.methods.LwF{ lambda = settings.lambda or 1 } end,
+   si = function() return under(), cl.methods.SI{ lambda = strength(1) } end,
+   mas = function() return under(), cl.methods.MAS{ lambda = strength(1), samples = 1000 } end,
+   lwf = function() return under(), cl.methods.LwF{ lambda = strength(1) } end,
    er = function() return under(), cl.methods.ER{ memory = settings.memory } end,
    ["classp-er"] = function() return classp "paper", cl.methods.ER{ memory = settings.memory } end,
    ["classp-ewc"] = function() return classp "paper", ewc "separate" end,

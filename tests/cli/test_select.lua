@@ -11,6 +11,7 @@ local engram = require "engram"
 local nn, optim, cl = engram.nn, engram.optim, engram.cl
 local settings = engram.settings{ optimizer = { default = "SGD", choices = { "SGD", "Adam" } }, lr = 0.001, seed = 1, tasks = 2 }
 if settings.lr == 7 then error "lr 7 is bad luck" end
+if settings.seed == 9 and settings.lr == 0.01 then error "so is seed 9" end
 local stream = cl.streams.permuted("glyphs/digits", { tasks = settings.tasks, train = 200, test = 100, validation = 0.2 })
 cl.train{ stream = stream, seed = settings.seed, model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 10) } end,
    optimizer = function(model) return optim[settings.optimizer](model, { lr = settings.lr }) end }
@@ -103,14 +104,29 @@ t.test("the search does not see the test sets; what the rules choose is what the
       end
    end
    t.expect(choices[1].chosen.default.words):equals{ "optimizer=SGD" }
-   t.expect(out):contains "| default (as published) |"
+   t.expect(out):contains "| default (of the script) |"
    t.expect(out):contains "| first 1 task "
-   t.expect(out):contains "| end of stream (oracle) |"
+   t.expect(out):contains "| end of stream (oracle) "
    t.expect(out):lacks "cheating"
-   t.expect(out):contains "trials that did not come to their end, and were not chosen: 1 of optimizer=SGD"
+   t.expect(out):contains "trials that did not come to their end, and were not chosen: 1 of 3 of optimizer=SGD"
    t.expect(out):contains "search: test sets never looked at\n"
    t.expect(out):contains "final: test sets looked at "
    t.expect(t.read(folder .. "/" .. path .. "/report.md")):equals(out:match "\n(average accuracy.*)$")
+end)
+
+t.test("a method that fails costs no other its report; what fails in the final report is told and in no mean", function()
+   local code, out, err = sh("engram select --quiet --runs f --final 8..9 trial.lua : optimizer=SGD lr=7 tasks=1,2 "
+      .. ": optimizer=Adam tasks=2 lr=0.01,1e-9")
+   t.expect({ code, err:match "[^\n]*so is seed 9" ~= nil }):equals{ 1, true }
+   local rows = out:gsub(" +", " ")
+   t.expect(rows):contains "| optimizer=SGD lr=7 | default (of the script) | - | - | - | - | - | 0 of 2 | - | - |"
+   t.expect(rows:match "| optimizer=Adam tasks=2 | end of stream %(oracle%) | lr=0.01 | [%d.]+ | [%d.]+ | (.-)\n"):contains "- | - | 1 of 2 | oracle |"
+   t.expect(out):contains "trials that did not come to their end, and were not chosen: 2 of 2 of optimizer=SGD lr=7\n"
+   t.expect(out):contains("final trainings that did not come to their end, and are in no mean: 2 of optimizer=SGD lr=7, "
+      .. "1 of optimizer=Adam tasks=2\n")
+   t.expect(out):contains "(1 of 2 seeds)"
+   code, out, err = sh "engram select --quiet --runs n trial.lua : optimizer=SGD lr=7 tasks=1,2"
+   t.expect({ code, out:match "average" or "", err:match "no trial of any method came to its end: see [^\n]*/search/logs" ~= nil }):equals{ 1, "", true }
 end)
 
 t.test("a selection that is cut short goes on, and ends with the same report", function()
@@ -146,6 +162,8 @@ t.test("what makes no fair selection is refused before anything runs", function(
    refused("trial.lua lr=1 : lr=1,2", "select: lr stands before the first colon and behind another")
    refused("trial.lua : seed=1,2", "select: seed=... stands before the first colon: all methods have the same seeds")
    refused("--final 1..3 trial.lua : lr=1,2", "select: --final 1..3: seed 1 is one of the search: a report has seeds of its own")
+   refused("--final 01,2 trial.lua : lr=1,2", "select: --final 01,2: seed 01 is one of the search: a report has seeds of its own")
+   refused("trial.lua : lr=0.1,1e-1", "sweep: lr=0.1,1e-1: the value 1e-1 stands there twice")
    refused("--first 0 trial.lua : lr=1,2", "select: --first must be a whole number from 1")
    refused("trial.lua : optimizer=SGD lr=1,2 : optimizer=SGD lr=3,4", "select: 'optimizer=SGD' stands behind two colons: one method twice")
    local code, _, err = sh "engram select --runs none trial.lua : optimizer=SDG lr=1,2"

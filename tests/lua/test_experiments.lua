@@ -150,7 +150,8 @@ t.test("the study of CLASSP: every method and benchmark trains, small; what its 
    local seen = {}
    for _, words in ipairs{ "benchmark=split-task", "benchmark=split-class", "benchmark=permuted tasks=3 lr=0.02",
       "benchmark=rotated tasks=3 lr=0.02",
-      "benchmark=vision", "gate=q0.9", "gate=1e-4", "gate=1e-4 gate_later=0", "decay=always", "decay=never", "power=2", "epsilon=0.1" } do
+      "benchmark=vision", "gate=q0.9", "gate=1e-4", "gate=1e-4 gate_later=0", "decay=always", "decay=never", "power=2", "epsilon=0.1",
+      "method=ewc lr=0.05 pull=0.01" } do
       local code, value = study(words)
       t.expect({ words, code, seen[value] }):equals{ words, 0 }                      -- each says something
       seen[value] = words

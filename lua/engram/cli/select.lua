@@ -95,7 +95,7 @@ local function final_seeds(text, seeds)
    local most, searched, list = 0, {}, {}
    for _, seed in ipairs(seeds) do
       if not tonumber(seed) then usage_error("select: seed=%s is no number", seed) end
-      most, searched[seed] = math.max(most, tonumber(seed)), true
+      most, searched[tonumber(seed)] = math.max(most, tonumber(seed)), true
    end
    if not text then
       for i = 1, 6 do list[i] = ("%.0f"):format(most + i) end
@@ -104,7 +104,7 @@ local function final_seeds(text, seeds)
    local _, _, axes = require "engram.sweep.expand"{ "seed=" .. text }
    for _, seed in ipairs(axes[1].values) do
       if not tonumber(seed) then usage_error("select: --final %s: '%s' is no seed", text, seed) end
-      if searched[seed] then usage_error("select: --final %s: seed %s is one of the search: a report has seeds of its own", text, seed) end
+      if searched[tonumber(seed)] then usage_error("select: --final %s: seed %s is one of the search: a report has seeds of its own", text, seed) end
    end
    return axes[1].values
 end

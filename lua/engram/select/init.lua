@@ -99,24 +99,23 @@ local function trials_of(method, found)
    return list, #method.trials - #list
 end
 
--- What every rule chooses for a method: { [rule] = { words =, score = } }.
+-- What every rule chooses for a method: { [rule] = { words =, score = } }; of a method none of whose trials came to its end there is the
+-- default alone.
 local function choices_of(self, method, found)
    local trials, failed = trials_of(method, found)
-   if #trials == 0 then
-      core.raise("select: none of the %d trials of %s came to its end: see %s/logs", #method.trials, method.name, self.search.path)
-   end
    local chosen = { default = { words = method.words } }
-   for _, rule in ipairs{ "first", "end", self.by_test and "test" or nil } do
+   for _, rule in ipairs(#trials > 0 and { "first", "end", self.by_test and "test" or nil } or {}) do
       local trial, score = rules.choose(rule, trials, self.first)
       chosen[rule] = { words = trial.words, score = score }
+      if rule == "first" then chosen.first.tasks = rules.first_of(trials[1].summaries[1].summary, self.first) end
    end
-   chosen.first.tasks = rules.first_of(trials[1].summaries[1].summary, self.first)
    return { name = method.name, chosen = chosen, trials = #method.trials, failed = failed }
 end
 
 -- Chooses, and makes the sweep of the final report: a job for each seed and each of the settings that some rule chose.
 local function make_final(self)
    local found, list, choices = summaries_of(self.search), {}, {}
+   if next(found) == nil then core.raise("select: no trial of any method came to its end: see %s/logs", self.search.path) end
    for i, method in ipairs(self.methods) do
       choices[i] = choices_of(self, method, found)
       local known = {}

@@ -1,6 +1,6 @@
 -- select/report.lua: the table of a selection: for every method and rule what was chosen, by what score, and what it is worth on the test
--- sets with other seeds; how far each rule is from the oracle; the methods in their order by each rule, with exact paired tests; how often
--- the test sets were looked at.
+-- sets with other seeds; how far each rule is from the oracle; the methods in their order by each rule, with exact paired tests; what did
+-- not come to its end; how often the test sets were looked at.
 local core = require "engram.core"
 local looks = require "engram.compare.looks"
 local markdown = require "engram.compare.markdown"
@@ -40,28 +40,32 @@ local function mean_of(list) return #list > 0 and statistics.mean(list) or nil e
 
 -- ---- the table --------------------------------------------------------------------------------------------
 
-local COLUMNS = { "method", "rule", "chosen", "chosen by", "test", "95 % interval", "n", "to the oracle", "optimism" }
+local COLUMNS = { "method", "rule", "chosen", "chosen by", "test", "SD", "95 % interval", "n", "to the oracle", "optimism" }
 
 -- What a rule chose: a row; best: the mean of the oracle's choice.
 local function row_of(method, rule, choice, list, best)
-   local mean, interval = mean_of(list), "-"
+   local mean, interval, deviation = mean_of(list), "-", #list > 1 and statistics.deviation(list)
    if #list > 1 then interval = ("%.2f to %.2f"):format(statistics.interval(list)) end
    local of_all_tasks = rule == "end" or rule == "test"
-   return { method.name, rules.title(rule, choice.tasks), settings_text(method, choice), number(choice.score), number(mean), interval,
-      tostring(#list), rule == "end" and "oracle" or number(mean and best and mean - best),
+   local n = #list < #choice.jobs and ("%d of %d"):format(#list, #choice.jobs) or tostring(#list)
+   return { method.name, rules.title(rule, choice.tasks), settings_text(method, choice), number(choice.score), number(mean),
+      number(deviation or nil), interval, n, rule == "end" and "oracle" or number(mean and best and mean - best),
       number(of_all_tasks and mean and choice.score - mean or nil) }
 end
 
 -- The rows of a method; `order` collects its results by rule.
 local function add_method(rows, method, choices, found, order)
-   local best = mean_of((test_of(choices.chosen["end"], found)))
+   local oracle = choices.chosen["end"]
+   local best = oracle and mean_of((test_of(oracle, found)))
    for _, rule in ipairs(rules.names) do
       local choice = choices.chosen[rule]
       if choice then
          local list, by_seed = test_of(choice, found)
          rows[#rows + 1] = row_of(method, rule, choice, list, best)
          order[rule] = order[rule] or { title = rules.title(rule, choice.tasks) }
-         if #list > 0 then table.insert(order[rule], { name = method.name, mean = mean_of(list), by_seed = by_seed }) end
+         if #list > 0 then
+            table.insert(order[rule], { name = method.name, mean = mean_of(list), by_seed = by_seed, n = #list, of = #choice.jobs })
+         end
       end
    end
 end
@@ -83,25 +87,41 @@ local function test_against_first(list, seeds)
 end
 
 -- The methods from the best down, a line a rule.
-local function order_lines(lines, order, seeds)
-   lines[#lines + 1] = "the methods by each rule, from the best down (p: exact paired test against the first, after Holm)"
+local function order_lines(lines, order, seeds, most)
+   lines[#lines + 1] = "the methods by each rule, from the best down (p: exact paired test against the first, which these figures put\n"
+      .. ("first, after Holm: with %d seeds and %d methods none is below %.4g)"):format(seeds, most,
+         math.min(1, (most - 1) * 2 ^ (1 - seeds)))
    for _, rule in ipairs(rules.names) do
       local list, words = order[rule] or {}, {}
       table.sort(list, function(a, b) return a.mean > b.mean or (a.mean == b.mean and a.name < b.name) end)
       test_against_first(list, seeds)
       for i, one in ipairs(list) do
-         words[i] = ("%s %.2f%s"):format(one.name, one.mean, one.p and (" (p %.4f)"):format(one.p) or "")
+         local part = one.n < one.of and (" (%d of %d seeds)"):format(one.n, one.of) or ""
+         words[i] = ("%s %.2f%s%s"):format(one.name, one.mean, part, one.p and (" (p %.4f)"):format(one.p) or "")
       end
       if #words > 0 then lines[#lines + 1] = ("- %s: %s"):format(list.title, table.concat(words, ", ")) end
    end
 end
 
-local function failures_text(choices)
-   local words = {}
+-- What of the search and of the final report did not come to its end.
+local function add_failures(lines, choices, found)
+   local trials, finals, counted = {}, {}, {}
    for _, one in ipairs(choices) do
-      if one.failed > 0 then words[#words + 1] = ("%d of %s"):format(one.failed, one.name) end
+      if one.failed > 0 then trials[#trials + 1] = ("%d of %d of %s"):format(one.failed, one.trials, one.name) end
+      local missing = 0
+      for _, choice in pairs(one.chosen) do
+         for _, job in ipairs(choice.jobs) do
+            if not found[job] and not counted[job] then missing = missing + 1 end
+            counted[job] = true
+         end
+      end
+      if missing > 0 then finals[#finals + 1] = ("%d of %s"):format(missing, one.name) end
    end
-   return #words > 0 and "\ntrials that did not come to their end, and were not chosen: " .. table.concat(words, ", ") or nil
+   local function add(what, words)
+      if #words > 0 then lines[#lines + 1] = ("\n%s: %s"):format(what, table.concat(words, ", ")) end
+   end
+   add("trials that did not come to their end, and were not chosen", trials)
+   add("final trainings that did not come to their end, and are in no mean", finals)
 end
 
 -- report(self, choices) -> the text.
@@ -112,9 +132,10 @@ return function(self, choices)
       table.concat(self.seeds, ","), table.concat(self.final_seeds, ",")), "" }
    for _, line in ipairs(markdown(rows, { true, true, true })) do lines[#lines + 1] = line end
    lines[#lines + 1] = "\nchosen by: the score by which the rule chose, on validation sets (by test: on test sets). to the oracle: how "
-      .. "much better than the\noracle's choice. optimism: how much more the score on all tasks promised.\n"
-   if #self.methods > 1 then order_lines(lines, order, #self.final_seeds) end
-   lines[#lines + 1] = failures_text(choices)
+      .. "much better than the\noracle's choice. optimism: how much more the score on all tasks promised (the final trainings had\n"
+      .. "the validation items, too).\n"
+   if #self.methods > 1 then order_lines(lines, order, #self.final_seeds, #self.methods) end
+   add_failures(lines, choices, found)
    lines[#lines + 1] = ""
    for _, stage in ipairs{ "search", "final" } do
       local text = looks((records{ self.path .. "/" .. stage })) or "test sets: not known"

@@ -1,6 +1,6 @@
 -- select/rules.lua: by what rule a method's settings are chosen of its trials, each seed trained once for all rules.
 --
---   default   the script's own settings, nothing is searched: as published
+--   default   the script's own settings, nothing is searched
 --   first     the best mean validation accuracy on the first k tasks after task k: what a learner knows then (the cross-validation tasks
 --             of Chaudhry et al. 2019, arXiv 1812.00420); later tasks, of which there is one at least, are not looked at
 --   end       the best mean validation accuracy on all tasks at the end: an oracle, for the stream is gone when it is known
@@ -10,7 +10,7 @@ local core = require "engram.core"
 
 local rules = { names = { "default", "first", "end", "test" } }
 
-local TITLES = { default = "default (as published)", ["end"] = "end of stream (oracle)", test = "by test (cheating)" }
+local TITLES = { default = "default (of the script)", ["end"] = "end of stream (oracle)", test = "by test (cheating)" }
 
 -- How a report calls a rule; first: the k of the first tasks.
 function rules.title(rule, first) return TITLES[rule] or ("first %d task%s"):format(first, first == 1 and "" or "s") end

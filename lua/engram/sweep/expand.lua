@@ -64,8 +64,9 @@ local function axis(word)
    local values, seen = {}, {}
    for _, part in ipairs(parts_of(key, text)) do
       for _, value in ipairs(geometric(key, part) or range(key, part) or { part:match "^%[(.*)%]$" or part }) do
-         if seen[value] then usage_error("sweep: %s=%s: the value %s stands there twice", key, text, value) end
-         seen[value] = true
+         local same = tonumber(value) or value                  -- 0.1 and 1e-1 are one
+         if seen[same] then usage_error("sweep: %s=%s: the value %s stands there twice", key, text, value) end
+         seen[same] = true
          values[#values + 1] = value
       end
    end
