@@ -49,12 +49,24 @@ t.test("a run that is told what to evaluate on keeps the test sets sealed, also 
 end)
 
 t.test("a script that asks for the test sets by itself is refused in a run that chooses", function()
-   for name, line in pairs{ looks = "print(stream[1].test)", opens = "stream:unseal()" } do
+   for name, line in pairs{ looks = "print(stream[1].test)", opens = "stream:unseal()", one = "stream[1]:with_seal(false)",
+      labels = "print(stream[1]:labels 'test')" } do
       t.write(folder .. "/" .. name .. ".lua", (t.read(folder .. "/trial.lua"):gsub("\ncl.train", "\n" .. line .. "\ncl.train")))
       local code, _, err = sh("engram run --quiet --no-run --evaluate-on validation " .. name .. ".lua")
       t.expect({ name, code, err:match "sealed" }):equals{ name, 1, "sealed" }
       t.expect((sh("engram run --quiet --no-run " .. name .. ".lua"))):equals(0)
    end
+end)
+
+t.test("a script that looks at the test sets itself is told, also where no training of it did", function()
+   t.write(folder .. "/peeps.lua", (t.read(folder .. "/trial.lua"):gsub("\ncl.train{", "\ncl.train{ evaluate_on = 'validation',"))
+      .. "print(stream[1].test:size())\n")
+   t.expect(sh "engram run --quiet --runs p peeps.lua"):equals(0)
+   t.expect(summary(only "p/peeps/*").test_looks):equals(0)
+   t.expect(json.load(folder .. "/" .. only "p/peeps/*" .. "/test_sets.json").by):equals "script"
+   t.expect(select(2, sh "engram show p/peeps/*")):contains "test sets\n  asked for by the script itself at 20"
+   t.expect(select(2, sh "engram compare p/peeps/* v/trial/*")):contains(
+      "test sets: looked at by no training; asked for by the script itself in 1 of 2")
 end)
 
 t.test("--evaluate-on is part of what an interrupted run goes on as", function()
@@ -120,13 +132,15 @@ t.test("a method that fails costs no other its report; what fails in the final r
    t.expect({ code, err:match "[^\n]*so is seed 9" ~= nil }):equals{ 1, true }
    local rows = out:gsub(" +", " ")
    t.expect(rows):contains "| optimizer=SGD lr=7 | default (of the script) | - | - | - | - | - | 0 of 2 | - | - |"
-   t.expect(rows:match "| optimizer=Adam tasks=2 | end of stream %(oracle%) | lr=0.01 | [%d.]+ | [%d.]+ | (.-)\n"):contains "- | - | 1 of 2 | oracle |"
+   t.expect(rows:match "| optimizer=Adam tasks=2 | end of stream %(oracle%) | lr=0.01 | [%d.]+ | [%d.]+ | (.-)\n")
+      :contains "- | - | 1 of 2 | oracle |"
    t.expect(out):contains "trials that did not come to their end, and were not chosen: 2 of 2 of optimizer=SGD lr=7\n"
    t.expect(out):contains("final trainings that did not come to their end, and are in no mean: 2 of optimizer=SGD lr=7, "
       .. "1 of optimizer=Adam tasks=2\n")
    t.expect(out):contains "(1 of 2 seeds)"
    code, out, err = sh "engram select --quiet --runs n trial.lua : optimizer=SGD lr=7 tasks=1,2"
-   t.expect({ code, out:match "average" or "", err:match "no trial of any method came to its end: see [^\n]*/search/logs" ~= nil }):equals{ 1, "", true }
+   t.expect({ code, out:match "average" or "", err:match "no trial of any method came to its end: see [^\n]*/search/logs" ~= nil })
+      :equals{ 1, "", true }
 end)
 
 t.test("a selection that is cut short goes on, and ends with the same report", function()
@@ -142,6 +156,11 @@ t.test("a selection that is cut short goes on, and ends with the same report", f
    t.expect({ resumed, err:match "^engram: failed" }):equals{ 0 }
    local function report(runs) return t.read(folder .. "/" .. only(runs .. "/trial/*") .. "/report.md") end
    t.expect(report "cut"):equals(report "whole")
+   code, _, err = sh "engram compare whole/trial/* --by optimizer,lr"              -- what was chosen was trained in both stages
+   t.expect({ code, err:match "also differ in [^;]*" }):equals{ 2, "also differ in stage" }
+   t.expect((sh "engram report whole/trial/* --out stages.html")):equals(0)
+   local page = t.read(folder .. "/stages.html")
+   for _, label in ipairs{ "search lr=0.001 optimizer=SGD", "final lr=0.01 optimizer=Adam" } do t.expect(page):contains(label) end
    local again, more = sh "engram select --quiet --resume cut/trial/*"
    t.expect({ again, more:match "\n(average accuracy.*)$" }):equals{ 0, out:match "\n(average accuracy.*)$" }
 end)

@@ -311,6 +311,15 @@ t.test("folders with spaces and quotes", function()
    t.expect(states):contains "a=$HOME\n"
 end)
 
+t.test("a script that was changed meanwhile is told when a sweep is gone on with", function()
+   t.write(folder .. "/text.lua", "require 'engram'.settings{ seed = 1 }\n")
+   t.expect((sh "engram sweep --quiet --runs text text.lua seed=1..2")):equals(0)
+   t.expect(select(3, sh "engram resume --quiet text/text/*")):lacks "has changed"
+   t.write(folder .. "/text.lua", "require 'engram'.settings{ seed = 1 } -- mended\n")
+   t.expect(select(3, sh "engram resume --quiet text/text/*")):contains(
+      "engram: note: text.lua has changed since these jobs were planned: what is finished is of the script as it was\n")
+end)
+
 t.test("sweep.json fixes the jobs", function()
    local value = json.load(sweep_in "whole" .. "/sweep.json")
    t.expect({ #value.jobs, value.jobs[7].name, value.jobs[7].words }):equals(

@@ -140,12 +140,23 @@ t.test("another reference keeps the runs; other settings of a row make its runs 
 end)
 
 t.test("a run that fails is named, the others run, and the exit code is 1", function()
-   t.write(folder .. "/bad.yaml", (TABLE:gsub("    cells: {task: 60", "    network: [Flatten, {Linear: [700, 10]}]\n    cells: {task: 60")))
+   t.write(folder .. "/bad.yaml", (TABLE:gsub("    cells: {task: 60", "    optimizer: {SGD: {lr: 1.0e+30}}\n    cells: {task: 60")))
    local code, out, err = sh "engram verify bad.yaml --quiet --seeds 1"
    t.expect(code):equals(1)
    t.expect(err):contains "engram: 2 of 3 jobs failed:\n  naive-"
    t.expect(out):contains "1 run (2 failed)"
    t.expect(out):contains "| naive | task   | open    | exact       |     - |"
+end)
+
+t.test("a finished run whose files cannot be read is named, with what to do; it is no success", function()
+   t.expect((sh "cp -r whole damaged && cd damaged && echo '{' > $(echo naive-class-*-s2)/summary.json")):equals(0)
+   local code, out = sh "engram verify small.yaml --quiet --into damaged"
+   t.expect(code):equals(1)
+   t.expect(out:gsub("%-%x+%-s", "-D-s")):contains("\nnaive-class-D-s2 is damaged: its status.json or summary.json cannot be read; "
+      .. "remove its folder, and a later call runs it again\n")
+   t.expect({ #report_of("damaged").damaged, report_of("damaged").runs }):equals{ 1, 5 }
+   t.expect((sh "rm -r damaged/naive-class-*-s2 && engram verify small.yaml --quiet --into damaged")):equals(0)
+   t.expect(report_of("damaged").results_sha256):equals(report_of("whole").results_sha256)
 end)
 
 -- ---- the verdict ------------------------------------------------------------------------------------------
@@ -159,6 +170,7 @@ t.test("a cell passes within 2 sqrt(SD_theirs^2 / n_theirs + SD_ours^2 / n)", fu
    local alone = verdict.judge(values, { mean = 95, n = 1 })       -- without a spread ours stands for it
    t.expect(alone.tolerance):close_to(2 * math.sqrt(4 + 4 / 3), 1e-12)
    t.expect(verdict.judge({ 90 }, { mean = 90, n = 1 }).verdict):equals "open"
+   t.expect(verdict.judge({ 90, 90 }, { mean = 91, n = 1 }).verdict):equals "open"              -- no spread at all
    t.expect(verdict.judge({}, { mean = 90, n = 1 })):equals({ n = 0, verdict = "open" })
 end)
 
@@ -214,7 +226,7 @@ t.test("a table may be of a script with settings: the row's count more; what is 
       local engram = require "engram"
       local settings = engram.settings{ size = { default = 1, max = 9 }, words = { default = { "x" } }, seed = 1 }
       engram.run.current():write_json("summary.json", { complete = true, answer = 10 * settings.size + settings.seed - 1,
-         more = { #settings.words }, weights_sha256 = "none" })
+         more = { #settings.words } })
    ]])
    t.write(folder .. "/scripted/table.yaml", OF_A_SCRIPT)
    local code, out = sh "engram verify scripted/table.yaml --quiet --seeds 2 --into figures_of_a_script"
@@ -229,6 +241,18 @@ t.test("a table may be of a script with settings: the row's count more; what is 
    sh "cd figures_of_a_script && rm -r larger-one-*-s2"
    t.expect((sh "engram resume --quiet figures_of_a_script")):equals(0)
    t.expect(report_of("figures_of_a_script").runs):equals(4)
+end)
+
+t.test("a script that was changed makes its runs anew, and the hash of the results tells figures apart", function()
+   local before = report_of("figures_of_a_script").results_sha256
+   t.write(folder .. "/scripted/given.lua", (t.read(folder .. "/scripted/given.lua"):gsub("10 %* settings", "11 * settings")))
+   local code, _, err = sh "engram resume --quiet figures_of_a_script"
+   t.expect(code):equals(2)
+   t.expect(err):contains "the script or the table has changed since its runs were planned: call engram verify TABLE again, with --into "
+   t.expect((sh "engram verify scripted/table.yaml --quiet --seeds 2 --into figures_of_a_script")):equals(0)
+   local report = report_of "figures_of_a_script"
+   t.expect({ report.cells[1].values, report.runs }):equals{ { 33, 34 }, 4 }
+   t.expect(report.results_sha256):differs_from(before)
 end)
 
 t.test("a script that declares no settings is not run by looking at a table", function()
@@ -285,6 +309,12 @@ t.test("what is wrong in a table is told with file, line and column", function()
    refused("lr: 0.003", "learning: 0.003", "15:13", "optim.Adam: unknown option 'learning' (there are: beta1, beta2, epsilon, lr, " ..
       "weight_decay)")
    refused("{lambda:", "{lamda:", "21:14", "cl.methods.EWC: unknown option 'lamda', did you mean 'lambda'?")
+   refused("class: 90 ± 0.1", "class: .nan", "19:35", "rows.naive.cells.class: .nan is no figure; one that is not known is unknown")
+   refused("tasks: 5", "taks: 5", "12:3", "cl.streams.split: unknown option 'taks', did you mean 'tasks'?")
+   refused("tasks: 5", "tasks: 7", "12:3", "cl.streams.split: 10 classes cannot be dealt evenly to 7 tasks")
+   refused("class: 15", "class: 0", "13:3", "cl.streams.iterations: steps must be a whole number of at least 1, got 0")
+   refused("batch_size: 8", "batch_size: -8", "16:11", "cl.train: batch_size must be a whole number of at least 1, got -8")
+   refused("%[10, outputs%]", "[11, outputs]", "14:10", "linear: input has 10 features, the layer wants 11: input (2, 10), weight (10, 11)")
    refused("batch_size", "batchsize", "16:11", "rows.naive.training: unknown key 'batchsize', did you mean 'batch_size'?")
    refused("%[784, 10%]", "[784, 10", "14:37", "did not find expected ',' or ']', while parsing a flow sequence that begins at line 14")
 end)

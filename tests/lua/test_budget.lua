@@ -67,6 +67,14 @@ t.test("each task may have its own, in several epochs too, with the continual re
    t.expect(replay.steps):equals(2 + 4 * 1)                                               -- from task 2 on a step costs twice as much
 end)
 
+t.test("what a method computes at the end of a task is of the next one's budget", function()
+   local many = cl.streams.split("glyphs/digits", { train = 200, test = 100, scenario = "task", epochs = 3 })
+   local step, fisher = 10 * 2 * PRODUCT, ITEMS * 2 * PRODUCT
+   local run = train{ stream = many, budget = { arithmetic_per_task = 6 * step }, method = M.EWC{ fisher = "empirical" } }
+   t.expect(run.steps):equals(6 + 4 * (6 * step - fisher) / step)
+   t.expect(run.arithmetic.total):equals(5 * 6 * step + fisher)                           -- the last one's is nobody's
+end)
+
 -- ---- bytes ------------------------------------------------------------------------------------------------
 
 local ITEM = 784 + 8 + 8                                  -- of a memory: bytes of the picture, label, task

@@ -226,4 +226,11 @@ t.test("a fork counts its own looks", function()
    t.expect(fork.hash):equals(train(two).hash)
 end)
 
+t.test("a data set is not for choosing and for testing at once", function()
+   local digits = engram.data.load("glyphs/digits", { train = 20, test = 10 })
+   t.expect(function() engram.cl.task{ train = digits.train, test = digits.test, validation = digits.test } end)
+      :raises "cl.task: validation and test are the same data set"
+   t.expect(function() return engram.cl.stream{ engram.cl.task(digits) }:seal()[1]:labels "test" end):raises "is sealed"
+end)
+
 t.done()

@@ -45,13 +45,18 @@ local function data_of(part)
    return part.made
 end
 
+-- The data set of a part, for the trainer.
+function Experience:data(name)
+   local part = self.parts[name]
+   check_seal(self, part)
+   return data_of(part)
+end
+
 function Experience.__index(self, key)
-   local part = rawget(self, "parts")[key]
-   if part then
-      check_seal(self, part)
-      return data_of(part)
-   end
-   return Experience[key]
+   if not rawget(self, "parts")[key] then return Experience[key] end
+   local set = Experience.data(self, key)
+   if key == "test" then require "engram.cl.seal".asked() end
+   return set
 end
 
 -- The data of a part ("train" or "test"), drawn up anew where they are made: for makers of other data, inside a scope.
@@ -64,6 +69,7 @@ end
 -- The labels of a part, without the images where those need not be made for it: for counting, inside a scope.
 function Experience:labels(part)
    part = self.parts[part]
+   check_seal(self, part)
    if part.set or part.made then return (part.set or part.made).labels end
    return part.labels and part.labels() or part.make().labels
 end
@@ -188,8 +194,11 @@ function Experience:derive(changes)
    return setmetatable(copy, Experience)
 end
 
--- The same experience, its test set sealed or not.
+-- The same experience, its test set sealed or not; a run that chooses opens none.
 function Experience:with_seal(sealed)
+   if not sealed and require "engram.cl.seal".of_process() then
+      raise "stream:unseal(): this run chooses on validation sets (--evaluate-on validation), so its test sets stay sealed"
+   end
    local copy = self:derive{}
    copy.parts.test.sealed = sealed or nil
    return copy

@@ -1,6 +1,6 @@
 -- cl/seal.lua: what a training is judged by, and the seal on the test sets. Where something is chosen it is chosen on the validation sets,
 -- and a training that is evaluated on them alone cannot come near the test sets; whether, when and how often another one looked at them is
--- in its folder (test_sets.json) and in its summary.
+-- in its folder (test_sets.json) and in its summary. A script that asks a stream for them itself is noted there too.
 local core = require "engram.core"
 local describe = require "engram.run.describe"
 local warnings = require "engram.cl.warnings"
@@ -43,13 +43,19 @@ end
 -- part(t): the sets that the matrix is measured on, "test" or "validation".
 function seal.part(t) return t.evaluate_on == "validation" and "validation" or "test" end
 
+-- Notes in a run's folder that test sets were opened, once.
+local function note_opened(folder, by)
+   local name = "test_sets.json"
+   if folder and C.eg_file_kind(folder.path .. "/" .. name) ~= 1 then folder:write_json(name, { opened = describe.time(), by = by }) end
+end
+
 -- looked(t): a look at the test sets, which is counted; the first one is noted at once, so that a run that is killed has it too.
 function seal.looked(t)
    t.looks = (t.looks or 0) + 1
-   local folder = t.out and t.out.folder
-   local name = "test_sets.json"
-   if t.looks > 1 or not folder or C.eg_file_kind(folder.path .. "/" .. name) == 1 then return end
-   folder:write_json(name, { opened = describe.time() })
+   if t.looks == 1 then note_opened(t.out and t.out.folder) end
 end
+
+-- asked(): somebody besides the trainer asks a stream for a test set.
+function seal.asked() note_opened(require "engram.run".current(), "script") end
 
 return seal

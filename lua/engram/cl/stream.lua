@@ -20,6 +20,9 @@ local function parts_of(source, options)
    end
    if type(set) ~= "table" then raise("cl.task: expected the name of a data set or a data set, got %s", core.typename(set)) end
    local parts = { train = set.train or set, test = set.test or set, validation = set.validation }
+   if parts.validation == parts.test then
+      raise "cl.task: validation and test are the same data set: what is chosen by it would be tested by it"
+   end
    for name, part in pairs(parts) do
       if not is_data_set(part) then raise("cl.task: the data set has no items to train and test on: '%s' is no data set", name) end
       if set == source and (mean or deviation) then parts[name] = part:normalize(mean or 0, deviation or 1) end
@@ -215,12 +218,7 @@ end
 
 -- The same stream with its test sets sealed: asking for their data is an error; and with them open again.
 function Stream:seal() return self:map(function(task) return task:with_seal(true) end) end
-function Stream:unseal()
-   if require "engram.cl.seal".of_process() then
-      raise "stream:unseal(): this run chooses on validation sets (--evaluate-on validation), so its test sets stay sealed"
-   end
-   return self:map(function(task) return task:with_seal(false) end)
-end
+function Stream:unseal() return self:map(function(task) return task:with_seal(false) end) end
 
 -- True when the test set of a task is sealed.
 function Stream:is_sealed()

@@ -111,7 +111,7 @@ end
 
 -- Begins the task that is open.
 function task.begin(t)
-   t.epoch, t.step_in_task, t.moved, t.weights, t.operations, t.arithmetic_before = 0, 0, 0, 0, nil, t.arithmetic
+   t.epoch, t.step_in_task, t.moved, t.weights, t.operations = 0, 0, 0, 0, nil
    stopping.begin(t)
    t.optimizer:task_begin(t.task)
    t.tracker:task_begin()
@@ -120,8 +120,10 @@ function task.begin(t)
    budget.state(t)
 end
 
+-- What it computes is of the next task's budget.
 local function consolidate(t)
    local began = C.eg_clock()
+   t.arithmetic_before = t.arithmetic
    t.doing, t.state_in_training = "consolidating", budget.bytes(t)
    step.hook(t, "task_end")
    t.optimizer:task_end(t.task)

@@ -91,14 +91,17 @@ end
 
 -- Whether the test sets were opened, when and how often.
 local function print_seal(run)
-   local looks, opened, told, validation = 0, nil, false, true
+   local looks, opened, asked, told, validation = 0, nil, nil, false, true
    for _, training in ipairs(run.trainings) do
       local count, at = training.summary.test_looks, training.test_opened
+      asked = training.test_asked_for
       if type(count) == "number" then told, looks = true, looks + count end
       if at and (not opened or at < opened) then opened = at end
       validation = validation and training.summary.evaluated_on == "validation"
    end
-   if opened then print(("test sets\n  first looked at %s, %d times in all"):format(opened, looks))
+   if asked then print(("test sets\n  asked for by the script itself at %s%s"):format(asked,
+      looks > 0 and (", looked at %d times by its trainings"):format(looks) or ""))
+   elseif opened then print(("test sets\n  first looked at %s, %d times in all"):format(opened, looks))
    elseif told then print("test sets\n  never looked at" .. (validation and ": evaluated on validation sets" or "")) end
 end
 

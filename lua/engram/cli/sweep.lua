@@ -115,6 +115,10 @@ function command.run_all(sweep, values, show)
    local parallel = positive(values, "j") or sweep.parallel
    print(("%s, %d at a time, %s each: %s"):format(count(#sweep.jobs, "job"), parallel, count(sweep.threads, "thread"), sweep.path))
    io.stdout:flush()
+   if sweep:script_has_changed() then
+      io.stderr:write(("engram: note: %s has changed since these jobs were planned: what is finished is of the script as it was\n"):format(
+         sweep.script))
+   end
    local failures, finished, waiting = require "engram.sweep.pool"(sweep, { parallel = parallel, fail_fast = values["fail-fast"] })
    local signal = core.interrupted()
    if finished > 0 and not signal then (show or show_comparison)(sweep, finished) end

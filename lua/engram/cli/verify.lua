@@ -69,7 +69,7 @@ local function tell(table_, path)
    local found = verdict.of(table_, path, seeds_of(require "engram.sweep".load(path).jobs))
    print(report.write(table_, found, path))
    print(("report: %s/report.md, report.json"):format(path))
-   return 0
+   return #found.damaged > 0 and 1 or 0
 end
 
 local function list_tables()
@@ -93,19 +93,25 @@ local function sweep_of(values, table_, path, jobs, parallel)
 end
 
 local function run(values, table_, sweep)
-   return require "engram.cli.sweep".run_all(sweep, values, function() tell(table_, sweep.path) end)
+   local told
+   local code = require "engram.cli.sweep".run_all(sweep, values, function() told = tell(table_, sweep.path) end)
+   return code ~= 0 and code or told or 0
 end
 
 -- Goes on with the runs in a folder; for `engram resume`.
 function command.resume(values, path)
    local kept = require "engram.sweep".load(path)
    local table_ = tables().load(path .. "/table.yaml", path:match "[^/]*$")
+   table_.found_script = table_.script and kept.script                -- where it was when the table stood elsewhere
    local planned, jobs = {}, {}
    for _, job in ipairs(kept.jobs) do planned[job.name] = true end
    for _, job in ipairs(require "engram.verify.jobs".expand(table_, function() return true end, seeds_of(kept.jobs))) do
       if planned[job.name] then jobs[#jobs + 1] = job end            -- others are of the table as it was once
    end
-   table_.found_script = table_.script and kept.script                -- where it was when the table stood elsewhere
+   if #jobs == 0 then
+      usage_error("verify: %s: the script or the table has changed since its runs were planned: call engram verify TABLE again, "
+         .. "with --into %s", path, path)
+   end
    local sweep = sweep_of(values, table_, path, jobs, kept.parallel)
    if C.eg_make_folders(path .. "/logs") ~= 0 then core.raise("verify: %s", core.message()) end
    sweep:write_lines()
@@ -129,6 +135,7 @@ end
 local function begin(values, table_, path, jobs)
    local build = require "engram.verify.build"
    build.check_data(table_, jobs)
+   build.check_cells(table_, jobs)
    local sweep = sweep_of(values, table_, path, all_jobs(path, jobs), positive(values, "j") or math.min(C.eg_cores(), #jobs))
    sweep:save()
    core.check(C.eg_file_write(sweep.path .. "/table.yaml", table_.text, #table_.text))
@@ -148,8 +155,10 @@ function command.run(values, words)
    local fits = expand.cells(cells_of(words), table_)
    local jobs = expand.expand(table_, fits, positive(values, "seeds") or table_.seeds)
    if #jobs == 0 then usage_error("verify: none of these cells has a figure in %s", table_.path) end
-   require "engram.verify.build".check(table_)
+   local build = require "engram.verify.build"
+   build.check(table_)
    if values["dry-run"] then
+      if pcall(build.check_data, table_, jobs) then build.check_cells(table_, jobs) end
       for _, job in ipairs(jobs) do print(job.name) end
       return 0
    end

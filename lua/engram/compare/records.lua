@@ -9,7 +9,7 @@ local usage_error = require "engram.usage"
 -- The settings of a training: the run's, and what its files tell besides.
 local function settings_of(training)
    local settings, run = { training = training.folder }, training.run
-   settings.evaluated_on = training.summary.evaluated_on or "test"
+   settings.evaluated_on, settings.stage = training.summary.evaluated_on or "test", training.run.stage
    for key, word in pairs(run.words) do settings[key] = settings[key] or word end
    settings.script = settings.script or run.experiment
    if settings.seed == nil and type(training.summary.seed) == "number" then settings.seed = flat.word(training.summary.seed) end

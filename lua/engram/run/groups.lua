@@ -37,6 +37,7 @@ end
 local function identity(training)
    local about, summary = {}, training.summary
    about.experiment, about.name = training.run.experiment, without_seed(training.name, training.seed)
+   about.stage, about.evaluated_on = training.run.stage, summary.evaluated_on ~= "test" and summary.evaluated_on or nil
    for key, word in pairs(training.run.words) do
       if not SEEDS[key:match "^[^.]*"] then about["settings." .. key] = word end
    end
@@ -62,7 +63,7 @@ local function label_of(group, keys)
    local parts = {}
    for _, key in ipairs(keys) do
       local value = group.about[key]
-      local plain = key == "name" or key == "optimizer" or key == "method" or key == "experiment"
+      local plain = key == "name" or key == "optimizer" or key == "method" or key == "experiment" or key == "stage"
       if value then parts[#parts + 1] = plain and value or key:gsub("^settings%.", "") .. "=" .. value end
    end
    return table.concat(parts, " ")
@@ -95,9 +96,11 @@ end
 local function candidates(list)
    local keys = groups.differences(list)
    local settings, trained = matching(keys, "^settings%."), matching(keys, "^[^.]+$")
+   local spoken = {}                                    -- a digest tells apart, but says nothing
+   for _, key in ipairs(settings) do if key ~= "settings.digest" then spoken[#spoken + 1] = key end end
    local sets = { { "name" }, { "optimizer" }, { "method" }, { "optimizer", "method" } }
-   for _, key in ipairs(settings) do sets[#sets + 1] = { key } end
-   for _, set in ipairs{ settings, { "name", unpack(settings) }, trained } do sets[#sets + 1] = set end
+   for _, key in ipairs(spoken) do sets[#sets + 1] = { key } end
+   for _, set in ipairs{ spoken, { "stage", unpack(spoken) }, settings, { "name", unpack(settings) }, trained } do sets[#sets + 1] = set end
    if #list == 1 then sets[#sets + 1] = { "experiment" } end
    return sets
 end

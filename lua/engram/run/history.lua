@@ -60,6 +60,8 @@ local function read_run(path, name)
    run.state = left.state(path, run.status)
    run.words = flat.add({}, "", run.settings)
    local script = type(run.meta.script) == "string" and run.meta.script or ""
+   local above, stage = path:match "^(.+)/([^/]+)/[^/]+$"
+   run.stage = above and is_file(above .. "/select.json") and stage or nil          -- "search" or "final" of a selection
    run.experiment = script:match "([^/]*)$":gsub("%.lua$", "")
    for _, folder in ipairs{ "", unpack(names_or_none(path, run.problems)) } do
       run.trainings[#run.trainings + 1] = trainings.read(run, folder)

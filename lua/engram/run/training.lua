@@ -144,11 +144,13 @@ local function seed_of(run, summary)
    end
 end
 
--- When a training first looked at its test sets, as cl/seal.lua notes it, or nil.
-function made:test_opened()
-   local opened = training.load_table(self.path .. "/test_sets.json", self.run.problems).opened
-   return type(opened) == "string" and opened or nil
+-- When a training, or the script beside its trainings, first looked at test sets, as cl/seal.lua notes it, or nil.
+local function opened_at(self, folder, by)
+   local noted = training.load_table(folder .. "/test_sets.json", self.run.problems)
+   return noted.by == by and type(noted.opened) == "string" and noted.opened or nil
 end
+function made:test_opened() return opened_at(self, self.path, nil) end
+function made:test_asked_for() return opened_at(self, self.run.path, "script") end
 
 -- training.read(run, folder): the training in a folder of a run that history.lua reads, or nil when it holds none.
 function training.read(run, folder)

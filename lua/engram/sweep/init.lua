@@ -60,6 +60,17 @@ local function write(path, text)
    if C.eg_file_write(path, text, #text) ~= 0 then core.raise("sweep: %s", core.message()) end
 end
 
+-- SHA-256 of the script's file; nil where it cannot be found any more.
+function Sweep:script_hash()
+   local path = self.script:sub(1, 1) == "/" and self.script or self.folder .. "/" .. self.script
+   local found, other = C.eg_file_kind(path) == 1, nil
+   if not found then found, other = pcall(require "engram.cli.script".find, "sweep", self.script) end
+   return found and require "engram.run.describe".file_hash(other or path) or nil
+end
+
+-- Whether the script is another than when the sweep was made.
+function Sweep:script_has_changed() return self.script_sha256 ~= nil and self:script_hash() ~= self.script_sha256 end
+
 -- jobs.txt for the place and program of today; sweep.json stays as it was made.
 function Sweep:write_lines() write(self.path .. "/jobs.txt", self:lines()) end
 
@@ -70,7 +81,7 @@ function Sweep:save()
    self:write_lines()
    local jobs = json.array{}
    for i, job in ipairs(self.jobs) do jobs[i] = { name = job.name, words = json.array{ unpack(job.words) } } end
-   json.save(self.path .. "/sweep.json", { version = VERSION, script = self.script, folder = self.folder, jobs = jobs,
+   json.save(self.path .. "/sweep.json", { version = VERSION, script = self.script, script_sha256 = self:script_hash(), folder = self.folder, jobs = jobs,
       varying = json.array{ unpack(self.varying) }, parallel = self.parallel, threads = self.threads,
       evaluate_on = self.evaluate_on, plugins = self.plugins and json.array{ unpack(self.plugins) },
       engram = require "engram.version" })

@@ -187,7 +187,7 @@ function build.script(table_)
    return require "engram.run.describe".absolute(path)
 end
 
--- check(table): raises for what no run could be made of. Streams are made only where their runs are, as they need their data.
+-- check(table): raises for what no run could be made of, as far as that is known without data.
 function build.check(table_)
    local script = table_.script and build.script(table_)
    for _, row in ipairs(table_.rows) do
@@ -220,6 +220,30 @@ function build.check_data(table_, jobs)
          end
          seen[name] = true
       end
+   end
+   require "engram.tensor".collect()
+end
+
+-- The parts of a cell as they meet: what cl.train is told, and two items of the stream's shape on their way through the network.
+local function check_together(table_, row, column)
+   local function where(key) return (row.nodes[key] or row).where end
+   local given = build.options(table_, row, column, 1)
+   at(where "training", require "engram.cl.options".check, given)
+   local first = given.stream[1]
+   local items = lib().ones(2, unpack(first:shape())):to(first:made_of().vocabulary and "int64" or "float32")
+   at(where "network", function() return given.model()(items) end)
+end
+
+-- check_cells(table, jobs): raises for what a run of these jobs could not be made of; their data must be here.
+function build.check_cells(table_, jobs)
+   if table_.script then return end
+   local seen = {}
+   for _, job in ipairs(jobs) do
+      local name = job.row .. "/" .. job.column
+      if not seen[name] then
+         require "engram.tensor".scope(check_together, table_, table_.row[job.row], table_.column[job.column])
+      end
+      seen[name] = true
    end
    require "engram.tensor".collect()
 end

@@ -46,6 +46,10 @@ end
 
 local function note_lines(table_, found)
    local lines = {}
+   for _, name in ipairs(found.damaged) do
+      lines[#lines + 1] = name .. " is damaged: its status.json or summary.json cannot be read; remove its folder, and a later call runs "
+         .. "it again"
+   end
    for _, cell in ipairs(found.cells) do
       local missing = cell.missing
       if missing then
@@ -86,7 +90,7 @@ function report.write(table_, found, path)
    for i, cell in ipairs(found.cells) do cells[i] = plain(cell) end
    core.check(C.eg_file_write(path .. "/report.md", text, #text))
    json.save(path .. "/report.json", { table = table_.name, title = table_.title, source = table_.source, cells = cells,
-      counts = found.counts, runs = found.runs, failed = found.failed, seconds = found.seconds, wall = found.wall,
+      counts = found.counts, runs = found.runs, failed = found.failed, damaged = found.damaged, seconds = found.seconds, wall = found.wall,
       results_sha256 = found.results_sha256, engram = require "engram.version" })
    return text
 end

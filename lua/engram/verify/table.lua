@@ -81,7 +81,8 @@ end
 -- "97.70 ± 0.81", or a number alone.
 local function figures_of(node, what)
    nodes.of_kind(node, what, "string", "number")
-   if node.kind == "number" then return node.value end
+   if node.kind == "number" and math.abs(node.value) < math.huge then return node.value end
+   if node.kind == "number" then nodes.refuse(node, "%s: %s is no figure; one that is not known is unknown", what, node.text) end
    local mean, spread = node.text:match "^(%-?[%d.]+) ?± ?([%d.]+)$"
    if not mean then mean, spread = node.text:match "^(%-?[%d.]+) ?%+%- ?([%d.]+)$" end
    mean, spread = tonumber(mean), tonumber(spread)
@@ -239,10 +240,17 @@ function Table:settings(row, column)
    return list
 end
 
--- digest(row, column): eight letters that stand for all that is trained for a cell: another number of epochs gives others, another
--- reference or note does not.
+-- SHA-256 of the script's file.
+function Table:script_hash()
+   local path = require "engram.verify.build".script(self)
+   self.script_sha256 = self.script_sha256 or require "engram.run.describe".file_hash(path)
+   return self.script_sha256
+end
+
+-- digest(row, column): eight letters that stand for all that is trained for a cell: another number of epochs, or another text of the
+-- script, gives others, another reference or note does not.
 function Table:digest(row, column)
-   local trained = { scenario = self.column[column.run].scenario, script = self.script }
+   local trained = { scenario = self.column[column.run].scenario, script = self.script and self:script_hash() }
    for _, key in ipairs(self.script and {} or PARTS) do
       trained[key] = row.nodes[key] and nodes.value(row.nodes[key], column.run, self.column, {})
    end

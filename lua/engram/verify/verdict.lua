@@ -1,7 +1,7 @@
 -- verify/verdict.lua: what was measured for each cell of a table beside what others found.
 --
 -- A cell passes when |ours - theirs| <= 2 sqrt(SD_theirs^2 / n_theirs + SD_ours^2 / n), with the deviations of samples. Where theirs has
--- no spread, ours stands for it. With fewer than two seeds, or where theirs is unknown, there is no verdict.
+-- no spread, ours stands for it. With fewer than two seeds, without any spread, or where theirs is unknown, there is no verdict.
 local json = require "engram.json"
 local jobs = require "engram.verify.jobs"
 local left = require "engram.run.left"
@@ -23,6 +23,7 @@ function verdict.judge(values, reference)
    if n < LEAST or not reference.mean then return found end
    local theirs = reference.deviation or found.deviation
    found.tolerance = 2 * math.sqrt(theirs ^ 2 / reference.n + found.deviation ^ 2 / n)
+   if found.tolerance == 0 and not reference.deviation then return found end
    found.verdict = math.abs(found.difference) <= found.tolerance and "pass" or "fail"
    return found
 end
@@ -40,26 +41,29 @@ local function figure(summary, name)
    end
 end
 
--- The status and summary of a run that is finished; nil, and its state, for one that is not.
+-- The summary and status of a run that is finished; nil, and its state, for one that is not: "damaged" where a finished run's files cannot
+-- be read.
 local function finished(path)
    if C.eg_file_kind(path .. "/status.json") ~= 1 then return nil, "new" end
    local ok, status = pcall(run.read, path, "status.json")
-   local state = ok and left.state(path, status) or "failed"
+   local state = ok and left.state(path, status) or "damaged"
    if state ~= "finished" then return nil, state end
    local read, summary = pcall(json.load, path .. "/summary.json")
-   if not read or type(summary) ~= "table" or not summary.complete then return nil, "failed" end
+   if not read or type(summary) ~= "table" or not summary.complete then return nil, "damaged" end
    return summary, status
 end
 
--- Every run of the table that there is in a folder, by name: { summary =, status =, seed = }; and how many failed. seeds: the most.
+-- Every run of the table that there is in a folder, by name: { summary =, status =, job = }; how many failed; and the names of those that
+-- are damaged. seeds: the most.
 local function read_runs(table_, path, seeds)
-   local found, failed = {}, 0
+   local found, failed, damaged = {}, 0, {}
    for _, job in ipairs(jobs.expand(table_, function() return true end, seeds)) do
       local summary, status = finished(path .. "/" .. job.name)
-      if summary then found[job.name] = { summary = summary, status = status, seed = job.seed } end
+      if summary then found[job.name] = { summary = summary, status = status, job = job } end
       if status == "failed" then failed = failed + 1 end
+      if status == "damaged" then damaged[#damaged + 1] = job.name end
    end
-   return found, failed
+   return found, failed, damaged
 end
 
 -- ---- the whole --------------------------------------------------------------------------------------------
@@ -108,12 +112,23 @@ local function wall_time(runs)
    return sum
 end
 
--- SHA-256 over the names of all runs and their weights: equal for two people whose runs are the same bits.
-local function digest(runs)
+-- The SHA-256 of a run's weights; of a run that has none to tell, its figures.
+local function bits_of(table_, one)
+   if one.summary.weights_sha256 then return one.summary.weights_sha256 end
+   local words = {}
+   for _, column in ipairs(table_.columns) do
+      local value = column.run == one.job.column and figure(one.summary, column.metric)
+      if value then words[#words + 1] = ("%s=%.17g"):format(column.key, value) end
+   end
+   return table.concat(words, " ")
+end
+
+-- SHA-256 over the names of all runs and their bits: equal for two people whose runs are the same bits.
+local function digest(table_, runs)
    local names = {}
    for name in pairs(runs) do names[#names + 1] = name end
    table.sort(names)
-   for i, name in ipairs(names) do names[i] = name .. " " .. tostring(runs[name].summary.weights_sha256) end
+   for i, name in ipairs(names) do names[i] = name .. " " .. bits_of(table_, runs[name]) end
    return core.sha256(table.concat(names, "\n"))
 end
 
@@ -129,11 +144,11 @@ local function count(cells)
    return all
 end
 
--- of(table, path, seeds): what the runs in a folder say of the table: { cells = list, counts, runs =, failed =, seconds = of all runs,
--- wall =, results_sha256 = }. seeds: the most that are looked at.
+-- of(table, path, seeds): what the runs in a folder say of the table: { cells = list, counts, runs =, failed =, damaged = names,
+-- seconds = of all runs, wall =, results_sha256 = }. seeds: the most that are looked at.
 function verdict.of(table_, path, seeds)
-   local runs, failed = read_runs(table_, path, seeds)
-   local found = { cells = json.array{}, runs = 0, failed = failed, seconds = 0 }
+   local runs, failed, damaged = read_runs(table_, path, seeds)
+   local found = { cells = json.array{}, runs = 0, failed = failed, damaged = json.array(damaged), seconds = 0 }
    for _, row in ipairs(table_.rows) do
       for _, column in ipairs(table_.columns) do
          if row.cells[column.key] then
@@ -143,7 +158,7 @@ function verdict.of(table_, path, seeds)
       end
    end
    for _ in pairs(runs) do found.runs = found.runs + 1 end
-   found.counts, found.wall, found.results_sha256 = count(found.cells), wall_time(runs), digest(runs)
+   found.counts, found.wall, found.results_sha256 = count(found.cells), wall_time(runs), digest(table_, runs)
    return found
 end
 
