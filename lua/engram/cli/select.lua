@@ -104,7 +104,9 @@ local function final_seeds(text, seeds)
    local _, _, axes = require "engram.sweep.expand"{ "seed=" .. text }
    for _, seed in ipairs(axes[1].values) do
       if not tonumber(seed) then usage_error("select: --final %s: '%s' is no seed", text, seed) end
-      if searched[tonumber(seed)] then usage_error("select: --final %s: seed %s is one of the search: a report has seeds of its own", text, seed) end
+      if searched[tonumber(seed)] then
+         usage_error("select: --final %s: seed %s is one of the search: a report has seeds of its own", text, seed)
+      end
    end
    return axes[1].values
 end

@@ -81,8 +81,8 @@ function Sweep:save()
    self:write_lines()
    local jobs = json.array{}
    for i, job in ipairs(self.jobs) do jobs[i] = { name = job.name, words = json.array{ unpack(job.words) } } end
-   json.save(self.path .. "/sweep.json", { version = VERSION, script = self.script, script_sha256 = self:script_hash(), folder = self.folder, jobs = jobs,
-      varying = json.array{ unpack(self.varying) }, parallel = self.parallel, threads = self.threads,
+   json.save(self.path .. "/sweep.json", { version = VERSION, script = self.script, script_sha256 = self:script_hash(),
+      folder = self.folder, jobs = jobs, varying = json.array{ unpack(self.varying) }, parallel = self.parallel, threads = self.threads,
       evaluate_on = self.evaluate_on, plugins = self.plugins and json.array{ unpack(self.plugins) },
       engram = require "engram.version" })
 end
