@@ -258,6 +258,19 @@ t.test("drift is the way a parameter went, relative to its length; overlaps reac
    t.expect(tracker:bytes()):equals(20 * 4)
 end)
 
+t.test("a large parameter is measured with little memory beside it", function()
+   engram.scope(function()
+      local p = engram.nn.parameter(engram.ones(4e6))
+      local tracker = metrics.tracker{ p }
+      tracker:task_begin()
+      engram.no_grad(function() p:mul_(1.5) end)
+      local before = engram.memory()
+      tracker:task_end()
+      t.expect(tracker.drift[1]["1"]):close_to(0.5, 1e-12)
+      t.expect(engram.memory().peak):below(math.max(before.peak, before.live + 4e6 + 16e6) + 1)      -- the mask, and some
+   end)
+end)
+
 t.test("a weight that becomes minus zero has changed", function()
    local p = engram.nn.parameter(engram.zeros(2))
    local tracker = metrics.tracker{ p }

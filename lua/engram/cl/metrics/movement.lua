@@ -21,14 +21,22 @@ local function overlap(a, b)
    return both / either
 end
 
+local CHUNK = 2 ^ 18                                  -- elements that are float64 at a time
+
 -- |now - before| / |before|; nil when before is all zeros.
 local function relative_distance(now, before)
-   return tensor.scope(function()
-      local old = before:to "float64"
-      local length = old:square():sum():sqrt():item()
-      if length == 0 then return nil end
-      return (now:detach():to "float64" - old):square():sum():sqrt():item() / length
+   local way, length, count = 0, 0, now:numel()
+   tensor.scope(function()
+      now, before = now:detach():reshape(count), before:reshape(count)
+      for first = 1, count, CHUNK do
+         tensor.scope(function()
+            local size = math.min(CHUNK, count - first + 1)
+            local new, old = now:narrow(1, first, size):to "float64", before:narrow(1, first, size):to "float64"
+            way, length = way + (new - old):square():sum():item(), length + old:square():sum():item()
+         end)
+      end
    end)
+   return length > 0 and math.sqrt(way / length) or nil
 end
 
 function Tracker:task_begin()
