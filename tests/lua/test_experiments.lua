@@ -35,19 +35,6 @@ t.test("the settings files of the experiments fit their scripts", function()
    t.expect(config("ewc_search")[1]):equals(0)
 end)
 
-t.test("the table of van de Ven et al. in miniature", function()
-   local words = "van_de_ven_2022 data=glyphs/digits train=1000 test=200 steps=10 width=20"
-   local code, text, err = t.command(("cd %s && engram run --no-run --quiet %s"):format(t.quote(folder), words), 300)
-   t.expect(code):equals(0)
-   t.expect(err):contains "warning: EWC alone in the class-incremental scenario"
-   local rows = 0
-   for name, task, domain, class in text:gmatch "| (%a+) | ([%d.]+) | %d+ | ([%d.]+) | %d+ | ([%d.]+) | %d+ |" do
-      rows = rows + 1
-      t.expect({ name, tonumber(task) > 40, tonumber(domain) > 30, tonumber(class) > 5 }):equals{ name, true, true, true }
-   end
-   t.expect(rows):equals(7)
-end)
-
 t.test("the same bits for 1, 2 and 4 threads, in every row", function()
    for _, threads in ipairs{ 2, 4 } do
       local _, path = run(VISION .. " methods=sgd,ewc,ewc-repository,classp-published,classp-paper threads=" .. threads)

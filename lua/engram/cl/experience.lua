@@ -45,7 +45,7 @@ local function data_of(part)
    return part.made
 end
 
--- The data set of a part, for the trainer.
+-- The data set of a part (as `experience.train` gives it), without a note that somebody asked for a test set: for the trainer.
 function Experience:data(name)
    local part = self.parts[name]
    check_seal(self, part)
