@@ -75,13 +75,14 @@ static size_t unit(span s) {
   return currency && eg_kind_of(s.end[-bytes - 1]) == EG_DIGIT ? (size_t)bytes : 0;
 }
 
-/* Whether the one dot that ends the word stands apart: behind a small letter, a digit, a sign, or two capitals. */
+/* Whether the one dot that ends the word stands apart: behind a small letter, a digit, a sign, degrees, or two capitals. */
 static bool full_stop(span s) {
   const char *dot = s.end - 1;
   int bytes, more, kind = kind_before(s.begin, dot, &bytes);
   if (bytes == 0) return false;
   if (kind & (EG_SMALL | EG_DIGIT | EG_PUNCTUATION | EG_QUOTE)) return true;
   if (strchr("%-+|", dot[-1]) || (bytes == 2 && memcmp(dot - 2, "²", 2) == 0)) return true;
+  if (strchr("CFK", dot[-1]) && ends((span){s.begin, dot - 1}, "°")) return true;
   return (kind & EG_CAPITAL) && (kind_before(s.begin, dot - bytes, &more) & EG_CAPITAL);
 }
 

@@ -122,7 +122,7 @@ static void fill(void) {
       for (const char *endings = contractions[i].endings; next_word(&endings, ending);) add_contraction(stem, ending);
   }
   for (size_t i = 0; i < sizeof whole / sizeof *whole; i++)
-    for (const char *list = whole[i]; next_word(&list, word);) add(word);
+    for (const char *list = whole[i]; next_word(&list, word);) add_both(word);
   for (int hour = 1; hour <= 12; hour++)
     for (const char *list = "a.m. am p.m. pm"; next_word(&list, word);) {
       char time[2 * LONGEST];

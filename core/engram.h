@@ -655,10 +655,10 @@ void eg_words_encode(int64_t *out, const eg_words *words, int64_t special, const
 /* out: before + 1 + hash % buckets */
 void eg_hash_encode(int64_t *out, int64_t buckets, int64_t before, const eg_tokens *tokens, int64_t first,
                     int64_t count);
-/* The columns of rows (n, t) int64 up to the last that is not `padding` in all of them; at least 1. */
-int64_t eg_padded_width(const eg_tensor *rows, int64_t padding);
-/* out (n) int64: the numbers of each row before its padding at the end */
-eg_status eg_row_lengths(eg_tensor *out, const eg_tensor *rows, int64_t padding);
+/* The columns of rows (n, t) int64 that are left without those at the end, or the start, in which all are `padding`; at least 1. */
+int64_t eg_padded_width(const eg_tensor *rows, int64_t padding, bool at_start);
+/* out (n) int64: the numbers of each row without its padding at the end, or the start */
+eg_status eg_row_lengths(eg_tensor *out, const eg_tensor *rows, int64_t padding, bool at_start);
 
 /* ---- limits (limit.c): what the machine can do on the threads that are set; the best of `rounds` rounds ---------------------- */
 /* Floating-point operations a second of float32 matrix products that fit the caches, a single-threaded BLAS call a tile. */

@@ -81,6 +81,13 @@ static eg_status begin_field(eg_records *r) {
   return EG_OK;
 }
 
+/* The line on which a byte of the record stands: quotes may hold ends of lines before it. */
+static int64_t line_of(const eg_records *r, const char *byte) {
+  int64_t line = r->first_line;
+  for (const char *p = r->text; p < byte; p++) line += *p == '\n';
+  return line;
+}
+
 static eg_status end_field(eg_records *r) {
   const char *field = r->text + r->begin[r->fields - 1];
   size_t length = r->used - r->begin[r->fields - 1], valid = length ? eg_utf8_valid(field, length) : 0;
@@ -88,8 +95,8 @@ static eg_status end_field(eg_records *r) {
     return eg_fail(EG_EFORMAT,
                    "%s:%lld: byte %02x of field %lld, at position %zu, is no UTF-8; is the file ISO-8859-1 (encoding = "
                    "\"latin-1\")?",
-                   r->file.reader.path, (long long)r->first_line, (uint8_t)field[valid], (long long)r->fields,
-                   valid + 1);
+                   r->file.reader.path, (long long)line_of(r, field + valid), (uint8_t)field[valid],
+                   (long long)r->fields, valid + 1);
   return put(r, 0);
 }
 

@@ -64,7 +64,7 @@ function common.tasks(data, published, limit)
    for k, part in ipairs(parts) do
       local set = { name = part.name }
       for _, name in ipairs{ "train", "validation", "test" } do
-         set[name] = part[name] and text.dataset(part[name], words, { max_length = WORDS })
+         set[name] = part[name] and text.dataset(part[name], words, { max_length = WORDS, side = published and "end" or "start" })
       end
       tasks[k] = cl.task(published and set.train or set, { name = part.name })
    end
@@ -85,21 +85,10 @@ function Reader:init(words, form, published)
    self.output = nn.Linear(form.width, 3)
 end
 
--- Each row turned so that its padding comes first: there are no positions in this model but the last one, which reads the others.
-local function padding_first(index, padding)
-   local width = index:size(2)
-   local lengths = index:ne(padding):to("int64"):sum(2, true)
-   return index:gather(2, (engram.arange(width):reshape(1, width) - 1 + lengths):remainder(width) + 1)
-end
-
--- published: the last position of the batch reads, which in all texts but the longest is padding, and nothing is masked. Else the last
--- word reads, and padding is not looked at.
+-- published: the last position of the batch reads, which in all texts but the longest is padding, and nothing is masked. Else padding
+-- stands before the words: the last word reads, and padding is not looked at.
 function Reader:forward(index)
-   local mask
-   if not self.published then
-      index = padding_first(index, self.padding)
-      mask = index:eq(self.padding)
-   end
+   local mask = not self.published and index:eq(self.padding) or nil
    local x = self.norm(self.dropout(self.embedding(index)))
    return self.output(self.norm(self.encoder(x, { padding_mask = mask })))
 end

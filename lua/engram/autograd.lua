@@ -145,6 +145,7 @@ end
 
 -- The gradient of x as the rows that it has (autograd/rows.lua); nil where it is dense, or there is none.
 function autograd.rows_of(x)
+   if not tensor.is_tensor(x) then core.raise("autograd.rows_of: expected a tensor, got %s", core.shown(x)) end
    local record_ = x.record ~= 0 and records[x.record]
    return record_ and record_.rows or nil
 end

@@ -72,7 +72,7 @@ function core.options(who, given, allowed)
    end
    for key in pairs(given) do
       if names[key] == nil then
-         raise("%s: unknown option %s%s", who, type(key) == "string" and "'" .. key .. "'" or "[" .. tostring(key) .. "]",
+         raise("%s: unknown option %s%s", who, type(key) == "string" and "'" .. key .. "'" or "[" .. core.shown(key) .. "]",
             suggest.hint(key, names))
       end
    end
@@ -101,6 +101,13 @@ end
 function core.typename(value)
    if type(value) == "cdata" and core.Handle and ffi.istype(core.Handle, value) then return "tensor" end
    return type(value)
+end
+
+-- What an error shows of a value: strings, numbers, booleans and nil as they are written, of others the type.
+function core.shown(value)
+   local kind = core.typename(value)
+   if kind == "string" then return "'" .. value .. "'" end
+   return (kind == "number" or kind == "boolean" or kind == "nil") and tostring(value) or "a " .. kind
 end
 
 -- ---- threads, interrupts, memory --------------------------------------------------------------------------

@@ -14,7 +14,8 @@ ffi.cdef "int raise(int);"
 local films, finance = text.load("sentences/films", { train = 90, test = 30 }), text.load("sentences/finance", { train = 90, test = 30 })
 local lower = os.getenv "LOWER" == "1"
 local words = text.vocabulary({ finance.train, films.train }, { tokenizer = text.tokenizers.english{ lower = lower, max_length = 20 } })
-local others = { none = {}, fixed = { padding = "fixed" }, narrow = { bucket = 2, max_length = 12 } }
+local others = { none = {}, fixed = { padding = "fixed" }, narrow = { bucket = 2, max_length = 12 },
+   start = { bucket = 2, side = "start" } }
 local rows = others[os.getenv "ROWS" or ""] or { bucket = 2 }
 local stream = cl.stream{ cl.task(text.dataset(finance, words, rows), { epochs = 2 }), cl.task(text.dataset(films, words, rows)) }
 local Bag = nn.Module:extend "Bag"
@@ -57,11 +58,11 @@ t.test("a run does not go on with another vocabulary", function()
    t.expect(err):contains "was made with vocabulary = "
 end)
 
-t.test("nor with rows of another width, other padding or other buckets", function()
+t.test("nor with rows of another width, other padding, another side or other buckets", function()
    t.expect((sh "rm -rf cut; STRIKE=13 engram run --quiet --runs cut experiment.lua")):equals(137)
    local was = "was made with rows of texts = width 20, padding batch, bucket 2, the script now has "
    for rows, now in pairs{ none = "width 20, padding batch, bucket none", fixed = "width 20, padding fixed, bucket none",
-      narrow = "width 12, padding batch, bucket 2" } do
+      narrow = "width 12, padding batch, bucket 2", start = "width 20, padding batch at the start, bucket 2" } do
       local code, _, err = sh(("ROWS=%s engram resume --quiet cut/experiment/*"):format(rows))
       t.expect(code):differs_from(0)
       t.expect(err):contains(was .. now)

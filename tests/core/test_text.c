@@ -28,6 +28,8 @@ static void english_words(void **state) {
       {"C'mon, c’mon, this'll do.", "C'm|on|,|c’m|on|,|this|'ll|do|."},
       {"those've thiss thisre that've theres", "those|'ve|this|s|thisre|that've|there|s"},
       {"it’s don’t", "it|’s|do|n’t"},
+      {"Ma’am, ’em at o’clock: goin’ ’Cause :’(", "Ma’am|,|’em|at|o’clock|:|goin’|’Cause|:’("},
+      {"20°C. 68°F. 5 °K. X°C", "20|°|C|.|68|°|F|.|5|°|K.|X|°|C"},
       {"DON'T rock'n'roll 'em", "DON'T|rock'n'roll|'em"},
       {"Mr. Smith's U.S. visit", "Mr.|Smith|'s|U.S.|visit"},
       {"\"Wow!!\" (really)...", "\"|Wow|!|!|\"|(|really|)|..."},
@@ -163,13 +165,20 @@ static void widths_of_rows(void **state) {
   eg_tensor *rows = eg_new(EG_INT64, 2, (int64_t[]){3, 4}), *lengths = eg_new(EG_INT64, 1, (int64_t[]){3});
   static const int64_t numbers[] = {5, 1, 1, 1, 5, 1, 7, 1, 1, 1, 1, 1};
   memcpy(rows->data, numbers, sizeof numbers);
-  assert_int_equal(eg_padded_width(rows, 1), 3);
-  assert_int_equal(eg_padded_width(rows, 9), 4);
-  assert_int_equal(eg_row_lengths(lengths, rows, 1), EG_OK);
+  assert_int_equal(eg_padded_width(rows, 1, false), 3);
+  assert_int_equal(eg_padded_width(rows, 9, false), 4);
+  assert_int_equal(eg_row_lengths(lengths, rows, 1, false), EG_OK);
   int64_t *length = lengths->data;
   assert_true(length[0] == 1 && length[1] == 3 && length[2] == 0);
+  static const int64_t turned[] = {1, 1, 1, 5, 1, 7, 1, 5, 1, 1, 1, 1};
+  memcpy(rows->data, turned, sizeof turned);
+  assert_int_equal(eg_padded_width(rows, 1, true), 3);
+  assert_int_equal(eg_padded_width(rows, 1, false), 4);
+  assert_int_equal(eg_row_lengths(lengths, rows, 1, true), EG_OK);
+  assert_true(length[0] == 1 && length[1] == 3 && length[2] == 0);
   for (int i = 0; i < 12; i++) ((int64_t *)rows->data)[i] = 1;
-  assert_int_equal(eg_padded_width(rows, 1), 1);
+  assert_int_equal(eg_padded_width(rows, 1, false), 1);
+  assert_int_equal(eg_padded_width(rows, 1, true), 1);
   eg_free(rows);
   eg_free(lengths);
 }

@@ -71,6 +71,13 @@ test("save and load give the same bits; a file that does not fit changes nothing
    expect(function() c:load(path) end):raises "first.weight has shape (3, 4), the model wants (5, 4)"
    expect(c:hash()):equals(before)
    expect(function() nn.Linear(4, 3):load(path) end):raises "missing weight, bias"
+   local linear = nn.Linear(4, 3)
+   expect(function() linear:load_state(nn.Linear(4, 3)) end):raises "expected a table { name = tensor }; a module's is module:state()"
+   expect(function() linear:load_state{ weight = {}, bias = linear.bias } end):raises "load_state: weight is no tensor but a table"
+   local own, with = linear:state(), { [{}] = 1, more = 2 }
+   for name, value in pairs(own) do with[name] = value end
+   expect(function() linear:load_state(with) end):raises "does not fit the model: unexpected a table, more"
+   expect(function() linear:load_state(7) end):raises "expected a table { name = tensor }"
 end)
 
 test("a model converts to float64", function()

@@ -9,7 +9,7 @@ local nn, optim, cl, text = engram.nn, engram.optim, engram.cl, engram.text
 local corpus = text.corpus{ texts = { "profit rose again", "sales fell", "no news", "the board met in june and said nothing new" },
    labels = { 3, 1, 2, 2 }, class_names = { "negative", "neutral", "positive" } }
 local words = text.vocabulary(corpus)
-local set = text.dataset(corpus, words, { max_length = 9 })
+local function rows(side) return text.dataset(corpus, words, { max_length = 9, side = side }) end
 local FORM = { width = 12, heads = 3, feed_forward = 20 }
 
 local function reader(published)
@@ -32,7 +32,7 @@ local function plain(model, index)
 end
 
 t.test("published: the last position reads all, padding too", function()
-   local model = reader(true)
+   local model, set = reader(true), rows "end"
    local index = set:batch{ 1, 2, 3, 4 }
    t.expect(model(index)):close_to(plain(model, index), 1e-5)
    t.expect(model((set:batch{ 1 })):tolist()[1]):differs_from(model(index):tolist()[1])          -- with less padding it is another
@@ -40,7 +40,7 @@ end)
 
 t.test("sound: the last word reads, and padding changes nothing", function()
    local model = reader(false)
-   local all = model((set:batch{ 1, 2, 3, 4 }))
+   local all = model((rows "start":batch{ 1, 2, 3, 4 }))
    for i = 1, 4 do
       local alone = words:encode(corpus.texts[i])
       t.expect(all[i]):close_to(plain(model, engram.tensor({ alone }, { dtype = "int64" }))[1], 1e-5)
@@ -82,6 +82,46 @@ t.test("EWC as the script has it: squares of batch gradients over task 1, by the
    t.expect(expected):above(0)
    t.expect(penalty):close_to(expected, 1e-6)
 end)
+
+-- ---- the peer ---------------------------------------------------------------------------------------------
+
+local peer = "experiments/peers/torch_sentiment.py"
+local python
+for _, candidate in ipairs{ "python3", "/usr/bin/python3" } do
+   if not python and (t.command(candidate .. " -c 'import torch, numpy' 2>/dev/null", 60)) == 0 then python = candidate end
+end
+
+-- The losses that both sides print for a few steps of a small form, and the largest difference.
+local function both_curves(variant, dtype)
+   local folder = t.temporary_folder()
+   local code, out, err = t.command(("engram run --no-run --quiet experiments/sentiment_curve.lua folder=%s variant=%s dtype=%s " ..
+      "steps=6 batch=20 vocabulary=300 width=60 feed_forward=50"):format(t.quote(folder), variant, dtype), 120)
+   t.expect({ code, err }):equals{ 0, "" }
+   local ours = {}
+   for loss in out:gmatch "%d+  ([%d.e-]+)\n" do ours[#ours + 1] = tonumber(loss) end
+   t.expect({ #ours, ours[1] > 2 * ours[6] }):equals{ 6, true }
+   code, out = t.command(("%s %s --curve %s"):format(python, peer, t.quote(folder)), 120)
+   t.expect({ code, select(2, out:gsub("PyTorch", "")) }):equals{ 0, 6 }
+   return tonumber(out:match "largest difference (%S+)")
+end
+
+if not python then
+   t.skip("the model's losses are those of its peer in PyTorch", "no python3 has torch")
+else
+   t.test("the model's losses are those of its peer in PyTorch", function()
+      for _, variant in ipairs{ "published", "paper" } do
+         t.expect(both_curves(variant, "float64")):below(1e-13)
+         t.expect(both_curves(variant, "float32")):below(1e-4)
+      end
+   end)
+   t.test("the peer prints what engram bench reads", function()
+      local sizes = "--batch 8 --vocabulary 50 --width 40 --feed-forward 30"
+      local code, out = t.command(("%s %s --threads 1 --only paper --rounds 1 %s"):format(python, peer, sizes), 120)
+      local line = engram.json.decode(out)
+      t.expect({ code, line.case, line.batch, line.seconds_per_step > 0, line.peak_bytes > 1e6 }):equals{ 0, "sentiment_b750_paper", 8,
+         true, true }
+   end)
+end
 
 -- ---- the experiment ---------------------------------------------------------------------------------------
 

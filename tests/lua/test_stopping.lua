@@ -90,6 +90,9 @@ end)
 
 test("wrong rules", function()
    local function raises(f, text) expect(f):raises(text) end
+   raises(function() stop.epochs(3, { max_epochs = 9 }) end, "schedule.stop.epochs: takes no options, got a table: it ends the task itself")
+   raises(function() stop.steps(3, 9) end, "schedule.stop.steps: takes no options, got 9")
+   raises(function() stop.first_of({ stop.loss(1) }, { max_epochs = 9 }) end, "first_of: takes no options, got a table: caps stand among")
    raises(function() stop.loss(-1) end, "schedule.stop.loss: the value must be a number of at least 0, got -1")
    raises(function() stop.loss(0 / 0) end, "the value must be a number of at least 0, got")
    raises(function() stop.loss(math.huge) end, "the value must be finite")

@@ -36,6 +36,7 @@ t.test("a corpus keeps its texts, and parts of it share nothing", function()
    t.expect(of("b", { "pos", "pos" })):raises "class names 1 and 2 are both 'pos'"
    t.expect(of("b", "pos")):raises "class_names must be a list of names"
    t.expect(of("b", { "pos", 2 })):raises "class name 2 is a number"
+   t.expect(function() text.corpus{ texts = { "a" }, labels = { 1 }, classes = "two" } end):raises "classes must be a whole number"
 end)
 
 -- ---- tokenizers -------------------------------------------------------------------------------------------
@@ -104,6 +105,8 @@ t.test("numbers: padding, unknown, then by frequency and first occurrence", func
    local first = text.vocabulary({ reviews() }, { tokenizer = spaces, order = "first" })
    t.expect(first:encode "a fine film not at all"):equals{ 3, 4, 5, 6, 7, 8 }
    t.expect(function() words:decode{ 99 } end):raises "number 99 is out of range 1..8"
+   t.expect(function() words:decode{ 3, {} } end):raises "decode: item 2 is a table, expected a number"
+   t.expect(function() words:decode "fine" end):raises "decode: expected a list of numbers or a tensor, got 'fine'"
 end)
 
 t.test("rare tokens and those over the size are left out", function()
@@ -119,7 +122,18 @@ t.test("rare tokens and those over the size are left out", function()
    t.expect(function() text.vocabulary(reviews(), { padding = 5 }) end):raises "padding must be a string, got number"
    t.expect(function() text.vocabulary(reviews(), { unknown = false }) end):raises "unknown must be a string, got boolean"
    t.expect(function() text.vocabulary { 7 } end):raises "item 1 is no corpus"
-   t.expect(function() text.vocabulary(reviews(), { tokenizer = "english" }) end):raises "must be a tokenizer, got string"
+   t.expect(text.vocabulary(reviews(), { tokenizer = "whitespace" }):hash()):equals(
+      text.vocabulary(reviews(), { tokenizer = spaces }):hash())
+   t.expect(function() text.vocabulary(reviews(), { tokenizer = "engish" }) end):raises "no tokenizer 'engish', did you mean 'english'"
+   t.expect(function() text.vocabulary(reviews(), { tokenizer = 7 }) end):raises "must be a tokenizer or the name of one, got number"
+   local own, both = text.vocabulary(reviews()), { train = reviews(), test = text.corpus{ texts = { "zebra" }, labels = { 1 } } }
+   t.expect(text.vocabulary(both):hash()):equals(own:hash())                 -- of the training texts alone
+   t.expect(text.vocabulary{ both, reviews() }:size()):equals(own:size())
+   for _, none in ipairs{ {}, { train = {} }, { test = reviews() } } do
+      t.expect(function() text.vocabulary(none) end):raises "a corpus, a list of them, or { train = } of one, got a table with none"
+   end
+   local empty = text.corpus{ texts = { " " }, labels = { 1 } }
+   t.expect(function() text.vocabulary(empty) end):raises "hold no token that tokenizer 'english' finds"
 end)
 
 t.test("hashed numbers are those of FNV-1a", function()
@@ -187,15 +201,43 @@ t.test("rows are padded, cut at either end, and batches as wide as their longest
    t.expect(function() text.dataset({}, words) end):raises "expected a corpus or { train =, test = }"
    t.expect(function() text.dataset({ train = reviews(), tst = reviews() }, words) end):raises "unknown option 'tst', did you mean 'test'"
    t.expect(function() text.dataset({ train = reviews(), test = {} }, words) end):raises "test is no corpus, but a table"
+   t.expect(function() set:batch "all" end):raises "expected positions as a list or an int64 tensor, got 'all'"
+   t.expect(function() set:normalize(0.5, 2) end):raises "normalize: the items of 'reviews' are int64 numbers"
+   t.expect(function() data.loader(reviews()) end):raises "got a corpus; text.dataset(corpus, vocabulary) makes one of it"
+   t.expect(function() data.loader(both) end):raises "got a table { train = }; give its train"
+   t.expect(function() data.loader "reviews" end):raises "data.loader: expected a data set, as data.dataset, text.dataset"
+   for _, key in ipairs{ "max_length", "side", "train" } do
+      t.expect(function() cl.task("sentences/films", { [key] = 10, epochs = 2 }) end):raises(
+         ("cl.task: '%s' is an option of the data set: cl.task(engram.data.load(\"sentences/films\", { %s = ... }), ...)"):format(key, key))
+   end
+   for _, texts in ipairs{ reviews(), { train = reviews() }, text.load("sentences/films", { train = 4, test = 4 }) } do
+      t.expect(function() cl.task(texts) end):raises "cl.task: these are texts, not yet numbers: text.dataset("
+   end
    t.expect(function() text.dataset(reviews(), words, { padding = "none" }) end):raises '"batch" or "fixed"'
 end)
 
+t.test("padding may stand at the start: texts still keep their first tokens, and batches lose columns there", function()
+   local words = text.vocabulary(reviews(), { tokenizer = spaces })
+   local set = text.dataset(reviews(), words, { side = "start" })
+   t.expect(set.images):equals{ { 1, 1, 1, 4, 3, 5 }, { 6, 4, 3, 5, 7, 8 }, { 1, 1, 1, 1, 1, 3 }, { 1, 1, 1, 1, 1, 1 } }
+   t.expect((set:batch{ 1, 3 })):equals{ { 4, 3, 5 }, { 1, 1, 3 } }
+   t.expect((set:batch{ 4 })):equals{ { 1 } }
+   t.expect((set:subset{ 3, 1 }:batch{ 1 })):equals{ { 3 } }
+   t.expect(text.dataset(reviews(), words, { side = "start", max_length = 2 }).images):equals{ { 4, 3 }, { 6, 4 }, { 1, 3 }, { 1, 1 } }
+   t.expect((text.dataset(reviews(), words, { side = "start", padding = "fixed" }):batch{ 3 })):equals{ { 1, 1, 1, 1, 1, 3 } }
+   t.expect(text.dataset(reviews(), words):content_hash()):differs_from(set:content_hash())
+   t.expect(text.dataset(reviews(), words, { side = "end" }):content_hash()):equals(text.dataset(reviews(), words):content_hash())
+   t.expect(function() text.dataset(reviews(), words, { side = "left" }) end):raises "side must be \"end\" or \"start\", got 'left'"
+   t.expect(function() text.dataset(reviews(), words, { padding = "fixed", bucket = 2 }) end):raises 'with padding = "fixed" it would have'
+   t.expect(function() cl.stream{ cl.task(set), cl.task(text.dataset(reviews(), words)) } end):raises "give text.dataset one side"
+end)
+
 -- A data set of 103 texts of 1 to 40 words.
-local function many()
+local function many(side)
    local texts, labels = {}, {}
    for i = 1, 103 do texts[i], labels[i] = ("w "):rep(i * 37 % 40 + 1) .. "n" .. i, i % 2 + 1 end
    local all = text.corpus{ texts = texts, labels = labels }
-   return text.dataset(all, text.vocabulary(all, { tokenizer = spaces }), { bucket = 4 })
+   return text.dataset(all, text.vocabulary(all, { tokenizer = spaces }), { bucket = 4, side = side })
 end
 
 local function epoch(loader)
@@ -223,6 +265,9 @@ t.test("buckets: every item once, little padding, another order each epoch, the 
    plain.bucket = nil
    local _, without = epoch(data.loader(plain, { batch_size = 10 }))
    t.expect(padded):below(without / 2)
+   engram.seed(3)
+   local turned, as_many = epoch(data.loader(many "start", { batch_size = 10 }))
+   t.expect({ turned, as_many }):equals{ first, padded }
    t.expect(function() data.loader(set:untrimmed(), { bucket = 2 }) end):raises "bucket is for texts"
 end)
 
@@ -309,10 +354,41 @@ t.test("tasks with other vocabularies do not make a stream", function()
    local a, b = data.load("sentences/films", { train = 20, test = 10, max_length = 8 }),
       data.load("sentences/finance", { train = 20, test = 10, max_length = 8 })
    t.expect(function() cl.stream{ cl.task(a), cl.task(b) } end):raises "numbered by different vocabularies"
+   t.expect(function() cl.stream{ cl.task "sentences/films", cl.task "sentences/finance" } end):raises "numbered by different vocabularies"
+   local numbers = data.dataset{ name = "numbers", images = a.train.images, labels = a.train.labels }
+   t.expect(function() cl.stream{ cl.task(a), cl.task(numbers) } end):raises "holds texts with a vocabulary, the other none"
+   local wide = data.load("sentences/finance", { train = 20, test = 10, max_length = 9, vocabulary = a.vocabulary })
+   t.expect(function() cl.stream{ cl.task(a), cl.task(wide) } end):raises "differ in shape: 8 in 'sentences/films', 9 in"
    t.expect(#cl.stream{ cl.task(a), cl.task(data.load("sentences/finance", { train = 20, test = 10, max_length = 8,
       vocabulary = a.vocabulary })) }):equals(2)
    local function both() data.load("sentences/films", { vocabulary = a.vocabulary, min_count = 2 }) end
    t.expect(both):raises "min_count would have no effect"
+end)
+
+-- The models of docs/text.md: the mean of the words, and the last word of rows that are padded at the start.
+local Reader = nn.Module:extend "Reader"
+function Reader:init(words, queries)
+   self.padding, self.queries = words.padding_index, queries
+   self.embedding = nn.Embedding(words:size(), 16, { padding_index = words.padding_index })
+   self.encoder = nn.TransformerEncoderLayer(16, 4, 32, { queries = queries })
+   self.output = nn.Linear(16, 3)
+end
+function Reader:forward(tokens)
+   local padding = tokens:eq(self.padding)
+   local x, words = self.encoder(self.embedding(tokens), { padding_mask = padding }), padding:eq(0):float():unsqueeze(3)
+   return self.output(self.queries == "last" and x or (x * words):sum(2) / words:sum(2))
+end
+
+t.test("accuracy does not depend on how wide a batch is: a mean of words, and a last word behind the padding", function()
+   for queries, side in pairs{ all = "end", last = "start" } do
+      local stream, words = two_tasks{ side = side }
+      local function accuracy(size)
+         return train(stream, words, { model = function() return Reader(words, queries) end, evaluate_batch_size = size }).accuracy
+      end
+      local one = accuracy(1)
+      t.expect({ queries, accuracy(7) }):equals{ queries, one }
+      t.expect({ queries, accuracy(100) }):equals{ queries, one }
+   end
 end)
 
 -- ---- built-in sentences -----------------------------------------------------------------------------------
@@ -330,6 +406,12 @@ t.test("sentences: one seed, one text; the first do not depend on how many; clas
          t.expect(content):lacks "{"
          t.expect(content:find "^%l" == nil):is_true()
       end
+   end
+   for name, shared in pairs{ ["sentences/films"] = 67, ["sentences/finance"] = 149 } do          -- of 1,000, as docs/text.md says
+      local set, seen, count = text.load(name), {}, 0
+      for _, content in ipairs(set.train.texts) do seen[content] = true end
+      for _, content in ipairs(set.test.texts) do count = count + (seen[content] and 1 or 0) end
+      t.expect({ name, count }):equals{ name, shared }
    end
    t.expect(function() text.load "sentences/film" end):raises "did you mean 'sentences/films'"
    t.expect(function() text.load("sentences/films", { held_out = 0.1 }) end):raises "has no option 'held_out'"

@@ -30,7 +30,9 @@ t.test("comma-separated: quotes, line ends within them, a header, columns by nam
    t.expect(text.read(path, { header = true, label = 3, text = 2 }).labels):equals{ 2, 1 }
    t.expect(function() text.read(path, { header = true, label = "marks" }) end):raises "c.csv:1: has no column 'marks', did you mean 'mark'"
    t.expect(function() text.read(path) end):raises "c.csv:1: has 3 columns; say which hold label and text"
-   t.expect(function() text.read(path, { header = true, label = "mark" }) end):raises "has 3 columns ('id', 'review', 'mark')"
+   t.expect(text.read(path, { header = true, label = "mark" }).texts):equals(corpus.texts)         -- the text is where a review stands
+   t.expect(function() text.read(path, { header = true }) end):raises(
+      "c.csv:1: has 3 columns ('id', 'review', 'mark'), which do not tell where the labels stand; say label = \"NAME\"")
    t.expect(function() text.read(path, { label = 2, text = 2 }) end):raises "the label and the text are both column 2"
    t.expect(function() text.read(path, { header = "yes" }) end):raises "header must be true or false"
    local twice = put("t.csv", "text,mark,text\na,pos,b\n")
@@ -60,6 +62,42 @@ t.test("what is wrong is told with its line, and nothing is passed over", functi
    t.expect(function() text.read(folder .. "/none.tsv") end):raises "none.tsv"
    t.expect(function() text.read(put("d", "a\tb\n"), { format = "tvs" }) end):raises "did you mean 'tsv'"
    t.expect(function() text.read(put("d", "a\tb\n"), { encoding = "ascii" }) end):raises "encoding 'ascii' is unknown"
+end)
+
+t.test("a header tells the columns where their names are known; else it is an error that shows it", function()
+   local function read(header, options)
+      options = options or {}
+      options.header = true
+      return text.read(put("h.tsv", header .. "\none\ttwo\n"), options)
+   end
+   t.expect(read "Text\tLabel".texts):equals{ "one" }
+   t.expect(read "SENTIMENT\treview".texts):equals{ "two" }
+   t.expect(read " phrase \ttarget".class_names):equals{ "two" }
+   t.expect(read("words\tmark", { label = "mark" }).texts):equals{ "one" }                        -- the other of two
+   t.expect(read("words\tmark", { text = 1 }).class_names):equals{ "two" }
+   for header, what in pairs{ ["words\tmark"] = "labels and the texts", ["label\tclass"] = "labels and the texts",
+      ["text\tsentence"] = "labels and the texts", ["one\ttwo"] = "labels and the texts" } do
+      t.expect(function() read(header) end):raises(("h.tsv:1: has 2 columns ('%s'), which do not tell where the %s stand"):format(
+         header:gsub("\t", "', '"), what))
+   end
+   t.expect(text.read(put("h.tsv", "text\tlabel\none\ttwo\n")).class_names):equals{ "one", "text" }         -- all lines are texts
+   local wide = put("w.csv", "id,text,label,split\n1,fine,pos,a\n")
+   t.expect(text.read(wide, { header = true }).texts):equals{ "fine" }
+end)
+
+t.test("labels lose the white space around them, and hold no end of a line", function()
+   local corpus = text.read(put("s.tsv", "pos\tone\n pos\ttwo\n" ..
+      "pos\194\160\tthree\n\239\187\191 pos \tfour\nneg\tfive\nvery good\tsix\n"))
+   t.expect(corpus.class_names):equals{ "neg", "pos", "very good" }
+   t.expect(corpus.labels):equals{ 2, 2, 2, 2, 1, 3 }
+   refuses("pos\tfine\n \194\160 \tbad\n", ":2: has no label")
+   refuses('pos,fine\n"ne\ng",bad\n', ":2: the label goes over a line's end", nil, "bad.csv")
+   t.expect(text.read(put("n.csv", '"pos\n",fine\n')).class_names):equals{ "pos" }
+end)
+
+t.test("bytes that are no UTF-8 are told with the line that they stand on, also within quotes", function()
+   refuses('pos,fine\nneg,"one\ntwo\ncaf\233"\n', ":4: byte e9 of field 2, at position 12, is no UTF-8", nil, "bad.csv")
+   refuses('pos,fine\n"a\nb","caf\233"\n', ":3: byte e9 of field 2, at position 4, is no UTF-8", nil, "bad.csv")
 end)
 
 t.test("labels are sorted as numbers only where all are finite decimal numbers", function()

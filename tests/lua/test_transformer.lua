@@ -169,6 +169,62 @@ t.test("an LSTM in two pieces is the LSTM in one", function()
    t.expect(nn.Sequential{ layer, last_of, nn.Linear(20, 3) }(x).shape):equals{ 18, 3 }
 end)
 
+-- Sequences of 4, 1, 6 and 2 steps in one batch; what is behind them is of any size.
+local LENGTHS = { 4, 1, 6, 2 }
+local function ragged()
+   engram.seed(12)
+   local layer = nn.LSTM(3, 5, { layers = 2, dtype = "float64" })
+   local x = engram.randn(4, 6, 3, { dtype = "float64" }) * 10
+   local state = { engram.randn(2, 4, 5, { dtype = "float64" }), engram.randn(2, 4, 5, { dtype = "float64" }),
+      lengths = engram.tensor(LENGTHS, { dtype = "int64" }) }
+   return layer, x, state
+end
+
+t.test("an LSTM with lengths: each sequence as if it were alone, zeros behind it", function()
+   local layer, x, state = ragged()
+   local y, after = layer(x, state)
+   t.expect(y.shape):equals{ 4, 6, 5 }
+   for i, length in ipairs(LENGTHS) do
+      local alone, own = layer(x:narrow(1, i, 1):narrow(2, 1, length), { state[1]:narrow(2, i, 1), state[2]:narrow(2, i, 1) })
+      t.expect(worst(y[i]:narrow(1, 1, length), alone[1])):below(1e-13)
+      if length < 6 then t.expect(y[i]:narrow(1, length + 1, 6 - length):abs():max():item()):equals(0) end
+      for k = 1, 2 do t.expect(worst(after[k]:narrow(2, i, 1), own[k])):below(1e-13) end
+   end
+   local whole, full = layer(x, { state[1], state[2] })
+   state.lengths = engram.full({ 4 }, 6, { dtype = "int64" })
+   y, after = layer(x, state)
+   t.expect({ y:tolist(), after[1]:tolist(), after[2]:tolist() }):equals{ whole:tolist(), full[1]:tolist(), full[2]:tolist() }
+end)
+
+t.test("an LSTM with lengths: gradients are the quotients of differences", function()
+   local layer, x, state = ragged()
+   local seeds
+   local function loss()
+      local y, after = layer(x, state)
+      seeds = seeds or { engram.randn_like(y), engram.randn_like(after[1]), engram.randn_like(after[2]) }
+      return (y * seeds[1]):sum() + (after[1] * seeds[2]):sum() + (after[2] * seeds[3]):sum()
+   end
+   x, state[1], state[2] = x:requires_grad_(), state[1]:requires_grad_(), state[2]:requires_grad_()
+   loss():backward()
+   local inputs = { x = x, h = state[1], c = state[2] }
+   for name, p in layer:named_parameters() do inputs[name] = p end
+   for name, p in pairs(inputs) do
+      local flat, gradient = p:detach():reshape(-1), p.grad:reshape(-1)
+      for k = 1, p:numel(), 7 do
+         local was = flat[k]:item()
+         local function at(value)
+            return autograd.no_grad(function()
+               flat[k] = value
+               return loss():item()
+            end)
+         end
+         local quotient = (at(was + 1e-5) - at(was - 1e-5)) / 2e-5
+         at(was)
+         t.expect({ name, k, math.abs(gradient[k]:item() - quotient) < 1e-6 * math.max(1, math.abs(quotient)) }):equals{ name, k, true }
+      end
+   end
+end)
+
 -- ---- per-sample squares -----------------------------------------------------------------------------------
 
 local function squares_by_loop(model, x, seeds)
@@ -228,6 +284,15 @@ check_squares("LSTM", function()
    return nn.Sequential{ embedding(), nn.LSTM(width, 5, { layers = 2 }), last_of, nn.Linear(5, 3) }
 end)
 
+-- The mean of an LSTM's steps and its last one; how many count is told by the first token.
+local Ragged = nn.Module:extend "Ragged"
+function Ragged:init() self.embedding, self.lstm, self.linear = embedding(), nn.LSTM(width, 5, { layers = 2 }), nn.Linear(5, 3) end
+function Ragged:forward(x)
+   local y, state = self.lstm(self.embedding(x), { lengths = x:narrow(2, 1, 1):squeeze(2):remainder(5) + 1 })
+   return self.linear(y:mean(2) + state[1][2])
+end
+check_squares("LSTM with lengths", Ragged)
+
 -- ---- threads ----------------------------------------------------------------------------------------------
 
 -- Weights after some steps: large enough that every kernel is cut for threads.
@@ -284,6 +349,17 @@ t.test("weights have PyTorch's names and come back from a file", function()
    t.expect(layer:describe()):contains "self_attn"
 end)
 
+t.test("layers print with their settings, also those that have parts", function()
+   t.expect(tostring(nn.MultiheadAttention(12, 3, { dropout = 0.2, causal = true, bias = false }))):contains(
+      "MultiheadAttention(12, 3, dropout = 0.2, bias = false, causal) {\n  out_proj: Linear(")
+   local text = tostring(nn.TransformerEncoderLayer(12, 3, 20, { queries = "last", norm = "pre", activation = "gelu", epsilon = 1e-6 }))
+   t.expect(text):contains(
+      'TransformerEncoderLayer(12, 3, 20, dropout = 0.1, activation = gelu, norm = pre, queries = "last") {\n  self_attn: ')
+   t.expect(text):contains "norm1: LayerNorm(12, epsilon = 1e-06)\n"
+   t.expect(text):contains "dropout1: Dropout(0.1)\n  dropout2: Dropout(0.1)\n}"
+   t.expect(tostring(nn.LayerNorm(12, { affine = false }))):equals "LayerNorm(12, affine = false)"
+end)
+
 t.test("wrong shapes and settings are refused", function()
    local layer = nn.MultiheadAttention(12, 3)
    local x = engram.randn(2, 4, 12)
@@ -313,6 +389,26 @@ t.test("wrong shapes and settings are refused", function()
    t.expect(function() nn.LSTM(5, 4)(x) end):raises "input must be (samples, steps, 5), got (2, 4, 12)"
    t.expect(function() nn.LSTM(12, 4)(x, { engram.zeros(1, 3, 4) }) end)
       :raises "the initial h must be (layers, samples, hidden) = (1, 2, 4), got (1, 3, 4)"
+   local lstm = nn.LSTM(12, 4)
+   local function given(state) return function() lstm(x, state) end end
+   t.expect(given{ length = 3 }):raises "the state is { h, c, lengths = }, it has no 'length', did you mean 'lengths'?"
+   t.expect(given{ 1, 2 }):raises "nn.LSTM: initial h"
+   t.expect(given{ nil, nil, 3 }):raises "it has no 3"
+   t.expect(given{ lengths = { 1, 2 } }):raises "nn.LSTM: lengths"
+   t.expect(given{ lengths = engram.tensor{ 1, 2 } }):raises "lengths must be (samples) = (2) int64, got (2) float32"
+   t.expect(given{ lengths = engram.tensor({ 1, 2, 3 }, { dtype = "int64" }) }):raises "lengths must be (samples) = (2) int64, got (3)"
+   t.expect(given{ lengths = engram.tensor({ 1, 5 }, { dtype = "int64" }) }):raises "length 2 is 5, expected 1 to 4"
+   t.expect(given{ lengths = engram.tensor({ 0, 4 }, { dtype = "int64" }) }):raises "length 1 is 0, expected 1 to 4"
+   t.expect(function() nn.LSTM(12, 4, { bias = 0 }) end):raises "nn.LSTM: bias must be true or false, got number"
+   t.expect(function() nn.Sequential{ nn.Linear(12, 12) }(x, { padding_mask = 1 }) end)
+      :raises "nn.Sequential: passes one value from layer to layer, but was called with a second, a table; call its layers by hand"
+   t.expect(function() nn.PositionalEncoding(12)(engram.zeros(2, 4, 12, { dtype = "int64" })) end)
+      :raises "nn.PositionalEncoding: expected float32 or float64, got int64; for token numbers, put an nn.Embedding before it"
+   local index = engram.tensor({ 1, 2 }, { dtype = "int64" })
+   for _, padding in ipairs{ 0, 4, 1.5, "1" } do
+      t.expect(function() engram.zeros(3, 2):embedding(index, padding) end):raises "padding must be a number from 1 to 3"
+   end
+   t.expect(function() autograd.rows_of(3) end):raises "autograd.rows_of: expected a tensor, got 3"
    t.expect(function() nn.LSTM(12, 4)(x, engram.zeros(1, 2, 4)) end):raises "expected the state as a table {h, c}, got tensor"
 end)
 

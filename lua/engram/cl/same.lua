@@ -31,7 +31,8 @@ end
 local function rows_text(experience)
    local set, width = experience:made_of(), table.concat(experience:shape(), " x ")
    if not (set.vocabulary or set.trim) then return "none" end
-   return ("width %s, padding %s, bucket %s"):format(width, set.trim and "batch" or "fixed", set.bucket or "none")
+   local side = set.side == "start" and " at the start" or ""
+   return ("width %s, padding %s%s, bucket %s"):format(width, set.trim and "batch" or "fixed", side, set.bucket or "none")
 end
 
 -- How the rows of a stream of texts are cut into batches, task by task; "none" for other data.

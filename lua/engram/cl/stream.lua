@@ -18,6 +18,10 @@ local function parts_of(source, options)
       set = require "engram.data".load(source, { mean = mean, deviation = deviation,
          limit = options.limit, test_limit = options.test_limit })
    end
+   local corpus = require "engram.text.corpus".is_corpus
+   if corpus(set) or type(set) == "table" and (corpus(set.train) or corpus(set.test)) then
+      raise "cl.task: these are texts, not yet numbers: text.dataset(texts, text.vocabulary(texts)) makes a data set of them"
+   end
    if type(set) ~= "table" then raise("cl.task: expected the name of a data set or a data set, got %s", core.typename(set)) end
    local parts = { train = set.train or set, test = set.test or set, validation = set.validation }
    if parts.validation == parts.test then
@@ -42,12 +46,25 @@ local function rule_of(options)
    return options.stop
 end
 
+local OPTIONS = { "epochs", "stop", "limit", "test_limit", "validation", "name", "mean", "deviation" }
+
+-- The options of a task; those of a data set that is named belong to data.load.
+local function options_of(source, given)
+   local about = type(source) == "string" and require "engram.data".about(source)
+   for _, key in ipairs(about and type(given) == "table" and { "train", "test", unpack(about.options or {}) } or {}) do
+      if given[key] ~= nil then
+         raise("cl.task: '%s' is an option of the data set: cl.task(engram.data.load(\"%s\", { %s = ... }), ...)", key, source, key)
+      end
+   end
+   return core.options("cl.task", given, OPTIONS)
+end
+
 -- task(name or set [, {epochs = 1, stop =, limit =, test_limit =, validation =, name =}]): one experience. `name` is a data set by name, a
 -- set { train =, test =, validation = }, of which the last may be missing, or a single data set (trained and tested on). stop: a rule
 -- (schedule.stop) in place of epochs. limit: the first so many training items. validation: the share of them, or how many, that are held
 -- out.
 function stream.task(source, options)
-   options = core.options("cl.task", options, { "epochs", "stop", "limit", "test_limit", "validation", "name", "mean", "deviation" })
+   options = options_of(source, options)
    for _, name in ipairs{ "limit", "test_limit" } do
       if options[name] ~= nil then core.whole("cl.task: " .. name, options[name]) end
    end
@@ -68,13 +85,20 @@ end
 -- The vocabulary that the token numbers of a task are of; nil where its items are no texts.
 local function vocabulary_of(task) return task:made_of().vocabulary end
 
--- One number must stand for one token in all tasks.
+-- One number must stand for one token in all tasks, and their rows be padded at one end.
 local function check_vocabularies(list)
    local first = vocabulary_of(list[1])
    for _, task in ipairs(list) do
       local own = vocabulary_of(task)
-      if own ~= first and (not own or not first or own:hash() ~= first:hash()) then
+      if (own == nil) ~= (first == nil) then
+         raise("cl.stream: one of '%s' and '%s' holds texts with a vocabulary, the other none", list[1].name, task.name)
+      end
+      if own ~= first and own:hash() ~= first:hash() then
          raise("cl.stream: the texts of '%s' and '%s' are numbered by different vocabularies; make one of both: text.vocabulary{ a, b }",
+            list[1].name, task.name)
+      end
+      if own and (task:made_of().side == "start") ~= (list[1]:made_of().side == "start") then
+         raise("cl.stream: padding stands at the start of the texts of '%s' or '%s', at the end of the other's; give text.dataset one side",
             list[1].name, task.name)
       end
    end
@@ -98,9 +122,15 @@ local function check_tasks(list)
    if #list == 0 then raise "cl.stream: expected at least one task" end
    for i, task in ipairs(list) do
       if not experience.is_experience(task) then raise("cl.stream: item %d is no task; make it with cl.task", i) end
+   end
+end
+
+local function check_shapes(list)
+   for _, task in ipairs(list) do
       local own, first = table.concat(task:shape(), " x "), table.concat(list[1]:shape(), " x ")
       if own ~= first then
-         raise("cl.stream: items differ in shape: %s in '%s', %s in '%s'", first, list[1].name, own, task.name)
+         raise("cl.stream: items differ in shape: %s in '%s', %s in '%s'%s", first, list[1].name, own, task.name,
+            vocabulary_of(task) and "; give text.dataset one max_length for all" or "")
       end
    end
 end
@@ -132,6 +162,7 @@ function stream.new(list)
    end
    check_tasks(list)
    check_vocabularies(list)
+   check_shapes(list)
    local tasks, units = {}, 0
    for k, task in ipairs(list) do
       tasks[k] = at_units(task, kind == "domain" and 1 or units + 1)

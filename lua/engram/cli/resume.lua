@@ -38,6 +38,9 @@ local MOST_NAMED = 5
 
 -- What a folder is when it is neither a run nor a sweep, and what of those below it could be meant.
 local function no_run(path)
+   if C.eg_file_kind(path .. "/meta.json") == 1 or require "engram.run.into".is_beginning(path) then
+      usage_error("resume: %s never began: it has no status.json; `engram run --into %s FILE ...` begins it properly", path, path)
+   end
    local below, names = require "engram.run.history".runs{ path }, {}
    for _, one in ipairs(below.runs) do
       if one.state ~= "finished" and one.state ~= "running" then names[#names + 1] = "\n  " .. one.path end
@@ -56,10 +59,7 @@ function command.run(values, words)
    if C.eg_file_kind(path .. "/table.yaml") == 1 then return require "engram.cli.verify".resume(values, path) end
    if C.eg_file_kind(path .. "/sweep.json") == 1 then return require "engram.cli.sweep".resume(values, path) end
    if C.eg_file_kind(path .. "/select.json") == 1 then return require "engram.cli.select".resume(values, path) end
-   if C.eg_file_kind(path .. "/meta.json") ~= 1 then no_run(path) end
-   if C.eg_file_kind(path .. "/status.json") ~= 1 then
-      usage_error("resume: %s never began: it has no status.json; run its script anew", path)
-   end
+   if C.eg_file_kind(path .. "/meta.json") ~= 1 or C.eg_file_kind(path .. "/status.json") ~= 1 then no_run(path) end
    local meta, status = run.read(path, "meta.json"), run.read(path, "status.json")
    if status.status == "finished" then
       print(path .. " is finished; there is nothing left to do")

@@ -18,7 +18,7 @@ end
 
 local function lengths_of(dataset)
    local lengths = tensor.new(2, { dataset:size() })
-   check(C.eg_row_lengths(lengths.tensor, dataset.images:contiguous().tensor, dataset.trim))
+   check(C.eg_row_lengths(lengths.tensor, dataset.images:contiguous().tensor, dataset.trim, dataset.side == "start"))
    return lengths
 end
 

@@ -9,7 +9,7 @@ local C, check, raise = core.C, core.check, core.raise
 local Dataset = {}
 Dataset.__index = Dataset
 
-local FIELDS = { "name", "images", "labels", "classes", "class_names", "scale", "shift", "vocabulary", "trim", "bucket" }
+local FIELDS = { "name", "images", "labels", "classes", "class_names", "scale", "shift", "vocabulary", "trim", "side", "bucket" }
 
 local function lib() return require "engram" end
 
@@ -61,13 +61,19 @@ function Dataset:size() return #self.labels end
 local function as_index(index)
    if type(index) == "number" then index = { index } end
    if type(index) == "table" then return lib().tensor(index, { dtype = "int64" }) end
+   if core.typename(index) ~= "tensor" then
+      raise("data set: expected positions as a list or an int64 tensor, got %s", core.shown(index))
+   end
    return index
 end
 
--- Rows of numbers without the columns at the end in which all are padding, where the data set says what that is (trim).
+-- Rows of numbers without the columns at the end (side = "start": at the start) in which all are padding, where the data set says what
+-- that is (trim).
 function Dataset:trimmed(rows)
    if not self.trim then return rows end
-   return rows:narrow(2, 1, tonumber(C.eg_padded_width(rows.tensor, self.trim))):contiguous()
+   local at_start = self.side == "start"
+   local width = tonumber(C.eg_padded_width(rows.tensor, self.trim, at_start))
+   return rows:narrow(2, at_start and rows:size(2) - width + 1 or 1, width):contiguous()
 end
 
 -- The same items, whose batches are as wide as the data set.
@@ -179,6 +185,9 @@ end
 function Dataset:normalize(mean, deviation)
    if type(mean) ~= "number" or type(deviation) ~= "number" or deviation <= 0 then
       raise "normalize: expected a mean and a deviation above 0"
+   end
+   if self.images.dtype == "int64" then
+      raise("normalize: the items of '%s' are int64 numbers, such as tokens, which are handed out as they are", self.name)
    end
    return derive(self, { scale = self.scale / deviation, shift = (self.shift - mean) / deviation })
 end

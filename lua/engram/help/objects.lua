@@ -32,7 +32,7 @@ objects.classes = {
    Loader = function() return require "engram.data.loader" end,
    Corpus = function() return getmetatable(lib().text.corpus{ texts = {}, labels = {} }) end,
    Tokenizer = function() return getmetatable(lib().text.tokenizer "whitespace") end,
-   Vocabulary = function() return getmetatable(lib().text.vocabulary{}) end,
+   Vocabulary = function() return getmetatable(lib().text.hashing()) end,
    Stream = function() return getmetatable(tiny_stream()) end,
    Experience = function() return getmetatable(tiny_stream()[1]) end,
    Matrix = function() return getmetatable(lib().cl.metrics.matrix{}) end,

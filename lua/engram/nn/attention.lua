@@ -112,8 +112,9 @@ function MultiheadAttention:forward(query, key, value, options)
 end
 
 function MultiheadAttention:settings_text()
-   return ("%d, %d%s%s%s"):format(self.width, self.heads, self.dropout > 0 and ", dropout = " .. self.dropout or "",
-      self.causal and ", causal" or "", self.queries == "last" and ", queries = \"last\"" or "")
+   return ("%d, %d%s%s%s%s"):format(self.width, self.heads, self.dropout > 0 and ", dropout = " .. self.dropout or "",
+      rawget(self, "in_proj_bias") and "" or ", bias = false", self.causal and ", causal" or "",
+      self.queries == "last" and ", queries = \"last\"" or "")
 end
 
 return { MultiheadAttention = MultiheadAttention }

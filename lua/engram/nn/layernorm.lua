@@ -24,6 +24,9 @@ function LayerNorm:forward(x)
    return x:layer_norm(rawget(self, "weight"), rawget(self, "bias"), self.epsilon)
 end
 
-function LayerNorm:settings_text() return tostring(self.width) end
+function LayerNorm:settings_text()
+   return ("%d%s%s"):format(self.width, self.epsilon ~= nn.epsilon() and ", epsilon = " .. self.epsilon or "",
+      rawget(self, "weight") and "" or ", affine = false")
+end
 
 return { LayerNorm = LayerNorm }

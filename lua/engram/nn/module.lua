@@ -162,13 +162,15 @@ local function check_state(self, given, source)
       local t = given[name]
       if not t then
          missing[#missing + 1] = name
+      elseif not is_tensor(t) then
+         raise("%s: %s is no tensor but a %s", source, name, core.typename(t))
       elseif table.concat(t.shape, ",") ~= table.concat(own[name].shape, ",") then
          raise("%s: %s has shape %s, the model wants %s", source, name, tensor.shape_text(t), tensor.shape_text(own[name]))
       end
    end
    local extra = {}
    for name in pairs(given) do
-      if not own[name] then extra[#extra + 1] = name end
+      if not own[name] then extra[#extra + 1] = type(name) == "string" and name or core.shown(name) end
    end
    table.sort(extra)
    if #missing > 0 or #extra > 0 then
@@ -180,7 +182,9 @@ end
 
 -- Copies values from a state of the same names and shapes; nothing is changed unless everything fits. Returns the module.
 function Module:load_state(given, source)
-   if type(given) ~= "table" then raise "load_state: expected a table { name = tensor }" end
+   if type(given) ~= "table" or is_module(given) then
+      raise("load_state: expected a table { name = tensor }%s", is_module(given) and "; a module's is module:state()" or "")
+   end
    local own, order = check_state(self, given, source or "load_state")
    autograd.no_grad(function()
       for _, name in ipairs(order) do own[name]:copy_(given[name]) end
@@ -219,8 +223,9 @@ function Module:settings_text() return "" end
 
 function Module:describe(indent)
    indent = indent or ""
-   if #self._children == 0 then return self.class_name .. "(" .. self:settings_text() .. ")" end
-   local lines = { self.class_name .. " {" }
+   local settings = self:settings_text()
+   if #self._children == 0 then return self.class_name .. "(" .. settings .. ")" end
+   local lines = { self.class_name .. (settings ~= "" and "(" .. settings .. ")" or "") .. " {" }
    for _, key in ipairs(self._children) do
       lines[#lines + 1] = indent .. "  " .. key .. ": " .. Module.describe(rawget(self, key), indent .. "  ")
    end

@@ -36,6 +36,9 @@ function PositionalEncoding:forward(x)
    if x:dim() ~= 3 or x:size(3) ~= self.width then
       core.raise("%s: expected (samples, positions, %d), got %s", WHO, self.width, tensor.shape_text(x))
    end
+   if x.tensor.dtype > 1 then
+      core.raise("%s: expected float32 or float64, got %s; for token numbers, put an nn.Embedding before it", WHO, x.dtype)
+   end
    if x:size(2) > self.length then
       core.raise("%s: %d positions, at most length = %d are encoded", WHO, x:size(2), self.length)
    end

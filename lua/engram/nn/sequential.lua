@@ -26,7 +26,11 @@ local function together(a, b)
 end
 
 -- A linear layer or a convolution takes the ReLU behind it along: the same bits in one pass.
-function Sequential:forward(x)
+function Sequential:forward(x, more)
+   if more ~= nil then
+      core.raise("nn.Sequential: passes one value from layer to layer, but was called with a second, a %s; call its layers by hand " ..
+         "(model[1], model[2], ...), or write an nn.Module", core.typename(more))
+   end
    local i, length = 1, self.length
    while i <= length do
       local layer = self[i]

@@ -34,7 +34,8 @@ function TransformerEncoderLayer:init(width, heads, feed_forward, options)
    self.linear2 = Linear(feed_forward, width, { dtype = dtype })
    self.norm1 = LayerNorm(width, { epsilon = options.epsilon, dtype = dtype })
    self.norm2 = LayerNorm(width, { epsilon = options.epsilon, dtype = dtype })
-   self.dropout1, self.dropout2 = Dropout(dropout), Dropout(dropout)
+   self.dropout1 = Dropout(dropout)
+   self.dropout2 = Dropout(dropout)
 end
 
 -- What the two linear layers add, each position by itself.
@@ -61,6 +62,13 @@ function TransformerEncoderLayer:forward(x, options)
    if self.norm == "pre" then return y + feed_forward(self, self.norm2(y)) end
    y = self.norm1(y)
    return self.norm2(y + feed_forward(self, y))
+end
+
+function TransformerEncoderLayer:settings_text()
+   local attention = self.self_attn
+   return ("%d, %d, %d, dropout = %s, activation = %s, norm = %s%s%s"):format(attention.width, attention.heads, self.linear1.weight:size(1),
+      self.dropout.p, self.activation, self.norm, attention.causal and ", causal" or "",
+      attention.queries == "last" and ", queries = \"last\"" or "")
 end
 
 return { TransformerEncoderLayer = TransformerEncoderLayer }

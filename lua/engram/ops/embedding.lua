@@ -70,6 +70,9 @@ function methods.embedding(weight, index, padding)
    live(weight, "embedding: weight")
    live(index, "embedding: index")
    if weight.tensor.dims ~= 2 then raise("embedding: weight must be (rows, width), got %s", tensor.shape_text(weight)) end
+   if padding ~= nil and (type(padding) ~= "number" or padding % 1 ~= 0 or padding < 1 or padding > weight:size(1)) then
+      raise("embedding: padding must be a number from 1 to %d, the rows of the weight, or nil, got %s", weight:size(1), core.shown(padding))
+   end
    return (apply(ops.embedding, weight, index, weight:size(1), padding))
 end
 

@@ -15,6 +15,15 @@ end
 
 local function is_run(path) return C.eg_file_kind(path .. "/status.json") == 1 end
 
+-- Whether a folder holds nothing but what a run writes before it has begun, as one that was killed in its first moments.
+function into.is_beginning(path)
+   if C.eg_file_kind(path) ~= 2 then return false end
+   for _, name in ipairs(core.names_in(path)) do
+      if not is_a_beginning(name) then return false end
+   end
+   return true
+end
+
 -- Raises where a folder holds files of others; not where it became a run while they were looked at.
 local function refuse_foreign(path)
    if C.eg_file_kind(path) == 0 then return end

@@ -82,8 +82,13 @@ function stop.longest(rule, steps_per_epoch)
    return most, cap
 end
 
+local function check_no_options(who, options, instead)
+   if options ~= nil then raise("schedule.stop.%s: takes no options, got %s: %s", who, core.shown(options), instead) end
+end
+
 -- epochs(n): after n epochs.
-function stop.epochs(n)
+function stop.epochs(n, more)
+   check_no_options("epochs", more, "it ends the task itself, and needs no cap")
    core.whole("schedule.stop.epochs: n", n)
    return make("epochs", { n }, { epochs = n, open = false, check = function(_, now, at)
       if at == "epoch" and now.t.epoch >= n then return ("%d epoch%s"):format(n, n > 1 and "s" or "") end
@@ -91,7 +96,8 @@ function stop.epochs(n)
 end
 
 -- steps(n): after n steps, also within an epoch.
-function stop.steps(n)
+function stop.steps(n, more)
+   check_no_options("steps", more, "it ends the task itself, and needs no cap")
    core.whole("schedule.stop.steps: n", n)
    return make("steps", { n }, { steps = n, open = false, check = function(_, now, at)
       if at == "step" and now.t.step_in_task >= n then return ("%d step%s"):format(n, n > 1 and "s" or "") end
@@ -185,7 +191,8 @@ local function add_part(whole, part, i)
 end
 
 -- first_of{ rule, rule, ..., max_epochs =, max_steps = }: whichever comes first; a cap of a part is one of the whole.
-function stop.first_of(rules)
+function stop.first_of(rules, more)
+   check_no_options("first_of", more, "caps stand among the rules, as { rule, rule, max_epochs = 20 }")
    if type(rules) ~= "table" or stop.is_rule(rules) or #rules == 0 then
       raise "schedule.stop.first_of: expected a list of rules, as { stop.loss(0.1), stop.epochs(20) }"
    end
@@ -244,7 +251,7 @@ function stop.of(value)
    end
    if name == "first_of" then return of_list(value[name], options) end
    if name == "epochs" or name == "steps" then core.options("schedule.stop.of: " .. name, options, {}) end
-   return stop[name](value[name], options)
+   return stop[name](value[name], next(options) and options or nil)
 end
 
 return stop

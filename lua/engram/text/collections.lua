@@ -84,7 +84,7 @@ end
 -- ---- as data sets -----------------------------------------------------------------------------------------
 
 local VOCABULARY = { "tokenizer", "min_count", "max_size" }
-local ROWS = { "max_length", "truncate", "padding", "bucket" }
+local ROWS = { "max_length", "truncate", "padding", "side", "bucket" }
 
 local function some(options, names)
    local chosen = {}

@@ -49,6 +49,7 @@ function corpus.new(fields)
       check_text(self.name, i, self.texts[i])
       most = math.max(most, label)
    end
+   if fields.classes ~= nil then core.whole(self.name .. ": classes", fields.classes) end
    self.classes = fields.classes or self.class_names and #self.class_names or most
    if most > self.classes then raise("%s: label %d, but there are %d classes", self.name, most, self.classes) end
    return self

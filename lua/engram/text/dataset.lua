@@ -37,18 +37,18 @@ local function longest_of(begins)
 end
 
 -- Rows of a tensor (texts, width), cut off and padded.
-local function rows_of(flat, begins, width, words, truncate)
+local function rows_of(flat, begins, width, words, options)
    local tokens = tensor.new(2, { #begins - 1, width })
    local out = ffi.cast("int64_t *", tokens.tensor.data)
    for i = 1, #begins - 1 do
       local first, n = begins[i], begins[i + 1] - begins[i]
       if n > width then
-         if truncate == "start" then first = first + n - width end
+         if options.truncate == "start" then first = first + n - width end
          n = width
       end
-      local row = out + (i - 1) * width
-      ffi.copy(row, flat + first, n * 8)
-      for j = n, width - 1 do row[j] = words.padding_index end
+      local row, before = out + (i - 1) * width, options.side == "start" and width - n or 0
+      for j = 0, width - 1 do row[j] = words.padding_index end
+      ffi.copy(row + before, flat + first, n * 8)
    end
    return tokens
 end
@@ -57,9 +57,10 @@ local function one(from, words, options)
    if from:size() == 0 then raise("text.dataset: '%s' has no texts", from.name) end
    local flat, begins = encode_all(from, words)
    local width = options.max_length or words.tokenizer.max_length or longest_of(begins)
-   return Dataset.new{ name = from.name, images = rows_of(flat, begins, width, words, options.truncate), labels = from.labels,
+   return Dataset.new{ name = from.name, images = rows_of(flat, begins, width, words, options), labels = from.labels,
       classes = from.classes, class_names = from.class_names, vocabulary = words,
-      trim = options.padding == "batch" and words.padding_index or nil, bucket = options.bucket }
+      trim = options.padding == "batch" and words.padding_index or nil, side = options.side,
+      bucket = options.bucket }
 end
 
 local function check_set(from)
@@ -72,16 +73,27 @@ local function check_set(from)
    end
 end
 
--- new(corpus or { train =, test = }, vocabulary, { max_length =, truncate = "end", padding = "batch", bucket = }).
-function dataset.new(from, words, given)
-   given = core.options("text.dataset", given, { "max_length", "truncate", "padding", "bucket" })
-   if not vocabulary.is_vocabulary(words) then raise("text.dataset: expected a vocabulary, got %s", core.typename(words)) end
-   local options = { truncate = tokenizer.check_truncate("text.dataset", given.truncate), padding = given.padding or "batch" }
+-- The options with their defaults; raises for those that are of no use.
+local function check_options(given)
+   given = core.options("text.dataset", given, { "max_length", "truncate", "padding", "side", "bucket" })
+   local options = { truncate = tokenizer.check_end("text.dataset: truncate", given.truncate), padding = given.padding or "batch",
+      side = tokenizer.check_end("text.dataset: side", given.side) }
    if given.max_length then options.max_length = core.whole("text.dataset: max_length", given.max_length) end
    if given.bucket then options.bucket = core.whole("text.dataset: bucket", given.bucket) end
    if options.padding ~= "batch" and options.padding ~= "fixed" then
       raise("text.dataset: padding must be \"batch\" or \"fixed\", got '%s'", tostring(options.padding))
    end
+   if options.bucket and options.padding == "fixed" then
+      raise "text.dataset: bucket is for batches as wide as their longest text; with padding = \"fixed\" it would have no effect"
+   end
+   return options
+end
+
+-- new(corpus or { train =, test = }, vocabulary, { max_length =, truncate = "end", padding = "batch", side = "end", bucket = }). side:
+-- where padding stands.
+function dataset.new(from, words, given)
+   local options = check_options(given)
+   if not vocabulary.is_vocabulary(words) then raise("text.dataset: expected a vocabulary, got %s", core.typename(words)) end
    if corpus.is_corpus(from) then return one(from, words, options) end
    check_set(from)
    local set = { name = from.name, source = from.source, classes = from.train.classes, vocabulary = words }

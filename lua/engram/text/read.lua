@@ -42,14 +42,47 @@ local function column(path, what, given, header, count)
    return known[given] or raise("%s:1: has no column '%s'%s", path, tostring(given), suggest.hint(given, known))
 end
 
+-- What a column of labels, and one of texts, is called where a header needs no words more.
+local KNOWN = { label = { label = true, sentiment = true, class = true, target = true },
+   text = { text = true, review = true, sentence = true, phrase = true } }
+
+-- The column of a kind by its name in the header, or the one of two that is not the other; nil where that is not clear.
+local function by_header(kind, header, other)
+   local found
+   for i, name in ipairs(header) do
+      if i ~= other and KNOWN[kind][name:match "^%s*(.-)%s*$":lower()] then
+         if found then return nil end
+         found = i
+      end
+   end
+   return found or #header == 2 and other and 3 - other or nil
+end
+
+-- The columns of label and text where there is a header, which tells those that are not given.
+local function named_columns(path, options, header)
+   local count = #header
+   local label = options.label and column(path, "the label", options.label, header, count)
+   local content = options.text and column(path, "the text", options.text, header, count)
+   label = label or by_header("label", header, content)
+   content = content or by_header("text", header, label)
+   if label and content then return label, content end
+   local what = label and "texts" or content and "labels" or "labels and the texts"
+   raise("%s:1: has %d column%s ('%s'), which do not tell where the %s stand; say label = \"NAME\", text = \"NAME\", or their numbers",
+      path, count, count == 1 and "" or "s", table.concat(header, "', '"), what)
+end
+
 -- The columns of label and text. Where there are more than two, both must be named: else text would be lost without a word.
 local function columns(path, options, header, count)
-   local label = column(path, "the label", options.label or 1, header, count)
-   local content = column(path, "the text", options.text or 2, header, count)
-   if count > 2 and not (options.label and options.text) then
-      local names = header and (" ('%s')"):format(table.concat(header, "', '")) or ""
-      raise("%s:1: has %d columns%s; say which hold label and text: label = 1, text = 2, or by name with header = true%s", path, count,
-         names, options.format == "tsv" and " (a tab within a text makes two columns of it)" or "")
+   local label, content
+   if header then
+      label, content = named_columns(path, options, header)
+   else
+      label = column(path, "the label", options.label or 1, nil, count)
+      content = column(path, "the text", options.text or 2, nil, count)
+      if count > 2 and not (options.label and options.text) then
+         raise("%s:1: has %d columns; say which hold label and text: label = 1, text = 2, or by name with header = true%s", path, count,
+            options.format == "tsv" and " (a tab within a text makes two columns of it)" or "")
+      end
    end
    if label == content then raise("%s: the label and the text are both column %d", path, label) end
    return label, content
@@ -82,6 +115,25 @@ local function walk(path, options, each)
 end
 
 -- ---- labels -----------------------------------------------------------------------------------------------
+
+local SPACES = { "%s+", "\194\160", "\239\187\191" }     -- white space of ASCII, the space that does not break, the byte-order mark
+
+-- A label without the white space around it.
+local function stripped(label)
+   local before
+   repeat
+      before = label
+      for _, space in ipairs(SPACES) do label = label:gsub("^" .. space, ""):gsub(space .. "$", "") end
+   until label == before
+   return label
+end
+
+local function check_label(path, line, given)
+   local label = stripped(given)
+   if label == "" then raise("%s:%d: has no label", path, line) end
+   if label:find "[\r\n]" then raise("%s:%d: the label goes over a line's end; is a quote in the wrong place?", path, line) end
+   return label
+end
 
 -- "nan", "inf" and "0x10" are words.
 local function is_number(label)
@@ -125,7 +177,7 @@ end
 -- A text without a token: nothing, or only white space (also that of Unicode).
 local function is_empty(content, spaces) return select(3, tokenizer.cut(spaces, content)) == 0 end
 
--- read(path, { format = "tsv" or "csv" (by the name), header = false, label = 1, text = 2, class_names =, empty = "error", encoding =
+-- read(path, { format = "tsv" or "csv" (by the name), header = false, label =, text =, class_names =, empty = "error", encoding =
 -- "utf-8", name = }). Raises PATH:LINE: what is wrong, and what to do.
 return function(path, options)
    options = core.options("text.read", options, OPTIONS)
@@ -139,7 +191,7 @@ return function(path, options)
    local spaces = require "engram.text".tokenizers.whitespace{ max_length = 1 }
    local labels, texts, lines = {}, {}, {}
    walk(path, how, function(label, content, line)
-      if label == "" then raise("%s:%d: has no label", path, line) end
+      label = check_label(path, line, label)
       if empty == "error" and is_empty(content, spaces) then
          raise("%s:%d: the text is empty; take the line out, or say empty = \"keep\" for a text without tokens", path, line)
       end

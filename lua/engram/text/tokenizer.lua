@@ -23,10 +23,10 @@ function tokenizer.register(name, description)
    rules[name] = description
 end
 
--- The end at which texts are cut off: "end" or "start".
-function tokenizer.check_truncate(who, value)
-   value = value or "end"
-   if not ENDS[value] then raise("%s: truncate must be \"end\" or \"start\", got '%s'", who, tostring(value)) end
+-- An end of a text, at which it is cut off or padded: "end" or "start".
+function tokenizer.check_end(what, value)
+   if value == nil then return "end" end
+   if not ENDS[value] then raise("%s must be \"end\" or \"start\", got '%s'", what, tostring(value)) end
    return value
 end
 
@@ -42,7 +42,7 @@ function tokenizer.named(name, options)
       end
    end
    local self = setmetatable({ name = name, rule = rule, lower = options.lower == true, breaks = options.breaks == true,
-      truncate = tokenizer.check_truncate(who, options.truncate) }, Tokenizer)
+      truncate = tokenizer.check_end(who .. ": truncate", options.truncate) }, Tokenizer)
    if options.max_length ~= nil then self.max_length = core.whole(who .. ": max_length", options.max_length) end
    local enough = self.truncate == "end" and self.max_length or 0
    self.how = ffi.new("eg_tokenizer", rule.rule or 0, self.lower, self.breaks, enough)

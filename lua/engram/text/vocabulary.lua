@@ -34,7 +34,10 @@ end
 
 local function check_tokenizer(who, given)
    if given == nil then return tokenizer.named "english" end
-   if not tokenizer.is_tokenizer(given) then raise("%s: tokenizer must be a tokenizer, got %s", who, core.typename(given)) end
+   if type(given) == "string" then return tokenizer.named(given) end
+   if not tokenizer.is_tokenizer(given) then
+      raise("%s: tokenizer must be a tokenizer or the name of one, got %s", who, core.typename(given))
+   end
    return given
 end
 
@@ -91,11 +94,21 @@ function vocabulary.of_tokens(next_token, cutter, padding, unknown)
       unknown_index = SPECIAL }, Vocabulary)
 end
 
-local function check_corpora(corpora)
-   if corpus.is_corpus(corpora) then return { corpora } end
-   if type(corpora) ~= "table" then raise("text.vocabulary: expected a corpus or a list of them, got %s", core.typename(corpora)) end
-   for i, each in ipairs(corpora) do
-      if not corpus.is_corpus(each) then raise("text.vocabulary: item %d is no corpus, but a %s", i, core.typename(each)) end
+-- A corpus, or the training part of what text.load gives; nil for anything else.
+local function corpus_of(value)
+   if type(value) == "table" and corpus.is_corpus(value.train) then return value.train end
+   return corpus.is_corpus(value) and value or nil
+end
+
+local function check_corpora(given)
+   if corpus_of(given) then return { corpus_of(given) } end
+   if type(given) ~= "table" or #given == 0 then
+      raise("text.vocabulary: expected a corpus, a list of them, or { train = } of one, got %s",
+         type(given) == "table" and "a table with none" or core.shown(given))
+   end
+   local corpora = {}
+   for i, each in ipairs(given) do
+      corpora[i] = corpus_of(each) or raise("text.vocabulary: item %d is no corpus, but a %s", i, core.typename(each))
    end
    return corpora
 end
@@ -120,6 +133,7 @@ function vocabulary.new(corpora, options)
    local cutter = check_tokenizer("text.vocabulary", options.tokenizer)
    local padding, unknown = written("padding", options.padding, "<pad>"), written("unknown", options.unknown, "<unknown>")
    local found = count_tokens(corpora, cutter)
+   if C.eg_words_size(found) == 0 then raise("text.vocabulary: the texts hold no token that tokenizer '%s' finds", cutter.name) end
    local list, i = choose(found, how), 0
    return vocabulary.of_tokens(function()
       i = i + 1
@@ -176,8 +190,10 @@ end
 function Vocabulary:decode(index)
    if self.buckets then raise "Vocabulary:decode: buckets have no tokens" end
    if core.typename(index) == "tensor" then index = index:tolist() end
+   if type(index) ~= "table" then raise("Vocabulary:decode: expected a list of numbers or a tensor, got %s", core.shown(index)) end
    local list = {}
-   for _, i in ipairs(index) do
+   for k, i in ipairs(index) do
+      if type(i) ~= "number" then raise("Vocabulary:decode: item %d is %s, expected a number", k, core.shown(i)) end
       if i ~= self.padding_index then
          list[#list + 1] = self:token(i) or raise("Vocabulary:decode: number %s is out of range 1..%d", tostring(i), self:size())
       end
