@@ -1,14 +1,15 @@
--- What CLASSP is worth: it, its parts and its rivals on six benchmarks, one training a run, made for `engram select` and `engram sweep`.
+-- What CLASSP is worth: it, its parts and its rivals on seven benchmarks, one training a run, made for `engram select` and `engram sweep`.
 -- What each searches: classp_study.methods, as in
 --    engram select classp_study benchmark=split-domain seed=1 $(cat experiments/classp_study.methods)
 -- and CLASSP's parts, each with a step size of its own: classp_study.ablations.
--- Protocols: split as Hsu et al. 2018, permuted and rotated as Buzzega et al. 2020 with ten
--- tasks, vision as Ludwig 2024. What is `false` below has a usual value of its own for each method.
+-- Protocols: split as Hsu et al. 2018, permuted and rotated as Buzzega et al. 2020 with ten tasks, vision as Ludwig 2024, sentiment as the
+-- sound form of classp_sentiment with a tenth of its width and fixed epochs. What is `false` below has a usual value for each method.
 local engram = require "engram"
 local nn, optim, schedule, cl = engram.nn, engram.optim, engram.schedule, engram.cl
 
 local settings = engram.settings{
-   benchmark = { default = "split-domain", choices = { "split-task", "split-domain", "split-class", "permuted", "rotated", "vision" } },
+   benchmark = { default = "split-domain", choices = { "split-task", "split-domain", "split-class", "permuted", "rotated", "vision",
+      "sentiment" } },
    method = { default = "classp", choices = { "sgd", "adagrad", "adam", "adam-reset", "stable-sgd", "classp", "classp-published", "ewc",
       "online-ewc", "si", "mas", "lwf", "er", "classp-er", "classp-ewc" } },
    under = { default = "adam", choices = { "adam", "sgd" }, doc = "optimizer of ewc, online-ewc, si, mas, lwf and er" },
@@ -24,7 +25,7 @@ local settings = engram.settings{
    gate_later = { default = "same", type = "string", doc = "the gate from the second task on" },
    decay = { default = "later", choices = { "later", "always", "never" }, doc = "CLASSP; later: from the second task on, as published" },
    memory = { default = 500, min = 1, doc = "items that er keeps" },
-   data = { default = "mnist", choices = { "mnist", "glyphs" }, doc = "glyphs: 1,000 drawn ones, to see it run" },
+   data = { default = "real", choices = { "real", "made" }, doc = "made: 1,000 drawn pictures or 600 generated texts, to see it run" },
    limit = { default = 0, min = 0, doc = "training items of a task; 0: all" },
    tasks = { default = 0, min = 0, doc = "0: 5 of split, 10 of permuted and rotated" },
    seed = { default = 1, min = 0 },
@@ -35,7 +36,7 @@ engram.threads(settings.threads)
 -- ---- benchmarks: a stream, a network, what cl.train is told ------------------------------------------------
 
 local digits, garments, train, test = "mnist", "fashion-mnist", nil, nil
-if settings.data == "glyphs" then digits, garments, train, test = "glyphs/digits", "glyphs/garments", 1000, 500 end
+if settings.data == "made" then digits, garments, train, test = "glyphs/digits", "glyphs/garments", 1000, 500 end
 
 -- Two hidden layers of so many units; stable-sgd has dropout behind each.
 local function dense(inputs, width, initial)
@@ -75,6 +76,12 @@ local benchmarks = {
       local stream = cl.streams.sequence({ digits, garments }, { epochs = { 4, 1 }, mean = 0.1307, deviation = 0.3081, limit = train,
          test_limit = test })
       return stream, require "classp_common".network(), { batch_size = 32, shuffle = false }
+   end,
+   sentiment = function()
+      local common = require "sentiment_common"
+      local tasks, words = common.tasks(settings.data == "made" and "built-in" or "real", false, 0,
+         { padding = "fixed", epochs = { 10, 4 } })
+      return cl.stream(tasks), common.model(words, { width = 60, heads = 3, feed_forward = 200 }, false), { batch_size = 50 }
    end,
 }
 

@@ -52,8 +52,10 @@ local function parts_of(name, published, limit)
    return { name = name, train = rest, validation = kept, test = some(set.test) }
 end
 
--- The tasks and the vocabulary: every word of both tasks' training texts. The words of test sets are none of it.
-function common.tasks(data, published, limit)
+-- The tasks and the vocabulary: every word of both tasks' training texts. The words of test sets are none of it. options: padding (of
+-- text.dataset) and epochs (a list).
+function common.tasks(data, published, limit, options)
+   options = options or {}
    local parts, corpora = {}, {}
    for k, name in ipairs(COLLECTIONS[data]) do
       parts[k] = parts_of(name, published, limit)
@@ -64,9 +66,10 @@ function common.tasks(data, published, limit)
    for k, part in ipairs(parts) do
       local set = { name = part.name }
       for _, name in ipairs{ "train", "validation", "test" } do
-         set[name] = part[name] and text.dataset(part[name], words, { max_length = WORDS, side = published and "end" or "start" })
+         set[name] = part[name] and text.dataset(part[name], words,
+            { max_length = WORDS, side = published and "end" or "start", padding = options.padding })
       end
-      tasks[k] = cl.task(published and set.train or set, { name = part.name })
+      tasks[k] = cl.task(published and set.train or set, { name = part.name, epochs = options.epochs and options.epochs[k] })
    end
    return tasks, words
 end
