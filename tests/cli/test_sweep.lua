@@ -232,6 +232,24 @@ t.test("two parents of one sweep run its jobs together", function()
    t.expect(code):equals(0)
 end)
 
+t.test("what another process is at takes no place: the other parent runs what the first job waits for", function()
+   t.write(folder .. "/pair.lua", [[
+local seed = require "engram".settings{ seed = 1 }.seed
+local function is_there() local file = io.open "second"; if file then file:close() end; return file end
+if seed == 2 then io.open("second", "w"):close() end
+for i = 1, seed == 1 and not is_there() and 200 or 0 do
+   os.execute "sleep 0.1"
+   if is_there() then break end
+   if i == 200 then error "the second job was never begun" end
+end]])
+   sh "engram sweep --print-jobs --runs pair pair.lua seed=1,2 > pair.txt"
+   local code = sh([[cd pair/pair/* && { engram sweep --resume . -j 1 >a 2>&1; echo $? >>a; } & cd pair/pair/*
+      until grep -qs running s1/status.json; do sleep 0.01; done
+      engram sweep --resume . -j 1 >b 2>&1; code=$?; wait; tail -n 1 a | grep -qx 0 && exit $code]], 120)
+   t.expect(code):equals(0)
+   t.expect(t.read(folder .. "/" .. select(2, sh "echo pair/pair/*"):match "%S+" .. "/b")):contains "finished s2"
+end)
+
 -- ---- other job runners ------------------------------------------------------------------------------------
 
 local FEW = "job.lua optimizer=SGD,Adam seed=1,2"

@@ -68,50 +68,45 @@ function Pool:failed(job, code)
    if self.stopping then self:stop() end
 end
 
--- Another process is at the job.
+-- Another process is at the job: it takes no place of ours.
 function Pool:wait_for(job)
    if not job.told then self.line:message(("%s runs elsewhere: waiting for it"):format(job.name)) end
-   job.told, job.elsewhere, job.looked, job.ran = true, true, C.eg_clock(), false
+   job.told, job.looked, job.ran = true, C.eg_clock(), false
+   self.elsewhere[#self.elsewhere + 1] = job
 end
 
 -- Starts a job, unless it is finished or runs elsewhere.
 function Pool:start(job)
    local state = self.sweep:state(job)
    if state == "finished" then return self:finished(job) end
-   if state == "running" then
-      self:wait_for(job)
-   else
-      job.elsewhere, job.ran = false, true
-      job.id = start_program(self.sweep:line(job), self.sweep:log_of(job))
-   end
+   if state == "running" then return self:wait_for(job) end
+   job.ran = true
+   job.id = start_program(self.sweep:line(job), self.sweep:log_of(job))
    self.running[#self.running + 1] = job
 end
 
--- Looks at a running job; true when it no longer runs.
+-- Looks at a job of another process; true when it no longer runs there.
+function Pool:look_elsewhere(job)
+   if C.eg_clock() - job.looked < LOOK_ELSEWHERE then return false end
+   job.looked = C.eg_clock()
+   if self.sweep:state(job) == "running" then return false end
+   table.insert(self.waiting, 1, job)
+   return true
+end
+
+-- Looks at a job of ours; true when it no longer runs.
 function Pool:look(job)
-   if job.elsewhere then
-      if C.eg_clock() - job.looked < LOOK_ELSEWHERE then return false end
-      job.looked = C.eg_clock()
-      if self.sweep:state(job) == "running" then return false end
-      table.insert(self.waiting, 1, job)
-      return true
-   end
    local code = code_of(job.id)
    if not code then return false end
-   if code == left.TAKEN then                         -- somebody was quicker, and is seen only now
-      self:wait_for(job)
-      return false
-   end
-   if code == 0 and self.sweep:state(job) == "finished" then self:finished(job) else self:failed(job, code) end
+   if code == left.TAKEN then self:wait_for(job)      -- somebody was quicker, and is seen only now
+   elseif code == 0 and self.sweep:state(job) == "finished" then self:finished(job) else self:failed(job, code) end
    return true
 end
 
 -- Asks the jobs that run to stop; those of other processes are not ours to stop. SIGTERM, whatever we got: a job that waits for
 -- another program does not hear SIGINT.
 function Pool:stop()
-   for _, job in ipairs(self.running) do
-      if job.id and not job.elsewhere then C.eg_signal_program(job.id, SIGTERM) end
-   end
+   for _, job in ipairs(self.running) do C.eg_signal_program(job.id, SIGTERM) end
 end
 
 -- ---- all of them ------------------------------------------------------------------------------------------
@@ -135,12 +130,15 @@ function Pool:step()
    local halted = signal or self.stopping
    while not halted and #self.running < self.parallel and #self.waiting > 0 do self:start(table.remove(self.waiting, 1)) end
    for i = #self.running, 1, -1 do
-      local job = self.running[i]
-      if self:look(job) or (halted and job.elsewhere) then table.remove(self.running, i) end
+      if self:look(self.running[i]) then table.remove(self.running, i) end
+   end
+   for i = #self.elsewhere, 1, -1 do
+      if self:look_elsewhere(self.elsewhere[i]) then table.remove(self.elsewhere, i) end
    end
    self.line:update{}
-   if #self.running > 0 then C.eg_sleep(LOOK) end
-   return #self.running > 0 or (not halted and #self.waiting > 0)
+   local jobs = #self.running + (halted and 0 or #self.elsewhere)
+   if jobs > 0 then C.eg_sleep(LOOK) end
+   return jobs > 0 or (not halted and #self.waiting > 0)
 end
 
 -- pool(sweep, { parallel =, fail_fast = }) runs what is not finished -> failures (jobs with .reason), how many are finished, how many
@@ -149,7 +147,7 @@ return function(sweep, options)
    local waiting = {}
    for i, job in ipairs(sweep.jobs) do waiting[i] = job end
    local self = setmetatable({ sweep = sweep, parallel = options.parallel, fail_fast = options.fail_fast, waiting = waiting, running = {},
-      failures = {}, counts = {} }, Pool)
+      elsewhere = {}, failures = {}, counts = {} }, Pool)
    self.line = progress.new{}
    function self.line.line() return self:text() end
    C.eg_interrupt_trap(1)                              -- we poll, and hand signals on
