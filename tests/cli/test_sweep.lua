@@ -60,6 +60,9 @@ t.test("two optimizers, five seeds, two processes: all run, and a table at the e
    t.expect(select(2, whole_bits:gsub("\n", ""))):equals(20)
    t.expect(whole):contains "SGD**   |   5 |"
    t.expect(whole):lacks "not in the table"
+   t.expect({ sh "engram resume -j 1 whole/job/*/optimizer=SGD-s1" }):equals{ 2, "", "engram: resume: -j goes with a sweep, a selection or "
+      .. "engram verify; " .. sweep_in "whole" .. "/optimizer=SGD-s1 is none\n" }
+   t.expect(select(2, sh "engram resume -j 3 whole/job/*")):contains "10 jobs, 3 at a time"
    code, out = sh "engram resume whole/job/*"
    t.expect(code):equals(0)
    t.expect(out):contains(whole)

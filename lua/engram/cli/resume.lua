@@ -14,6 +14,7 @@ local command = {
       .. "SWEEP is the directory of a sweep, a selection or engram verify: what is not finished of its jobs is run.",
    options = {
       { "threads", value = "N", number = true, doc = "threads (default: as the run was asked); never changes a result" },
+      { "j", value = "N", number = true, doc = "jobs at a time of a sweep (default: as it was made)" },
       { "quiet", doc = "no progress" },
    },
 }
@@ -59,6 +60,7 @@ function command.run(values, words)
    if C.eg_file_kind(path .. "/table.yaml") == 1 then return require "engram.cli.verify".resume(values, path) end
    if C.eg_file_kind(path .. "/sweep.json") == 1 then return require "engram.cli.sweep".resume(values, path) end
    if C.eg_file_kind(path .. "/select.json") == 1 then return require "engram.cli.select".resume(values, path) end
+   if values.j then usage_error("resume: -j goes with a sweep, a selection or engram verify; %s is none", path) end
    if C.eg_file_kind(path .. "/meta.json") ~= 1 or C.eg_file_kind(path .. "/status.json") ~= 1 then no_run(path) end
    local meta, status = run.read(path, "meta.json"), run.read(path, "status.json")
    if status.status == "finished" then
