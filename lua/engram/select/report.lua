@@ -86,11 +86,18 @@ local function test_against_first(list, seeds)
    for i, one in ipairs(tested) do one.p = p[i] end
 end
 
+-- The least p that there can be, where a rule compares several methods: one whose trials all failed is compared by some rules alone.
+local function least_p(order, seeds)
+   local fewest = math.huge
+   for _, list in pairs(order) do if #list > 1 then fewest = math.min(fewest, #list) end end
+   if fewest == math.huge then return "" end
+   return (": with %d seeds and %d methods none is below %.4g"):format(seeds, fewest, math.min(1, (fewest - 1) * 2 ^ (1 - seeds)))
+end
+
 -- The methods from the best down, a line a rule.
-local function order_lines(lines, order, seeds, most)
+local function order_lines(lines, order, seeds)
    lines[#lines + 1] = "the methods by each rule, from the best down (p: exact paired test against the first, which these figures put\n"
-      .. ("first, after Holm: with %d seeds and %d methods none is below %.4g)"):format(seeds, most,
-         math.min(1, (most - 1) * 2 ^ (1 - seeds)))
+      .. "first, after Holm" .. least_p(order, seeds) .. ")"
    for _, rule in ipairs(rules.names) do
       local list, words = order[rule] or {}, {}
       table.sort(list, function(a, b) return a.mean > b.mean or (a.mean == b.mean and a.name < b.name) end)
@@ -134,7 +141,7 @@ return function(self, choices)
    lines[#lines + 1] = "\nchosen by: the score by which the rule chose, on validation sets (by test: on test sets). to the oracle: how "
       .. "much better than the\noracle's choice. optimism: how much more the score on all tasks promised (the final trainings had\n"
       .. "the validation items, too).\n"
-   if #self.methods > 1 then order_lines(lines, order, #self.final_seeds, #self.methods) end
+   if #self.methods > 1 then order_lines(lines, order, #self.final_seeds) end
    add_failures(lines, choices, found)
    lines[#lines + 1] = ""
    for _, stage in ipairs{ "search", "final" } do
