@@ -149,13 +149,38 @@ t.test("the study of CLASSP: every method and benchmark trains, small; what its 
 end)
 
 t.test("the study of CLASSP: every method is searched with as many trials as its rivals", function()
-   for file, expected in pairs{ methods = { 15, 12 }, ablations = { 13, 6 } } do
+   for file, expected in pairs{ methods = { 15, 12 }, sentiment = { 15, 12 }, ablations = { 13, 6 } } do
       local words = {}
       for word in t.read("experiments/classp_study." .. file):gmatch "%S+" do words[#words + 1] = word end
       local plan = require "engram.select.plan"(words)
       t.expect(#plan.methods):equals(expected[1])
       for _, method in ipairs(plan.methods) do t.expect({ method.name, #method.trials }):equals{ method.name, expected[2] } end
    end
+end)
+
+t.test("the study of CLASSP: the table and the picture of a selection", function()
+   local function inside(line) return t.command(("cd %s && %s"):format(t.quote(folder), line), 300) end
+   local code = inside("engram select --runs chosen --quiet --threads 1 --final 2,3 classp_study data=made limit=60 " ..
+      "seed=1 : method=classp lr=0.1,0.2 : method=sgd lr=0.01,0.05 : method=ewc under=sgd lr=0.01 pull=1e9,1e10")
+   t.expect(code):equals(0)
+   local path = select(2, inside "ls -d chosen/*/*")
+   local function show(words)
+      return inside(("engram run --quiet --no-run classp_study_table selection=%s %s"):format(t.quote(path:match "%S+"), words))
+   end
+   local _, text, err
+   code, text, err = show "picture=study.svg"
+   t.expect({ code, err }):equals{ 0, "" }
+   local function row(name, words, state, step, rest)
+      local line = ("| %s | `%s` | **N** ± N | N | N | N | %s | %s / N | %s |"):format(name, words, state, step, rest)
+      return (line:gsub("[%-%*%+]", "%%%0"):gsub("N", function() return "%-?[%d.]+" end))
+   end
+   t.expect(text:match(row("classp", "lr=0.[12]", "2.3", "N", "– | –")) ~= nil):is_true()
+   t.expect(text:match(row("sgd", "lr=0.0[15]", "0.0", "100", "[+-]N ± N | N")) ~= nil):is_true()
+   t.expect(text):contains "| ewc lr=0.01 | – | **–** |"                             -- both of its trials diverge
+   t.expect(t.read(folder .. "/study.svg")):contains ">sgd</text>"
+   code, _, err = show "against=adam"
+   t.expect(code):equals(1)
+   t.expect(err):contains "against=adam: no such method in the selection ("
 end)
 
 t.test("many tasks: a table of time and memory a task", function()

@@ -83,6 +83,11 @@ t.test("A-GEM with one batch a task keeps no more than its memory, of all tasks"
    local all = cl.methods.AGEM{ convention = "mammoth" }
    train(all, { shuffle = true })
    t.expect(all.memory:size()):equals(12)
+   for _, memory in ipairs{ 0, 5 } do
+      local few = cl.methods.AGEM{ convention = "mammoth", memory = memory, offered = 2 }
+      train(few, { shuffle = true })
+      t.expect({ memory, few.memory:size() }):equals{ memory, memory > 0 and memory or 6 }
+   end
    t.expect(function() cl.methods.AGEM{ memory = 5 } end):raises "memory has no effect with filling = 'task end'"
 end)
 

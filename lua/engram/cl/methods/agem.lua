@@ -23,6 +23,8 @@ return {
    hyper = memory.hyper({ "task end", "one batch" }, {
       memory = { default = 0, min = 0, whole = true, with = { filling = { "one batch" } },
          doc = "the most items that stay, of all that were offered the same share; 0: all" },
+      offered = { default = 0, min = 0, whole = true, with = { filling = { "one batch" } },
+         doc = "items of a task that are offered; 0: as many as a batch has" },
       epsilon = { default = 0, min = 0, doc = "added to r . r" },
       convention = { default = "paper", choices = { "paper", "van-de-ven", "mammoth" }, doc = "whose formula" },
    }),

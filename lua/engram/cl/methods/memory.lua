@@ -64,11 +64,11 @@ function memory.take(self, t, count, by_class)
    self.memory:take(t.experience.train, count, by_class, function(y) return memory.tasks_of(t.stream, t.task, y) end)
 end
 
--- A batch of the task's items, drawn, may stay, in a memory of a fixed size.
-local function offer_one_batch(self, t)
+-- So many of the task's items, drawn, may stay, in a memory of a fixed size.
+local function offer_one_batch(self, t, count)
    local set = t.experience.train
    local order = require "engram".randperm(set:size(), { stream = "replay" })
-   local x, y = set:batch(order:narrow(1, 1, math.min(t.batch_size, set:size())))
+   local x, y = set:batch(order:narrow(1, 1, math.min(count, set:size())))
    self.memory:add("reservoir", self.hyper.memory, { images = x, labels = y, tasks = memory.tasks_of(t.stream, t.task, y),
       format = buffer.format(set) })
 end
@@ -79,10 +79,9 @@ function memory.file(self, t)
    if t.experience.again then return end
    if filling == "task end" then
       memory.take(self, t, self.hyper.per_class, true)
-   elseif filling == "one batch" and self.hyper.memory > 0 then
-      offer_one_batch(self, t)
    elseif filling == "one batch" then
-      memory.take(self, t, t.batch_size, false)
+      local count = self.hyper.offered > 0 and self.hyper.offered or t.batch_size
+      if self.hyper.memory > 0 then offer_one_batch(self, t, count) else memory.take(self, t, count, false) end
    end
 end
 

@@ -1,0 +1,229 @@
+-- The table and the picture that docs/results.md shows of one selection of classp_study: every method by the settings that the whole stream
+-- chose, the others beside it, paired by seed with CLASSP.
+--    engram run --no-run classp_study_table selection=FOLDER picture=docs/assets/NAME.svg
+local engram = require "engram"
+local statistics, json = engram.statistics, engram.json
+
+local settings = engram.settings{
+   selection = { default = "", type = "string", doc = "the folder that engram select wrote" },
+   against = { default = "classp", type = "string", doc = "the method that the others are compared with" },
+   picture = { default = "", type = "string", doc = "an SVG file to draw" },
+}
+if settings.selection == "" then error("selection=FOLDER: the folder that engram select wrote", 0) end
+
+-- ---- the runs -----------------------------------------------------------------------------------------------
+
+local function summary_of(job)
+   local ok, summary = pcall(json.load, settings.selection .. "/final/" .. job .. "/summary.json")
+   return ok and summary.complete and summary or nil
+end
+
+-- f of every run of a choice that came to its end, by its place among the seeds.
+local function figures(choice, f)
+   local found = {}
+   for i, job in ipairs(choice and choice.jobs or {}) do
+      local summary = summary_of(job)
+      found[i] = summary and f(summary) or false
+   end
+   return found
+end
+
+local function present(list)
+   local kept = {}
+   for _, v in ipairs(list) do kept[#kept + 1] = v or nil end
+   return kept
+end
+
+local function mean(list)
+   local kept = present(list)
+   return #kept > 0 and statistics.mean(kept) or nil
+end
+
+local function half_interval(list)
+   local kept = present(list)
+   if #kept < 2 then return nil end
+   local low, high = statistics.interval(kept)
+   return (high - low) / 2
+end
+
+local function accuracy(summary) return summary.metrics.average_accuracy end
+
+-- The words of a choice that do not stand in the method's name.
+local function own_settings(method, words)
+   local named, kept = {}, {}
+   for word in method.name:gmatch "%S+" do named[word] = true end
+   for _, word in ipairs(words) do kept[#kept + 1] = not named[word] and word or nil end
+   return #kept > 0 and "`" .. table.concat(kept, " ") .. "`" or "–"
+end
+
+local function row_of(method)
+   local chosen = method.chosen["end"]
+   local row = { words = own_settings(method, chosen and chosen.words or {}) }
+   row.name = method.name:gsub("method=", ""):gsub(" under=%a+", "")
+   row.accuracy = figures(chosen, accuracy)
+   row.first, row.default = figures(method.chosen.first, accuracy), figures(method.chosen.default, accuracy)
+   row.forgetting = figures(chosen, function(s) return s.metrics.forgetting end)
+   row.state = figures(chosen, function(s) return s.bytes.state_in_training / 1e6 end)
+   row.step = figures(chosen, function(s) return 100 * statistics.mean(s.metrics.step_density) end)
+   row.task = figures(chosen, function(s) return 100 * statistics.mean(s.metrics.update_density) end)
+   return row
+end
+
+-- ---- the table ----------------------------------------------------------------------------------------------
+
+local function number(v, form) return v and (form or "%.2f"):format(v) or "–" end
+
+local function with_interval(v, half, form) return number(v, form) .. (half and (" ± %.2f"):format(half) or "") end
+
+-- "+1.20 ± 0.40" and the exact test's p, of the seeds that both have.
+local function difference(row, reference)
+   if row == reference then return "–", "–" end
+   local a, b, d = {}, {}, {}
+   for i, v in ipairs(row.accuracy) do
+      if v and reference.accuracy[i] then a[#a + 1], b[#b + 1], d[#d + 1] = v, reference.accuracy[i], v - reference.accuracy[i] end
+   end
+   if #d < 2 then return "–", "–" end
+   return with_interval(statistics.mean(d), half_interval(d), "%+.2f"), ("%.3f"):format(statistics.paired_test(a, b).p)
+end
+
+local function line_of(row, reference)
+   local apart, p = difference(row, reference)
+   local half = half_interval(row.accuracy)
+   return ("| %s | %s | **%s**%s | %s | %s | %s | %s | %s / %s | %s | %s |"):format(row.name, row.words, number(mean(row.accuracy)),
+      half and (" ± %.2f"):format(half) or "", number(mean(row.first)), number(mean(row.default)), number(mean(row.forgetting), "%.1f"),
+      number(mean(row.state), "%.1f"), number(mean(row.step), "%.0f"), number(mean(row.task), "%.0f"), apart, p)
+end
+
+local rows, reference = {}, nil
+for _, method in ipairs(json.load(settings.selection .. "/choices.json")) do rows[#rows + 1] = row_of(method) end
+table.sort(rows, function(a, b) return (mean(a.accuracy) or -1) > (mean(b.accuracy) or -1) end)
+for _, row in ipairs(rows) do reference = row.name == settings.against and row or reference end
+if not reference then
+   local names = {}
+   for i, row in ipairs(rows) do names[i] = row.name end
+   error(("against=%s: no such method in the selection (%s)"):format(settings.against, table.concat(names, ", ")), 0)
+end
+
+print "| method | settings | accuracy | first 3 | unsearched | forgetting | state | moved, % | difference | p |"
+print "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+for _, row in ipairs(rows) do print(line_of(row, reference)) end
+
+-- ---- the picture: accuracy against bytes of state; CLASSP's trials against what a step moves ------------------
+
+if settings.picture == "" then return end
+
+local WIDTH, HEIGHT, LEFT, TOP, PANEL, PLOT, GAP = 960, 400, 55, 40, 400, 290, 80
+local COLOURS = { "#26a", "#c33", "#2a7", "#a3a", "#e80", "#777" }
+
+local out = {}
+local function put(text, ...) out[#out + 1] = select("#", ...) > 0 and text:format(...) or text end
+
+-- Heights of labels, so that those that would lie over each other stand below each other.
+local function place_labels(points)
+   table.sort(points, function(a, b) return a.at_y < b.at_y end)
+   for i, p in ipairs(points) do
+      p.label_y = p.at_y
+      for j = 1, i - 1 do
+         local q = points[j]
+         local near = p.at_x < q.at_x + 6.5 * #(q.name or "") and q.at_x < p.at_x + 6.5 * #(p.name or "")
+         if near and math.abs(q.label_y - p.label_y) < 12 then p.label_y = q.label_y + 12 end
+      end
+   end
+end
+
+-- The round scale of a panel's accuracies.
+local function scale_of(points)
+   local low, high = math.huge, -math.huge
+   for _, p in ipairs(points) do low, high = math.min(low, p.y - p.half), math.max(high, p.y + p.half) end
+   local step = high - low > 30 and 10 or 5
+   return math.floor(low / step) * step, math.min(100, math.ceil(high / step) * step), step
+end
+
+-- One panel of points { x = (0 to 1), y =, half =, name =, colour = } with ticks { x, label }.
+local function panel(left, title, x_title, points, ticks)
+   local low, high, step = scale_of(points)
+   local function y_of(v) return TOP + PLOT * (high - v) / (high - low) end
+   put('<text x="%.0f" y="%d">%s</text>', left - 40, TOP - 16, title)
+   put('<text x="%.0f" y="%d" text-anchor="middle">%s</text>', left + PANEL / 2, TOP + PLOT + 42, x_title)
+   for v = low, high, step do
+      put('<line x1="%.0f" x2="%.0f" y1="%.1f" y2="%.1f" stroke="#ddd"/>', left, left + PANEL, y_of(v), y_of(v))
+      put('<text x="%.0f" y="%.1f" text-anchor="end">%d</text>', left - 6, y_of(v) + 4, v)
+   end
+   for _, tick in ipairs(ticks) do
+      local at = left + PANEL * tick[1]
+      put('<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="#888"/>', at, at, TOP + PLOT, TOP + PLOT + 5)
+      put('<text x="%.1f" y="%d" text-anchor="middle">%s</text>', at, TOP + PLOT + 19, tick[2])
+   end
+   for _, p in ipairs(points) do p.at_x, p.at_y = left + PANEL * p.x, y_of(p.y) end
+   place_labels(points)
+   for _, p in ipairs(points) do
+      put('<line x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f" stroke="%s"/>', p.at_x, p.at_x, y_of(p.y - p.half), y_of(p.y + p.half), p.colour)
+      put('<circle cx="%.1f" cy="%.1f" r="3.5" fill="%s"/>', p.at_x, p.at_y, p.colour)
+      if p.name then put('<text x="%.1f" y="%.1f" font-size="11" fill="%s">%s</text>', p.at_x + 8, p.label_y + 4, p.colour, p.name) end
+   end
+end
+
+-- Megabytes on a logarithmic scale from a tenth on, where those with less stand too.
+local most = 1
+for _, row in ipairs(rows) do most = math.max(most, mean(row.state) or 0) end
+local function by_state(v) return math.log(math.max(v, 0.1) / 0.1) / math.log(5 * most / 0.1) end
+
+local function state_panel()
+   local points, ticks = {}, { { 0, "≤ 0.1" } }
+   for _, v in ipairs{ 1, 10, 100, 1000 } do
+      if v <= 5 * most then ticks[#ticks + 1] = { by_state(v), tostring(v) } end
+   end
+   for _, row in ipairs(rows) do
+      local y = mean(row.accuracy)
+      if y then
+         points[#points + 1] = { name = row.name, x = by_state(mean(row.state)), y = y, half = half_interval(row.accuracy) or 0,
+            colour = COLOURS[row.name:find("classp", 1, true) and 1 or 6] }
+      end
+   end
+   panel(LEFT, "average accuracy, test, %", "state of optimizer and method, MB", points, ticks)
+end
+
+-- What a trial of CLASSP sets besides its step size: its curve in the picture.
+local function variant_of(words)
+   local kept = {}
+   for _, word in ipairs(words) do
+      if not word:match "^lr=" and not word:match "^method=" then kept[#kept + 1] = word end
+   end
+   return #kept > 0 and table.concat(kept, " ") or "gate=0"
+end
+
+local function trials_panel()
+   local points, colours, variants = {}, {}, {}
+   for _, method in ipairs(json.load(settings.selection .. "/select.json").methods) do
+      for _, trial in ipairs(method.name:match "^method=classp%f[^%w-]" and method.trials or {}) do
+         local ok, summary = pcall(json.load, settings.selection .. "/search/" .. trial.jobs[1] .. "/summary.json")
+         if ok and summary.complete then
+            local variant = variant_of(trial.words)
+            if not colours[variant] then
+               colours[variant] = COLOURS[#variants % #COLOURS + 1]
+               variants[#variants + 1] = variant
+            end
+            points[#points + 1] = { x = statistics.mean(summary.metrics.step_density), y = accuracy(summary), half = 0,
+               colour = colours[variant] }
+         end
+      end
+   end
+   if #points == 0 then return end
+   local left = LEFT + PANEL + GAP
+   panel(left, "CLASSP's trials: average accuracy, validation, %", "weights that a step moves, %", points,
+      { { 0, "0" }, { 0.25, "25" }, { 0.5, "50" }, { 0.75, "75" }, { 1, "100" } })
+   for i, variant in ipairs(variants) do
+      put('<text x="%.0f" y="%d" font-size="11" fill="%s">%s</text>', left + 8, TOP + PLOT - 10 - 13 * (#variants - i), colours[variant],
+         variant)
+   end
+end
+
+put('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="13">', WIDTH, HEIGHT)
+put '<rect width="100%" height="100%" fill="white"/>'
+state_panel()
+trials_panel()
+put "</svg>"
+local file = assert(io.open(settings.picture, "w"))
+file:write(table.concat(out, "\n"), "\n")
+file:close()
+print("wrote " .. settings.picture)
