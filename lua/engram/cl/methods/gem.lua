@@ -8,19 +8,28 @@ local autograd = require "engram.autograd"
 local memory = require "engram.cl.methods.memory"
 local qp = require "engram.cl.methods.qp"
 
--- All gradients in one row; zeros where there is none.
-local function row_of(t, gradients)
-   local engram, parts = require "engram", {}
+-- All gradients, one behind the other, into a row of all weights; zeros where there is none.
+local function fill(row, t, gradients)
+   local at = 1
    for i, p in ipairs(t.parameters) do
-      parts[i] = (gradients[i] or engram.zeros_like(p:detach())):reshape(-1)
+      local n = p:numel()
+      local place = row:narrow(1, at, n)
+      if gradients[i] then place:copy_(gradients[i]:reshape(-1)) else place:zero_() end
+      at = at + n
    end
-   return engram.cat(parts, 1)
 end
 
-local function present_gradients(t)
-   local list = {}
+local function weights_of(t)
+   local count = 0
+   for _, p in ipairs(t.parameters) do count = count + p:numel() end
+   return count, { dtype = t.parameters[1].dtype }
+end
+
+local function present_row(t)
+   local list, row = {}, require "engram".empty(weights_of(t))
    for i, p in ipairs(t.parameters) do list[i] = autograd.gradient_of(p) end
-   return list
+   fill(row, t, list)
+   return row
 end
 
 -- Part i of n of some items.
@@ -42,20 +51,28 @@ local function memory_of(self, t)
       .. "a Rehearsal")
 end
 
--- The rows of old tasks' gradients, (constraints, weights).
-local function constraints(self, t)
-   local rows, found = {}, memory_of(self, t)
+-- The parts of old tasks' items.
+local function parts(self, t)
+   local list, found = {}, memory_of(self, t)
    for k = 1, t.task - 1 do
       local items = found:of_task(k)
       for i = 1, self.hyper.parts do
          local part = part_of(items, i, self.hyper.parts)
-         if part.labels then
-            t.count(#part.labels, #part.labels)
-            rows[#rows + 1] = row_of(t, autograd.grad(memory.loss(t, part), t.parameters, { allow_unused = true }))
-         end
+         if part.labels then list[#list + 1] = part end
       end
    end
-   return require "engram".stack(rows, 1)
+   return list
+end
+
+-- The rows of old tasks' gradients, (constraints, weights).
+local function constraints(self, t)
+   local list, weights, options = parts(self, t), weights_of(t)
+   local rows = require "engram".empty(#list, weights, options)
+   for i, part in ipairs(list) do
+      t.count(#part.labels, #part.labels)
+      fill(rows[i], t, autograd.grad(memory.loss(t, part), t.parameters, { allow_unused = true }))
+   end
+   return rows
 end
 
 -- The gradients become the row.
@@ -87,7 +104,7 @@ return {
    gradients = function(self, t)
       self.turned = false
       if t.task == 1 then return end
-      local g, G = row_of(t, present_gradients(t)), constraints(self, t)
+      local g, G = present_row(t), constraints(self, t)
       local products = G:matmul(g)
       if products:min():item() >= 0 then return end
       local P = G:matmul(G:t()):tolist()
