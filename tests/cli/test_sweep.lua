@@ -220,8 +220,9 @@ end)
 
 t.test("a sweep waits for a job that another process has locked, and has not yet begun to write", function()
    sh "engram sweep --print-jobs --runs locked job.lua seed=1,2 > locked.txt"
-   local code, out, err = sh([[cd locked/job/* && mkdir s1 && (flock s1 sh -c 'touch held; sleep 1.5' &)
-      until test -e held; do sleep 0.01; done; engram resume .]], 60)
+   local code, out, err = sh([[cd locked/job/* && mkdir s1 && : >said &&
+      (timeout 50 flock s1 sh -c 'touch held; until grep -q elsewhere said; do sleep 0.05; done' &)
+      until test -e held; do sleep 0.01; done; engram resume . 2>said; code=$?; cat said >&2; exit $code]], 60)
    t.expect({ code, out:match "%d jobs, %d at a time" ~= nil }):equals{ 0, true }
    t.expect(err):contains "s1 runs elsewhere: waiting for it\n"
    t.expect(err):contains "finished s1\n"
