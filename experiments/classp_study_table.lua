@@ -88,10 +88,12 @@ end
 
 local function line_of(row, reference)
    local apart, p = difference(row, reference)
-   local half = half_interval(row.accuracy)
-   return ("| %s | %s | **%s**%s | %s | %s | %s | %s | %s / %s | %s | %s |"):format(row.name, row.words, number(mean(row.accuracy)),
-      half and (" ± %.2f"):format(half) or "", number(mean(row.first)), number(mean(row.default)), number(mean(row.forgetting), "%.1f"),
-      number(mean(row.state), "%.1f"), number(mean(row.step), "%.0f"), number(mean(row.task), "%.0f"), apart, p)
+   local half, n = half_interval(row.accuracy), #present(row.accuracy)
+   local cells = { row.name, row.words,
+      ("**%s**%s%s"):format(number(mean(row.accuracy)), half and (" ± %.2f"):format(half) or "", n < #row.accuracy and ", n " .. n or ""),
+      number(mean(row.first)), number(mean(row.default)), number(mean(row.forgetting), "%.1f"), number(mean(row.state), "%.1f"),
+      number(mean(row.step), "%.0f") .. " / " .. number(mean(row.task), "%.0f"), apart, p }
+   return "| " .. table.concat(cells, " | ") .. " |"
 end
 
 local rows, reference = {}, nil
@@ -112,7 +114,7 @@ for _, row in ipairs(rows) do print(line_of(row, reference)) end
 
 if settings.picture == "" then return end
 
-local WIDTH, HEIGHT, LEFT, TOP, PANEL, PLOT, GAP = 960, 400, 55, 40, 400, 290, 80
+local WIDTH, HEIGHT, LEFT, TOP, PANEL, PLOT, GAP = 1080, 400, 55, 40, 400, 290, 80
 local COLOURS = { "#26a", "#c33", "#2a7", "#a3a", "#e80", "#777" }
 
 local out = {}
@@ -213,8 +215,7 @@ local function trials_panel()
    panel(left, "CLASSP's trials: average accuracy, validation, %", "weights that a step moves, %", points,
       { { 0, "0" }, { 0.25, "25" }, { 0.5, "50" }, { 0.75, "75" }, { 1, "100" } })
    for i, variant in ipairs(variants) do
-      put('<text x="%.0f" y="%d" font-size="11" fill="%s">%s</text>', left + 8, TOP + PLOT - 10 - 13 * (#variants - i), colours[variant],
-         variant)
+      put('<text x="%.0f" y="%d" font-size="11" fill="%s">%s</text>', left + PANEL + 12, TOP + 14 * i, colours[variant], variant)
    end
 end
 
