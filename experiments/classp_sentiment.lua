@@ -17,7 +17,8 @@ local settings = engram.settings{
    seed = 1,
    limit = { default = 0, min = 0, doc = "texts of each part of each task; 0: all" },
    max_epochs = { default = false, type = "integer", min = 1, doc = "of a task; false: 30 of built-in texts, 500 of real ones" },
-   patience = { default = 3, min = 1, doc = "sound: epochs without a validation loss that is better by 0.001" },
+   patience = { default = false, type = "integer", min = 1,
+      doc = "sound: epochs without a validation loss that is better by 0.001; false: 3 of built-in texts, 10 of real ones" },
    threshold = { default = false, type = "number", min = 0,
       doc = "of CLASSP's rule as in the paper; false: 1e-10, or 1e-5 of built-in texts; neither was searched for" },
    lambda = { default = 100, min = 0,
@@ -31,8 +32,9 @@ engram.threads(settings.threads)
 
 local published, real = settings.protocol == "published", settings.data == "real"
 local form = real
-   and { width = 600, heads = 30, feed_forward = 2048, batch = 750, cap = 500, loss = 0.005, lambda = 5000, threshold = 1e-10 }
-   or { width = 32, heads = 4, feed_forward = 64, batch = 50, cap = 30, loss = 0.05, lambda = 20, threshold = 1e-5 }
+   and { width = 600, heads = 30, feed_forward = 2048, batch = 750, cap = 500, patience = 10, loss = 0.005, lambda = 5000,
+      threshold = 1e-10 }
+   or { width = 32, heads = 4, feed_forward = 64, batch = 50, cap = 30, patience = 3, loss = 0.05, lambda = 20, threshold = 1e-5 }
 
 -- ---- the rows of the table --------------------------------------------------------------------------------
 
@@ -71,7 +73,9 @@ end
 
 local function rules_of(row)
    local cap = settings.max_epochs or form.cap
-   if not published then return stop.patience(settings.patience, { min_delta = 0.001, restore = true, max_epochs = cap }) end
+   if not published then
+      return stop.patience(settings.patience or form.patience, { min_delta = 0.001, restore = true, max_epochs = cap })
+   end
    return schedule.per_task{ stop.loss(form.loss, { of = "batch", max_epochs = cap }), whole_loss(row.loss, cap) }
 end
 
