@@ -73,16 +73,34 @@ local live = tensor.live
 
 -- ---- records and release ----------------------------------------------------------------------------------
 
-local records, free_numbers = {}, {}
+local records = {}
 tensor.records = records
+
+-- Numbers of records: those that were ever given, and below `free` in the list those that nobody has now. They are counted here and not by
+-- the length of a list, and changed in an order that loses a number, and never gives it twice, where a finalizer comes between.
+local used, free, free_numbers = 0, 0, {}
+
+local function take_number()
+   if free == 0 then
+      used = used + 1
+      return used
+   end
+   local n = free
+   local number = free_numbers[n]
+   free = n - 1
+   return number
+end
+
+local function give_back(number)
+   records[number] = nil
+   local n = free + 1
+   free_numbers[n] = number
+   free = n
+end
 
 -- For handles with a record; the collector calls it, so it must not fail.
 local function finalize(x)
-   local number = x.record
-   if number ~= 0 then
-      records[number] = nil
-      free_numbers[#free_numbers + 1] = number
-   end
+   if x.record ~= 0 then give_back(x.record) end
    C.eg_handle_drop(x)
 end
 
@@ -90,14 +108,7 @@ end
 function tensor.attach(x, record)
    local number = x.record
    if number == 0 then
-      local n = #free_numbers
-      if n > 0 then
-         number = free_numbers[n]
-         free_numbers[n] = nil
-      else
-         number = #records + 1
-         while records[number] do number = number + 1 end
-      end
+      number = take_number()
       x.record = number
       ffi.gc(x, finalize)
    end
@@ -110,9 +121,8 @@ function tensor.release(x)
    ffi.gc(x, nil)
    local number = x.record
    if number ~= 0 then
-      records[number] = nil
-      free_numbers[#free_numbers + 1] = number
       x.record = 0
+      give_back(number)
    end
    C.eg_free(x.tensor)
    x.tensor = nil
