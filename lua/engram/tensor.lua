@@ -76,7 +76,7 @@ local live = tensor.live
 local records = {}
 tensor.records = records
 
--- Numbers of records: those that were ever given, and below `free` in the list those that nobody has now. They are counted here and not by
+-- Numbers of records: those that were ever given, and, up to `free` in the list, those that nobody has now. They are counted here and not by
 -- the length of a list, and changed in an order that loses a number, and never gives it twice, where a finalizer comes between.
 local used, free, free_numbers = 0, 0, {}
 
