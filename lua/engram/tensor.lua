@@ -76,8 +76,8 @@ local live = tensor.live
 local records = {}
 tensor.records = records
 
--- Numbers of records: those that were ever given, and, up to `free` in the list, those that nobody has now. They are counted here and not by
--- the length of a list, and changed in an order that loses a number, and never gives it twice, where a finalizer comes between.
+-- Numbers of records: how many were ever given, and, up to `free` in the list, those that nobody has now. They are counted and not told by
+-- the length of a list, and change in an order in which a finalizer that comes between loses a number and never makes two of it.
 local used, free, free_numbers = 0, 0, {}
 
 local function take_number()
