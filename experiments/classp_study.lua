@@ -1,6 +1,7 @@
 -- What CLASSP is worth: it, its parts and its rivals on seven benchmarks, one training a run, made for `engram select` and `engram sweep`.
 -- What each searches: classp_study.methods, as in
 --    engram select classp_study benchmark=split-domain seed=1 $(cat experiments/classp_study.methods)
+-- a second time around what was chosen, and beyond the edges at which it stood: classp_study.permuted, classp_study.split-domain;
 -- and CLASSP's parts, each with a step size of its own: classp_study.ablations. On sentiment, which plain SGD hardly learns, the methods
 -- train with Adam and are searched by classp_study.sentiment.
 -- Protocols: split as Hsu et al. 2018, permuted and rotated as Buzzega et al. 2020 with ten tasks, vision as Ludwig 2024, sentiment as the
