@@ -1,28 +1,25 @@
--- The table and the picture that docs/results.md shows of one selection of classp_study: every method by the settings that the whole stream
--- chose, the others beside it, paired by seed with CLASSP.
---    engram run --no-run classp_study_table selection=FOLDER picture=docs/assets/NAME.svg
+-- The table and the picture that docs/results.md shows of a selection of classp_study: every method by the settings that the whole stream
+-- chose, the others beside it, paired by seed with CLASSP. Of several selections with the same final seeds, as a first and a second list
+-- make them, each method shows what the better score chose.
+--    engram run --no-run classp_study_table selection=FOLDER[,FOLDER] picture=docs/assets/NAME.svg
 local engram = require "engram"
 local statistics, json = engram.statistics, engram.json
 
 local settings = engram.settings{
-   selection = { default = "", type = "string", doc = "the folder that engram select wrote" },
+   selection = { default = {}, type = "list", doc = "the folder that engram select wrote, or several" },
    against = { default = "classp", type = "string", doc = "the method that the others are compared with" },
    picture = { default = "", type = "string", doc = "an SVG file to draw" },
 }
-if settings.selection == "" then error("selection=FOLDER: the folder that engram select wrote", 0) end
+if #settings.selection == 0 then error("selection=FOLDER: the folder that engram select wrote", 0) end
 
 -- ---- the runs -----------------------------------------------------------------------------------------------
-
-local function summary_of(job)
-   local ok, summary = pcall(json.load, settings.selection .. "/final/" .. job .. "/summary.json")
-   return ok and summary.complete and summary or nil
-end
 
 -- f of every run of a choice that came to its end, by its place among the seeds.
 local function figures(choice, f)
    local found = {}
    for i, job in ipairs(choice and choice.jobs or {}) do
-      local summary = summary_of(job)
+      local ok, summary = pcall(json.load, choice.folder .. "/final/" .. job .. "/summary.json")
+      summary = ok and summary.complete and summary or nil
       found[i] = summary and f(summary) or false
    end
    return found
@@ -96,8 +93,28 @@ local function line_of(row, reference)
    return "| " .. table.concat(cells, " | ") .. " |"
 end
 
+-- Each method with its choices by every rule, those of the better score.
+local function methods()
+   local list, known = {}, {}
+   for _, folder in ipairs(settings.selection) do
+      for _, method in ipairs(json.load(folder .. "/choices.json")) do
+         local best = known[method.name]
+         if not best then
+            best = { name = method.name, chosen = {} }
+            list[#list + 1], known[method.name] = best, best
+         end
+         for rule, choice in pairs(method.chosen) do
+            choice.folder = folder
+            local before = best.chosen[rule]
+            if not before or (choice.score or 0) > (before.score or 0) then best.chosen[rule] = choice end
+         end
+      end
+   end
+   return list
+end
+
 local rows, reference = {}, nil
-for _, method in ipairs(json.load(settings.selection .. "/choices.json")) do rows[#rows + 1] = row_of(method) end
+for _, method in ipairs(methods()) do rows[#rows + 1] = row_of(method) end
 table.sort(rows, function(a, b) return (mean(a.accuracy) or -1) > (mean(b.accuracy) or -1) end)
 for _, row in ipairs(rows) do reference = row.name == settings.against and row or reference end
 if not reference then
@@ -194,21 +211,30 @@ local function variant_of(words)
    return #kept > 0 and table.concat(kept, " ") or "gate=0"
 end
 
-local function trials_panel()
-   local points, colours, variants = {}, {}, {}
-   for _, method in ipairs(json.load(settings.selection .. "/select.json").methods) do
-      for _, trial in ipairs(method.name:match "^method=classp%f[^%w-]" and method.trials or {}) do
-         local ok, summary = pcall(json.load, settings.selection .. "/search/" .. trial.jobs[1] .. "/summary.json")
-         if ok and summary.complete then
-            local variant = variant_of(trial.words)
-            if not colours[variant] then
-               colours[variant] = COLOURS[#variants % #COLOURS + 1]
-               variants[#variants + 1] = variant
-            end
-            points[#points + 1] = { x = statistics.mean(summary.metrics.step_density), y = accuracy(summary), half = 0,
-               colour = colours[variant] }
+-- Every trial of CLASSP that came to its end: its words and its summary.
+local function trials()
+   local list = {}
+   for _, folder in ipairs(settings.selection) do
+      for _, method in ipairs(json.load(folder .. "/select.json").methods) do
+         for _, trial in ipairs(method.name:match "^method=classp%f[^%w-]" and method.trials or {}) do
+            local ok, summary = pcall(json.load, folder .. "/search/" .. trial.jobs[1] .. "/summary.json")
+            if ok and summary.complete then list[#list + 1] = { words = trial.words, summary = summary } end
          end
       end
+   end
+   return list
+end
+
+local function trials_panel()
+   local points, colours, variants = {}, {}, {}
+   for _, trial in ipairs(trials()) do
+      local variant = variant_of(trial.words)
+      if not colours[variant] then
+         colours[variant] = COLOURS[#variants % #COLOURS + 1]
+         variants[#variants + 1] = variant
+      end
+      points[#points + 1] = { x = statistics.mean(trial.summary.metrics.step_density), y = accuracy(trial.summary), half = 0,
+         colour = colours[variant] }
    end
    if #points == 0 then return end
    local left = LEFT + PANEL + GAP

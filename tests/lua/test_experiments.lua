@@ -187,6 +187,8 @@ cl.train{ stream = stream, model = function() return nn.Sequential{ nn.Flatten()
    t.expect(text:match(row("sgd", "lr=0.0[15]", "0.0", "100", "[+-]N ± N | N")) ~= nil):is_true()
    t.expect(text):contains "| other | – | **–** |"                                    -- no trial came to its end
    t.expect(t.read(folder .. "/study.svg")):contains ">sgd</text>"
+   local twice = select(2, show("selection=" .. path:match "%S+" .. "," .. path:match "%S+"))
+   t.expect(twice):equals((text:gsub("wrote study.svg\n", "")))
    code, _, err = show "against=adam"
    t.expect(code):equals(1)
    t.expect(err):contains "against=adam: no such method in the selection ("
