@@ -211,49 +211,4 @@ test("an error inside backward leaves the graph usable and recording as it was",
    expect(x.grad:item()):equals(2)
 end)
 
--- The collector's finalizers give numbers of records back. Here one runs at the i-th instruction at which a number is taken, while another
--- is the only one that is free.
-local function records_with_a_finalizer_at(i)
-   local tensor = require "engram.tensor"
-   local function fresh() return engram.ones(1):requires_grad_() end
-   local first, dead, count = fresh(), { fresh() }, 0
-   first:release()
-   debug.sethook(function()
-      local about = debug.getinfo(2, "nf")
-      if about.func ~= tensor.attach and about.name ~= "take_number" then return end
-      count = count + 1
-      if count ~= i then return end
-      dead[1] = nil
-      collectgarbage()
-      collectgarbage()
-   end, "", 1)
-   local live = { fresh() }
-   debug.sethook()
-   live[2] = fresh()
-   fresh():release()
-   for k = 3, 6 do live[k] = fresh() end
-   local owner, shared = {}, 0
-   for _, x in ipairs(live) do
-      if owner[x.record] or not tensor.records[x.record] then shared = shared + 1 end
-      owner[x.record] = true
-   end
-   return shared, not dead[1], live
-end
-
-test("every tensor of a graph has a record of its own, wherever the collector comes between", function()
-   jit.off()
-   jit.flush()
-   collectgarbage()
-   local all = {}
-   for k = 1, 5000 do all[-k] = engram.ones(1):requires_grad_() end                    -- no number is free
-   for i = 1, 100 do
-      local shared, reached, live = records_with_a_finalizer_at(i)
-      expect({ i, shared }):equals{ i, 0 }
-      if not reached then break end
-      all[i] = live                                                                  -- nor when the next begins
-   end
-   jit.on()
-   expect(#all):above(5)
-end)
-
 t.done()
