@@ -14,14 +14,22 @@ if #settings.selection == 0 then error("selection=FOLDER: the folder that engram
 
 -- ---- the runs -----------------------------------------------------------------------------------------------
 
--- f of every run of a choice that came to its end, by its place among the seeds.
-local function figures(choice, f)
+-- The summary of a run that came to its end, or false.
+local function summary_of(path)
+   local ok, summary = pcall(json.load, path .. "/summary.json")
+   return ok and summary.complete and summary
+end
+
+-- The summaries of a choice, by their places among the seeds.
+local function summaries(choice)
+   local list = {}
+   for i, job in ipairs(choice and choice.jobs or {}) do list[i] = summary_of(choice.folder .. "/final/" .. job) end
+   return list
+end
+
+local function figures(list, f)
    local found = {}
-   for i, job in ipairs(choice and choice.jobs or {}) do
-      local ok, summary = pcall(json.load, choice.folder .. "/final/" .. job .. "/summary.json")
-      summary = ok and summary.complete and summary or nil
-      found[i] = summary and f(summary) or false
-   end
+   for i, summary in ipairs(list) do found[i] = summary and f(summary) end
    return found
 end
 
@@ -57,12 +65,13 @@ local function row_of(method)
    local chosen = method.chosen["end"]
    local row = { words = own_settings(method, chosen and chosen.words or {}) }
    row.name = method.name:gsub("method=", ""):gsub(" under=%a+", "")
-   row.accuracy = figures(chosen, accuracy)
-   row.first, row.default = figures(method.chosen.first, accuracy), figures(method.chosen.default, accuracy)
-   row.forgetting = figures(chosen, function(s) return s.metrics.forgetting end)
-   row.state = figures(chosen, function(s) return s.bytes.state_in_training / 1e6 end)
-   row.step = figures(chosen, function(s) return 100 * statistics.mean(s.metrics.step_density) end)
-   row.task = figures(chosen, function(s) return 100 * statistics.mean(s.metrics.update_density) end)
+   local runs = summaries(chosen)
+   row.accuracy = figures(runs, accuracy)
+   row.first, row.default = figures(summaries(method.chosen.first), accuracy), figures(summaries(method.chosen.default), accuracy)
+   row.forgetting = figures(runs, function(s) return s.metrics.forgetting end)
+   row.state = figures(runs, function(s) return s.bytes.state_in_training / 1e6 end)
+   row.step = figures(runs, function(s) return 100 * statistics.mean(s.metrics.step_density) end)
+   row.task = figures(runs, function(s) return 100 * statistics.mean(s.metrics.update_density) end)
    return row
 end
 
@@ -85,9 +94,9 @@ end
 
 local function line_of(row, reference)
    local apart, p = difference(row, reference)
-   local half, n = half_interval(row.accuracy), #present(row.accuracy)
+   local n = #present(row.accuracy)
    local cells = { row.name, row.words,
-      ("**%s**%s%s"):format(number(mean(row.accuracy)), half and (" ± %.2f"):format(half) or "", n < #row.accuracy and ", n " .. n or ""),
+      with_interval(mean(row.accuracy), half_interval(row.accuracy), "**%.2f**") .. (n < #row.accuracy and ", n " .. n or ""),
       number(mean(row.first)), number(mean(row.default)), number(mean(row.forgetting), "%.1f"), number(mean(row.state), "%.1f"),
       number(mean(row.step), "%.0f") .. " / " .. number(mean(row.task), "%.0f"), apart, p }
    return "| " .. table.concat(cells, " | ") .. " |"
@@ -97,7 +106,9 @@ end
 local function methods()
    local list, known = {}, {}
    for _, folder in ipairs(settings.selection) do
-      for _, method in ipairs(json.load(folder .. "/choices.json")) do
+      local ok, chosen = pcall(json.load, folder .. "/choices.json")
+      if not ok then error(("selection=%s: no selection that has chosen: %s"):format(folder, chosen), 0) end
+      for _, method in ipairs(chosen) do
          local best = known[method.name]
          if not best then
             best = { name = method.name, chosen = {} }
@@ -217,8 +228,8 @@ local function trials()
    for _, folder in ipairs(settings.selection) do
       for _, method in ipairs(json.load(folder .. "/select.json").methods) do
          for _, trial in ipairs(method.name:match "^method=classp%f[^%w-]" and method.trials or {}) do
-            local ok, summary = pcall(json.load, folder .. "/search/" .. trial.jobs[1] .. "/summary.json")
-            if ok and summary.complete then list[#list + 1] = { words = trial.words, summary = summary } end
+            local summary = summary_of(folder .. "/search/" .. trial.jobs[1])
+            if summary then list[#list + 1] = { words = trial.words, summary = summary } end
          end
       end
    end
