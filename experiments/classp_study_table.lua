@@ -79,7 +79,7 @@ end
 
 local function number(v, form) return v and (form or "%.2f"):format(v) or "–" end
 
-local function with_interval(v, half, form) return number(v, form) .. (half and (" ± %.2f"):format(half) or "") end
+local function with_interval(text, half) return text .. (half and (" ± %.2f"):format(half) or "") end
 
 -- "+1.20 ± 0.40" and the exact test's p, of the seeds that both have.
 local function difference(row, reference)
@@ -89,14 +89,14 @@ local function difference(row, reference)
       if v and reference.accuracy[i] then a[#a + 1], b[#b + 1], d[#d + 1] = v, reference.accuracy[i], v - reference.accuracy[i] end
    end
    if #d < 2 then return "–", "–" end
-   return with_interval(statistics.mean(d), half_interval(d), "%+.2f"), ("%.3f"):format(statistics.paired_test(a, b).p)
+   return with_interval(("%+.2f"):format(statistics.mean(d)), half_interval(d)), ("%.3f"):format(statistics.paired_test(a, b).p)
 end
 
 local function line_of(row, reference)
    local apart, p = difference(row, reference)
    local n = #present(row.accuracy)
    local cells = { row.name, row.words,
-      with_interval(mean(row.accuracy), half_interval(row.accuracy), "**%.2f**") .. (n < #row.accuracy and ", n " .. n or ""),
+      with_interval("**" .. number(mean(row.accuracy)) .. "**", half_interval(row.accuracy)) .. (n < #row.accuracy and ", n " .. n or ""),
       number(mean(row.first)), number(mean(row.default)), number(mean(row.forgetting), "%.1f"), number(mean(row.state), "%.1f"),
       number(mean(row.step), "%.0f") .. " / " .. number(mean(row.task), "%.0f"), apart, p }
    return "| " .. table.concat(cells, " | ") .. " |"
