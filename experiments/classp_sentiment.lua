@@ -16,7 +16,7 @@ local settings = engram.settings{
    optimizer = { default = { "all" }, doc = "rows of the table, e.g. optimizer=classp,sgd" },
    seed = 1,
    limit = { default = 0, min = 0, doc = "texts of each part of each task; 0: all" },
-   max_epochs = { default = false, type = "integer", min = 1, doc = "of a task; false: 30 of built-in texts, 500 of real ones" },
+   max_epochs = { default = false, type = "integer", min = 1, doc = "of a task; false: 30 of built-in texts, 2000 of real ones" },
    patience = { default = false, type = "integer", min = 1,
       doc = "sound: epochs without a validation loss that is better by 0.001; false: 3 of built-in texts, 10 of real ones" },
    threshold = { default = false, type = "number", min = 0,
@@ -32,7 +32,7 @@ engram.threads(settings.threads)
 
 local published, real = settings.protocol == "published", settings.data == "real"
 local form = real
-   and { width = 600, heads = 30, feed_forward = 2048, batch = 750, cap = 500, patience = 10, loss = 0.005, lambda = 5000,
+   and { width = 600, heads = 30, feed_forward = 2048, batch = 750, cap = 2000, patience = 10, loss = 0.005, lambda = 5000,
       threshold = 1e-10 }
    or { width = 32, heads = 4, feed_forward = 64, batch = 50, cap = 30, patience = 3, loss = 0.05, lambda = 20, threshold = 1e-5 }
 

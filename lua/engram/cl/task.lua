@@ -33,13 +33,13 @@ local function is_over(t) return stopping.ended(t) or t.step_in_task == t.steps_
 
 local CHECKPOINT_SECONDS = 30                         -- between two checkpoints, unless checkpoint_every counts steps
 
--- A checkpoint is due every so many steps or seconds (more where the disk is so slow that saving takes a twentieth of the time), and
+-- A checkpoint is due every so many steps or seconds (more where the disk is so slow that saving takes a fiftieth of the time), and
 -- after the last step before anything is consolidated or judged.
 local function checkpoint_is_due(t)
    if is_over(t) then return true end
    if t.evaluate == "epoch" and t.step_in_task % t.steps_per_epoch == 0 then return true end
    if t.checkpoint_every then return t.step % t.checkpoint_every == 0 end
-   return C.eg_clock() - t.saved_at > math.max(CHECKPOINT_SECONDS, 20 * t.save_seconds)
+   return C.eg_clock() - t.saved_at > math.max(CHECKPOINT_SECONDS, 50 * t.save_seconds)
 end
 
 -- Between two steps all is whole: here an interrupt saves and ends the training. A point of continual evaluation waits at the end of an
