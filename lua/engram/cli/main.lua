@@ -38,8 +38,8 @@ if not require "ffi".abi "gc64" then         -- without it Lua's own memory ends
 end
 
 -- A training step has many short loops (over shapes, parameters, nodes): unrolled, with room for all traces, it takes a tenth less,
--- and about the same in every process.
-require "jit.opt".start("loopunroll=60", "instunroll=16", "maxtrace=8000", "maxmcode=8192")
+-- and about the same in every process. Machine code goes into few large areas: each new trace locks and unlocks the areas it touches.
+require "jit.opt".start("loopunroll=60", "instunroll=16", "maxtrace=8000", "maxmcode=8192", "sizemcode=1024")
 
 local ok, result = xpcall(dispatch, failure, { unpack(arg) })
 if ok then return require "engram.cli.output"(result or 0) end
