@@ -2,8 +2,9 @@
 -- What each searches: classp_study.methods, as in
 --    engram select classp_study benchmark=split-domain seed=1 $(cat experiments/classp_study.methods)
 -- a second time around what was chosen, and beyond the edges at which it stood: classp_study.permuted, classp_study.split-domain;
--- and CLASSP's parts, each with a step size of its own: classp_study.ablations. On sentiment, which plain SGD hardly learns, the methods
--- train with Adam and are searched by classp_study.sentiment.
+-- once, over all step sizes that one of those two chose: classp_study.wide; and CLASSP's parts, each with a step size of its own:
+-- classp_study.ablations. On sentiment, which plain SGD hardly learns, the methods train with Adam and are searched by
+-- classp_study.sentiment.
 -- Protocols: split as Hsu et al. 2018, permuted and rotated as Buzzega et al. 2020 with ten tasks, vision as Ludwig 2024, sentiment as the
 -- sound form of classp_sentiment with a tenth of its width and fixed epochs. What is `false` below has a usual value for each method.
 local engram = require "engram"
