@@ -96,7 +96,7 @@ local function collect_target(found, node, g)
 end
 
 -- grad(y, {x...}, {create_graph =, retain_graph =, grad_outputs =, allow_unused =}): the list of dy/dx. An x that y does not
--- depend on is an error, or nil in the list with allow_unused.
+-- depend on, or that requires no gradient, is an error, or nil in the list with allow_unused.
 function autograd.grad(y, inputs, options)
    options = core.options("grad", options, { "create_graph", "retain_graph", "grad_outputs", "allow_unused" })
    if tensor.is_tensor(inputs) then inputs = { inputs } end
@@ -104,8 +104,11 @@ function autograd.grad(y, inputs, options)
    local targets, found = {}, {}
    for i, x in ipairs(inputs) do
       local target = parent_of(tensor.is_tensor(x) and x or tensor.live(x, "grad: input " .. i))
-      if not target then raise("grad: input %d does not require a gradient", i) end
-      targets[target], found[target] = true, false
+      if target then
+         targets[target], found[target] = true, false
+      elseif not options.allow_unused then
+         raise("grad: input %d does not require a gradient; pass {allow_unused = true} to get nil for it", i)
+      end
    end
    local order = walking.order_from(node)
    walking.mark_paths(order, targets)
@@ -115,7 +118,8 @@ function autograd.grad(y, inputs, options)
    walking.run(order, seed, create_graph, retain, collect_target, found)
    local result = {}
    for i, x in ipairs(inputs) do
-      local g = found[parent_of(x)]
+      local target = parent_of(x)
+      local g = target and found[target]
       if not g and not options.allow_unused then
          raise("grad: input %d (shape %s) has no part in the result; pass {allow_unused = true} to get nil for it", i,
             tensor.shape_text(x))

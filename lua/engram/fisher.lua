@@ -23,7 +23,8 @@ fisher.norms = { squared = true, plain = true, ["mean square"] = true }
 
 -- squared_gradients(output, seeds, parameters [, poll]): for output (n, ...) whose row i depends on sample i alone and seeds of its
 -- shape (a tensor or a list), the list of sums over seeds and i of (d <output_i, seed_i> / d parameter)^2. The graph is kept for
--- further walks. `poll` is called before each seed's walk and may raise.
+-- further walks. `poll` is called before each seed's walk and may raise. Raises for a graph in which a parameter is used twice, or on
+-- something whose rows are not the samples.
 function fisher.squared_gradients(output, seeds, parameters, poll) return walk(output, seeds, parameters, poll, false) end
 
 -- absolute_gradients(output, seeds, parameters [, poll]): the same with absolute values for squares.
@@ -85,8 +86,9 @@ end
 
 local function by_walk(model, parameters, x, labels, how, totals)
    local outputs, own = outputs_of(model, x, labels, how.units)
-   local list = rules[how.rule](outputs:detach(), own, how.stream)
-   for i, s in ipairs(walk(outputs, list, parameters, how.poll, how.absolute)) do totals[i]:add_(s) end
+   local list, shape = rules[how.rule](outputs:detach(), own, how.stream), tensor.shape_text(x)
+   for i, s in ipairs(walk(outputs, list, parameters, how.poll, how.absolute, how.sure[shape])) do totals[i]:add_(s) end
+   how.sure[shape] = true
 end
 
 -- One backward a sample and seed: any graph, slowly.
@@ -114,13 +116,18 @@ local function by_batch(model, parameters, x, labels, how, totals)
    end
 end
 
+-- What the walk cannot do it says in these words.
+local function is_beyond_walk(message)
+   return message:find("fisher: operation", 1, true) or message:find("fisher: a parameter is used", 1, true)
+end
+
 local function add_batch(model, parameters, x, labels, how, totals)
    local before = autograd.set_enabled(true)
    local mark = random.stream(how.stream).counter
-   local ok, message = pcall(how.batched and by_batch or by_walk, model, parameters, x, labels, how, totals)
-   local text = tostring(message)
-   if not ok and (text:find("fisher: operation", 1, true) or text:find("fisher: a parameter is used", 1, true)) then
-      random.stream(how.stream).counter = mark
+   local way = how.batched and by_batch or how.slowly and by_sample or by_walk
+   local ok, message = pcall(way, model, parameters, x, labels, how, totals)
+   if not ok and way == by_walk and is_beyond_walk(tostring(message)) then
+      how.slowly, random.stream(how.stream).counter = true, mark
       for _, t in ipairs(totals) do t:zero_() end
       ok, message = pcall(by_sample, model, parameters, x, labels, how, totals)
    end
@@ -147,7 +154,7 @@ end
 local function mean_size(who, model, dataset, options, how)
    local count, size, batches = extent(who, dataset, options)
    how.batched, how.units, how.stream = options.batched, options.units, options.stream or "fisher"
-   how.poll = options.poll or function() end
+   how.poll, how.sure = options.poll or function() end, {}
    local engram = require "engram"
    local parameters, totals = model:parameters(), {}
    for i, p in ipairs(parameters) do totals[i] = engram.zeros_like(p) end

@@ -181,6 +181,114 @@ t.test("the Fisher information is per sample where a layer sees several rows of 
    t.expect(function() engram.autograd.squared_gradients(model(x), {}, model:parameters()) end):raises "an empty list"
 end)
 
+-- The mean over items of squared (or absolute) gradients, by one backward an item.
+local function by_items(model, set, size)
+   local parameters, expected = model:parameters(), {}
+   for i, p in ipairs(parameters) do expected[i] = engram.zeros_like(p) end
+   for n = 1, set:size() do
+      local item, label = set:batch{ n }
+      local grads = engram.grad(nn.cross_entropy(model(item), label), parameters, { allow_unused = true })
+      for i = 1, #parameters do
+         if grads[i] then expected[i]:add_(grads[i]:square() / size) end
+      end
+   end
+   return expected
+end
+
+t.test("the Fisher information is per sample where something else has as many rows as there are samples", function()
+   local function texts(n, width)
+      return engram.data.dataset{ images = engram.randint(1, 9, { n, width }), labels = engram.randint(1, 3, { n }), classes = 3 }
+   end
+   local kinds = {
+      positions = function(self, x) return self.words(x) + self.places(engram.arange(1, x:size(2))) end,
+      ["time first"] = function(self, x) return self.layer(self.words(x):tanh():transpose(1, 2)):transpose(1, 2) end,
+      ["the first position alone"] = function(self, x)
+         return self.layer(self.words(x):tanh():transpose(1, 2)):narrow(1, 1, 1):transpose(1, 2)
+      end,
+      ["the last position alone"] = function(self, x)
+         return self.layer(self.words(x):tanh():transpose(1, 2)):narrow(1, x:size(2), 1):transpose(1, 2)
+      end,
+      ["all samples in each"] = function(self, x)
+         local y = self.words(x)
+         return self.layer(y) - self.layer(y):mean(1, true)
+      end,
+   }
+   for name, body in pairs(kinds) do
+      local Reader = nn.Module:extend "Reader"
+      function Reader:init()
+         self.words, self.places = nn.Embedding(9, 4, { dtype = "float64" }), nn.Embedding(8, 4, { dtype = "float64" })
+         self.layer, self.output = nn.Linear(4, 4, { dtype = "float64" }), nn.Linear(4, 3, { dtype = "float64" })
+      end
+      function Reader:forward(x) return self.output(body(self, x):mean(2)) end
+      engram.seed(5)
+      local model, set = Reader(), texts(12, 6)
+      if name ~= "all samples in each" then
+         local expected = by_items(model, set, 12)
+         for _, size in ipairs{ 1, 4, 6, 12 } do
+            local found = engram.fisher.diagonal(model, set, { label = "empirical", batch_size = size })
+            for i = 1, #expected do t.expect({ name, size, i, found[i]:allclose(expected[i], 1e-9) }):equals{ name, size, i, true } end
+         end
+      end
+      local x = set:batch(engram.arange(1, 6))
+      t.expect(function() engram.autograd.squared_gradients(model(x), engram.ones(6, 3, { dtype = "float64" }), model:parameters()) end)
+         :raises "fisher: "
+   end
+end)
+
+t.test("frozen parameters: no importance of their own, that of the others as it is", function()
+   for _, queries in ipairs{ "all", "last" } do
+      local Reader = nn.Module:extend "Reader"
+      function Reader:init()
+         self.words = nn.Embedding(9, 4, { dtype = "float64" })
+         self.attention = nn.MultiheadAttention(4, 2, { dtype = "float64", queries = queries })
+         self.lstm, self.norm = nn.LSTM(4, 4, { dtype = "float64" }), nn.LayerNorm(4, { dtype = "float64" })
+         self.output = nn.Linear(4, 3, { dtype = "float64" })
+      end
+      function Reader:forward(x)
+         local y = self.words(x)
+         local read = self.attention(y)
+         if queries == "all" then read = read:mean(2) end
+         return self.output(self.norm(read + self.lstm(y):mean(2)))
+      end
+      engram.seed(5)
+      local model = Reader()
+      local set = engram.data.dataset{ images = engram.randint(1, 9, { 6, 5 }), labels = engram.randint(1, 3, { 6 }), classes = 3 }
+      local expected = by_items(model, set, 6)
+      for i, p in ipairs(model:parameters()) do
+         p:requires_grad_(false)
+         local found = engram.fisher.diagonal(model, set, { label = "empirical" })
+         for j = 1, #expected do
+            local right = j == i and found[j]:abs():max():item() == 0 or j ~= i and found[j]:allclose(expected[j], 1e-9)
+            t.expect({ queries, i, j, right }):equals{ queries, i, j, true }
+         end
+         p:requires_grad_(true)
+      end
+   end
+end)
+
+t.test("methods train a model of which a part is frozen, and leave that part alone", function()
+   local tasks = {}
+   for k = 1, 2 do
+      tasks[k] = cl.task({ train = engram.data.dataset{ images = engram.randn(40, 6), labels = engram.randint(1, 2, { 40 }), classes = 2 },
+         test = engram.data.dataset{ images = engram.randn(10, 6), labels = engram.randint(1, 2, { 10 }), classes = 2 } })
+   end
+   for _, name in ipairs{ "EWC", "MAS", "SI", "LwF", "ER", "AGEM", "GEM" } do
+      engram.seed(1)
+      local model = nn.Sequential{ nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2) }
+      model[1].weight:requires_grad_(false)
+      local before, bias = model[1].weight:clone(), model[1].bias:detach():clone()
+      cl.train{ model = model, stream = cl.stream(tasks), batch_size = 10, seed = 1, method = cl.methods[name](), evaluate = "never",
+         optimizer = function(m)
+            local free = {}
+            for _, p in ipairs(m:parameters()) do
+               if p.requires_grad then free[#free + 1] = p end
+            end
+            return optim.SGD(free, { lr = 0.1 })
+         end }
+      t.expect({ name, model[1].weight:equal(before), model[1].bias:equal(bias) }):equals{ name, true, false }
+   end
+end)
+
 t.test("a method prints its settings", function()
    t.expect(tostring(cl.methods.EWC{ lambda = 3 })):contains "gamma_in_penalty = false, half = true, lambda = 3, "
 end)

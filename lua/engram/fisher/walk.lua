@@ -45,14 +45,28 @@ local function square_each(found)
    end
 end
 
+local function all_zero(grad, first, count)
+   return count == 0 or grad:narrow(1, first, count):abs():max():item() == 0
+end
+
+-- How many rows of a node's gradient belong to a sample. Raises where there are not so many, and, when the seed is that of one sample
+-- alone, where other samples' rows get something of it.
+local function rows_of(node, grad, found)
+   local op, one, n = node.op, found.one, grad:size(1)
+   local rows = op.rows_per_sample and op.rows_per_sample(node) or 1
+   if n ~= found.samples * rows then raise("fisher: operation '%s' sees %d rows for %d samples", op.name, n, found.samples) end
+   if one and not (all_zero(grad, 1, (one - 1) * rows) and all_zero(grad, one * rows + 1, n - one * rows)) then
+      raise("fisher: operation '%s' sees %d rows that are not its %d samples, each by itself", op.name, n, found.samples)
+   end
+   return rows
+end
+
 -- What a layer's parameters get from one seed. A layer whose inputs are the same for all seeds only notes the squares at its
 -- output: one product at the end serves them all.
 local function square(node, grad, found)
    local op = node.op
-   local rows = op.rows_per_sample and op.rows_per_sample(node) or 1
-   if grad:size(1) ~= found.samples * rows then
-      raise("fisher: operation '%s' sees %d rows for %d samples", op.name, grad:size(1), found.samples)
-   end
+   local rows = rows_of(node, grad, found)
+   if found.one then return end
    if op.per_sample then
       add_each(found, node, op.per_sample(node, grad))
    elseif op.squares_of_sum and rows == 1 then
@@ -94,12 +108,28 @@ local function walk(order, seed, found)
    square_each(found)
 end
 
+-- Raises where the rows of a node at a parameter are not the samples, though as many: positions, say, in a batch of as many texts. The
+-- first sample's seed alone would miss a node of which only the first row is used.
+local function check_rows(order, output, found)
+   for _, sample in ipairs{ 1, found.samples } do
+      local seed = require "engram".zeros_like(output)
+      seed:narrow(1, sample, 1):fill_(1)
+      found.one = sample
+      walk(order, seed, found)
+   end
+   found.one = nil
+end
+
 -- For output (n, ...) whose row i depends on sample i alone and seeds of its shape (a tensor or a list), the list of sums over seeds
 -- and i of (d <output_i, seed_i> / d parameter)^2, or with `absolute` of its absolute value. The graph is kept for further walks.
--- `poll` is called before each seed's walk and may raise.
-return function(output, seeds, parameters, poll, absolute)
+-- `poll` is called before each seed's walk and may raise. A parameter that requires no gradient gets zeros. `sure`: that the rows of
+-- this graph's gradients are its samples is known and not checked again.
+return function(output, seeds, parameters, poll, absolute, sure)
    local found = { from = {}, total = {}, each = {}, samples = output:size(1), absolute = absolute }
-   for _, p in ipairs(parameters) do found[internal.parent_of(p)] = false end
+   for _, p in ipairs(parameters) do
+      local leaf = internal.parent_of(p)
+      if leaf then found[leaf] = false end
+   end
    if tensor.is_tensor(seeds) then seeds = { seeds } end
    if #seeds == 0 then raise "fisher: expected a seed of the output's shape, or a list of them, got an empty list" end
    local root
@@ -116,11 +146,12 @@ return function(output, seeds, parameters, poll, absolute)
          if poll then poll() end
          walk(order, seed, found)
       end
+      if not sure and found.samples > 1 then check_rows(order, output, found) end      -- after the rules, which may say more
       for node, total in pairs(found.total) do add_squares(found, node, node.op.squares_of_sum(node, total, absolute)) end
    end)
    local squares = {}
    for i, p in ipairs(parameters) do
-      squares[i] = found[internal.parent_of(p)] or require "engram".zeros_like(p)
+      squares[i] = found[internal.parent_of(p) or p] or require "engram".zeros_like(p)
    end
    return squares
 end

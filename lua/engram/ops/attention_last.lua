@@ -22,11 +22,12 @@ local function query_of(x, weight, bias)
    return last_of(x:detach()):linear(third(weight:detach(), 1), bias and third(bias:detach(), 1))
 end
 
--- Gradients, or sums of `size`s of each sample's, of the weight and bias.
+-- Gradients, or sums of `size`s of each sample's, of the weight and bias. The kernel gives the bias's beside the weight's alone.
 local function parameter_gradients(node, grad, grad_x, size)
    local x, weight, bias = node[1], whole(node[2]), node[3]
    local weights, q = node.saved[1], node.saved[2]
-   local grad_q, grad_weight, grad_bias = tensor.like(q), node.p2 and tensor.like(weight), node.p3 and tensor.like(bias)
+   local grad_q, grad_weight = tensor.like(q), (node.p2 or node.p3) and tensor.like(weight) or nil
+   local grad_bias = node.p3 and tensor.like(bias) or nil
    if grad_bias then check(C.eg_fill(grad_bias.tensor, 0)) end
    check(C.eg_attention_last_backward(pointer(grad_x), grad_q.tensor, pointer(grad_weight), pointer(grad_bias), grad.tensor,
       weights.tensor, q.tensor, x.tensor, weight.tensor, pointer(bias), pointer(node[6]), node[4], size))
@@ -69,9 +70,9 @@ local attention_last = {
       local grad_q, grad_weight, grad_bias = parameter_gradients(node, grad, grad_x, 0)
       local last = last_of(x)
       if grad_x then last_of(grad_x):add_(grad_q:matmul(third(weight, 1))) end
-      if grad_weight then check(C.eg_matmul(third(grad_weight, 1).tensor, grad_q:t().tensor, last.tensor)) end
+      if node.p2 then check(C.eg_matmul(third(grad_weight, 1).tensor, grad_q:t().tensor, last.tensor)) end
       if grad_bias then check(C.eg_reduce(C.EG_SUM, third(grad_bias, 1).tensor, grad_q.tensor, 0)) end
-      return grad_x, grad_weight, grad_bias
+      return grad_x, node.p2 and grad_weight, grad_bias
    end,
    squares = function(node, grad, absolute)
       local grad_q, weight, bias = parameter_gradients(node, grad, nil, absolute and 2 or 1)
