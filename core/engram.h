@@ -630,8 +630,9 @@ typedef struct eg_tokens {
 } eg_tokens;
 void eg_tokens_free(eg_tokens *tokens);
 eg_status eg_tokenize(eg_tokens *tokens, const eg_tokenizer *how, const char *text, size_t length);
-/* The pieces of other rules: `count` of them, one after the other in the text. */
-eg_status eg_tokens_cut(eg_tokens *tokens, const char *text, int64_t count, const int64_t *length);
+/* The pieces of other rules: `count` of them, one after the other in the text. Of `how` only `lower` counts. */
+eg_status eg_tokens_cut(eg_tokens *tokens, const eg_tokenizer *how, const char *text, int64_t count,
+                        const int64_t *length);
 /* The bytes before the first that is no UTF-8; length where all of it is. */
 size_t eg_utf8_valid(const char *text, size_t length);
 

@@ -30,7 +30,7 @@ static inline double K(sum_squares)(const real *x, int64_t n, real mean) {
   return K(total)(lane);
 }
 
-/* The mean, then the squares of what is left: two passes, so that a large mean costs no digits. */
+/* The mean, then the squares of what is left: two passes, so that squares of a large mean do not cancel. */
 static void K(forward)(const norm *k, int64_t first, int64_t last) {
   const real *weight = k->weight, *bias = k->bias;
   for (int64_t i = first; i < last; i++) {

@@ -68,21 +68,22 @@ static bool cut_characters(eg_tokens *tokens, const char *end, const eg_tokenize
   int bytes;
   for (const char *at = tokens->text; at < end; at += bytes) {
     if (how->enough > 0 && tokens->count >= how->enough) break;
+    if (how->breaks && (bytes = (int)line_break(at, end))) continue;
     eg_character(at, (size_t)(end - at), &bytes);
     if (!eg_tokens_add(tokens, at, at + bytes)) return false;
   }
   return true;
 }
 
-/* A copy with small letters, which the pieces then point into. */
-static eg_status lower(eg_tokens *tokens, const char *text, size_t length) {
+/* Small letters for the pieces, in a copy of the text: after it is cut, for the rules know abbreviations by their capitals. */
+static eg_status lower(eg_tokens *tokens, size_t length) {
   if (length > tokens->lowered_room) {
     free(tokens->lowered);
     tokens->lowered_room = 0;
     if (!(tokens->lowered = eg_malloc(length))) return EG_ENOMEM;
     tokens->lowered_room = length;
   }
-  if (length) memcpy(tokens->lowered, text, length);
+  if (length) memcpy(tokens->lowered, tokens->text, length);
   eg_utf8_lower(tokens->lowered, length);
   tokens->text = tokens->lowered;
   return EG_OK;
@@ -91,20 +92,19 @@ static eg_status lower(eg_tokens *tokens, const char *text, size_t length) {
 eg_status eg_tokenize(eg_tokens *tokens, const eg_tokenizer *how, const char *text, size_t length) {
   tokens->count = 0;
   tokens->text = text;
-  if (how->lower) EG_TRY(lower(tokens, text, length));
-  const char *end = tokens->text + length;
-  bool ok = (how->rule == EG_RULE_CHARACTERS ? cut_characters : cut_words)(tokens, end, how);
-  return ok ? EG_OK : EG_ENOMEM;
+  if (!(how->rule == EG_RULE_CHARACTERS ? cut_characters : cut_words)(tokens, text + length, how)) return EG_ENOMEM;
+  return how->lower ? lower(tokens, length) : EG_OK;
 }
 
-eg_status eg_tokens_cut(eg_tokens *tokens, const char *text, int64_t count, const int64_t *length) {
+eg_status eg_tokens_cut(eg_tokens *tokens, const eg_tokenizer *how, const char *text, int64_t count,
+                        const int64_t *length) {
   tokens->count = 0;
   tokens->text = text;
   for (int64_t i = 0; i < count; i++) {
     if (!eg_tokens_add(tokens, text, text + length[i])) return EG_ENOMEM;
     text += length[i];
   }
-  return EG_OK;
+  return how->lower ? lower(tokens, (size_t)(text - tokens->text)) : EG_OK;
 }
 
 /* ---- numbers ------------------------------------------------------------------------------------------------------ */

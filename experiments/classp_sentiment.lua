@@ -14,8 +14,8 @@ local settings = engram.settings{
    data = { default = "built-in", choices = { "built-in", "real" }, doc = "real: Financial PhraseBank, then IMDB" },
    protocol = { default = "published", choices = { "published", "sound" } },
    optimizer = { default = { "all" }, doc = "rows of the table, e.g. optimizer=classp,sgd" },
-   seed = 1,
-   limit = { default = 0, min = 0, doc = "texts of each part of each task; 0: all" },
+   seed = { default = 1, type = "integer", min = 0 },
+   limit = { default = 0, type = "integer", min = 0, doc = "texts of each part of each task; 0: all" },
    max_epochs = { default = false, type = "integer", min = 1, doc = "of a task; false: 30 of built-in texts, 2000 of real ones" },
    patience = { default = false, type = "integer", min = 1,
       doc = "sound: epochs without a validation loss that is better by 0.001; false: 3 of built-in texts, 10 of real ones" },
@@ -25,8 +25,8 @@ local settings = engram.settings{
       doc = "of EWC (sound); chosen on validation texts of the built-in form (docs/results.md), not searched for on real ones" },
    lambda_published = { default = false, type = "number", min = 0,
       doc = "of EWC (published), whose squares are of batch means; false: the script's 5000, or 20 of built-in texts" },
-   samples = { default = 2000, min = 1, doc = "EWC (sound): texts on which the Fisher is estimated" },
-   threads = { default = engram.threads(), min = 1 },
+   samples = { default = 2000, type = "integer", min = 1, doc = "EWC (sound): texts on which the Fisher is estimated" },
+   threads = { default = engram.threads(), type = "integer", min = 1 },
 }
 engram.threads(settings.threads)
 

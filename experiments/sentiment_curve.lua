@@ -10,13 +10,14 @@ local settings = engram.settings{
    folder = { default = "curve", doc = "where the files go; it is there already" },
    variant = { default = "published", choices = { "published", "paper" }, doc = "CLASSP's" },
    dtype = { default = "float32", choices = { "float32", "float64" } },
-   steps = { default = 20, min = 1 },
-   batch = { default = 750, min = 2 },
-   vocabulary = { default = 82000, min = 3 },
-   width = { default = 600, min = 20, doc = "a multiple of 20, the width of a head" },
-   feed_forward = { default = 2048, min = 1 },
+   steps = { default = 20, type = "integer", min = 1 },
+   batch = { default = 750, type = "integer", min = 2 },
+   vocabulary = { default = 82000, type = "integer", min = 3 },
+   width = { default = 600, type = "integer", min = 20, doc = "a multiple of 20, the width of a head" },
+   feed_forward = { default = 2048, type = "integer", min = 1 },
    seed = 3,
 }
+if settings.width % 20 ~= 0 then error(("width must be a multiple of 20, the width of a head; got %d"):format(settings.width), 0) end
 engram.seed(settings.seed)
 
 local words = text.hashing{ buckets = settings.vocabulary - 1 }
@@ -51,3 +52,4 @@ for i = 1, settings.steps do
    print(("%3d  %.15g"):format(i, losses[i]))
 end
 write("losses", engram.tensor(losses, { dtype = "float64" }))
+print(("peak memory %.0f MB"):format(engram.memory().peak_resident / 1e6))

@@ -56,6 +56,10 @@ def step(model, optimizer, index, labels):
     return loss.item()
 
 
+def peak():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
 def measure(variant, given):
     case = f"sentiment_b750_{variant}"
     if given.only and given.only not in case:
@@ -71,8 +75,7 @@ def measure(variant, given):
         began = time.perf_counter()
         step(model, optimizer, index, labels)
         best = min(best, time.perf_counter() - began)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    print(json.dumps(dict(case=case, seconds_per_step=best, batch=given.batch, threads=given.threads, peak_bytes=peak)), flush=True)
+    print(json.dumps(dict(case=case, seconds_per_step=best, batch=given.batch, threads=given.threads, peak_bytes=peak())), flush=True)
 
 
 def curve(folder):
@@ -89,7 +92,7 @@ def curve(folder):
         own = step(model, optimizer, index, labels)
         worst = max(worst, abs(own - theirs))
         print(f"{i + 1:3d}  PyTorch {own:.15g}  Engram {theirs:.15g}")
-    print(f"largest difference {worst:.2g}")
+    print(f"largest difference {worst:.2g}\npeak memory {peak() / 1e6:.0f} MB")
 
 
 parser = argparse.ArgumentParser(usage=__doc__[__doc__.index("usage: ") + 7:__doc__.index("Prints")])

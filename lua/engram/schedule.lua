@@ -6,6 +6,7 @@
 --   gradient_quantile(q)       the q-th quantile of all present squared gradients
 --   optimizer                  the optimizer that asks
 local core = require "engram.core"
+local suggest = require "engram.suggest"
 local raise = core.raise
 
 local schedule = { stop = require "engram.schedule.stop" }       -- what ends a task
@@ -196,9 +197,10 @@ function schedule.of(value)
    if schedule.stop.name_in(value) then return schedule.stop.of(value) end
    local name, options = constructor_of(value)
    if not name then
-      local unknown = next(options or {})
-      raise("schedule.of: none of %s is named%s", table.concat(constructors, ", "),
-         unknown and ", got '" .. tostring(unknown) .. "'" or "")
+      local unknown, known = next(options or {}), { loss = true, accuracy = true, patience = true, epochs = true, steps = true }
+      for _, constructor in ipairs(constructors) do known[constructor] = true end
+      raise("schedule.of: none of %s is named, nor a rule that ends a task, as loss or patience%s", table.concat(constructors, ", "),
+         unknown and (", got '%s'%s"):format(unknown, suggest.hint(tostring(unknown), known)) or "")
    end
    local values = value[name]
    if type(values) == "table" and next(values) == nil then raise("schedule.of: %s has no values, as in {%s: [0.5, 0]}", name, name) end

@@ -74,7 +74,10 @@ local refused = {
    { "methods: [sgd, adam]", "", "exp.yaml:1:10: methods: expected one of sgd, classp, got 'adam' (item 2 of the list)" },
    { "optimizer:\n  threshold: {per_tsk: [1]}", "",
       "exp.yaml:2:14: optimizer.threshold: schedule.of: none of constant, per_task, step, linear, cosine, exponential, warmup, "
-      .. "quantile is named, got 'per_tsk'" },
+      .. "quantile is named, nor a rule that ends a task, as loss or patience, got 'per_tsk', did you mean 'per_task'?" },
+   { "optimizer:\n  threshold: {los: 2}", "",
+      "exp.yaml:2:14: optimizer.threshold: schedule.of: none of constant, per_task, step, linear, cosine, exponential, warmup, "
+      .. "quantile is named, nor a rule that ends a task, as loss or patience, got 'los', did you mean 'loss'?" },
    { "optimizer:\n  threshold: {quantile: 2}", "",
       "exp.yaml:2:14: optimizer.threshold: schedule.quantile: q must be from 0 to 1, got 2" },
    { "optimizer:\n  threshold: often", "",

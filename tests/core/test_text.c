@@ -55,12 +55,16 @@ static void english_words(void **state) {
 static void other_rules(void **state) {
   const eg_tokenizer space = {.rule = EG_RULE_WHITESPACE}, small = {.rule = EG_RULE_WHITESPACE, .lower = 1},
                      breaks = {.rule = EG_RULE_ENGLISH, .breaks = 1}, two = {.rule = EG_RULE_WHITESPACE, .enough = 2},
-                     characters = {.rule = EG_RULE_CHARACTERS};
+                     characters = {.rule = EG_RULE_CHARACTERS}, unbroken = {.rule = EG_RULE_CHARACTERS, .breaks = 1},
+                     small_english = {.rule = EG_RULE_ENGLISH, .lower = 1};
   assert_string_equal(cut_how(&space, " a,b  don't\xE3\x80\x80x "), "a,b|don't|x");
   assert_string_equal(cut_how(&small, "ÀÉ ŠŽ ΑΩ Жук İ Ÿ ẞ"), "àé|šž|αω|жук|İ|ÿ|ẞ");
   assert_string_equal(cut_how(&breaks, "bad.<br /><BR>The <br/>end <b>"), "bad|.|The|end|<|b|>");
   assert_string_equal(cut_how(&two, "a b c d"), "a|b");
   assert_string_equal(cut_how(&characters, "aé€😀 b"), "a|é|€|😀| |b");
+  assert_string_equal(cut_how(&unbroken, "<br>a<BR />b<br/"), "a|b|<|b|r|/");
+  assert_string_equal(cut_how(&small_english, "DON'T ask Mr. Ek, Ph.D. word.Word"),
+                      "don't|ask|mr.|ek|,|ph.d.|word|.|word");
 }
 
 /* Every piece lies within the text, none overlap, and what lies between is white space: nothing is lost. */

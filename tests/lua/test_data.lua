@@ -148,6 +148,7 @@ t.test("loader options", function()
    for _ in data.loader(small():take(0)) do error "a batch of nothing" end
    t.expect(function() data.loader(small(), { batch_size = 0 }) end):raises "batch_size must be a whole number of at least 1"
    t.expect(function() data.loader(small(), { batchsize = 1 }) end):raises "did you mean 'batch_size'?"
+   t.expect(function() data.loader(small(), { bucket = 2, shuffle = false }) end):raises "with shuffle = false"
 end)
 
 t.test("shuffles come from the stream named order, and from no other", function()
@@ -175,7 +176,11 @@ t.test("a loader goes on where its state was saved", function()
    local state = loader:state()
    local other = data.loader(small(), { batch_size = 2 })
    other:load_state(state)
-   t.expect(rest(other)):equals(rest(loader))
+   local expected = rest(loader)
+   t.expect(rest(other)):equals(expected)
+   loader:next()                                              -- the state stays what it was
+   other:load_state(state)
+   t.expect(rest(other)):equals(expected)
    t.expect(function() data.loader(small():take(3)):load_state{ position = 0, order = engram.arange(6) } end)
       :raises "the saved order has 6 items, the data set 3"
 end)

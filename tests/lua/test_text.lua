@@ -43,15 +43,18 @@ end)
 
 t.test("tokenizers cut, truncate at either end, and say what makes them again", function()
    local english = text.tokenizers.english{ lower = true, max_length = 3 }
-   t.expect(english "I DON'T know; I'm lost."):equals{ "i", "do", "n't" }
+   t.expect(english "I don't KNOW; I'm lost."):equals{ "i", "do", "n't" }
    t.expect(text.tokenizers.whitespace{ max_length = 2, truncate = "start" } "a b c d"):equals{ "c", "d" }
    t.expect(text.tokenizers.characters() "né…"):equals{ "n", "é", "…" }
    t.expect(text.tokenizers.english{ breaks = true } "bad.<br /><br />The end"):equals{ "bad", ".", "The", "end" }
    t.expect(text.tokenizers.english() ""):equals{}
+   t.expect(text.tokenizers.english{ lower = true } "Mr. Lane's U.S. show :D"):equals{ "mr.", "lane", "'s", "u.s.", "show", ":d" }
+   t.expect(text.tokenizers.characters{ breaks = true, lower = true } "A<br />B<b>"):equals{ "a", "b", "<", "b", ">" }
    local settings = english:settings()
    t.expect(text.tokenizer(settings.name, settings.options) "A B C D"):equals{ "a", "b", "c" }
    t.expect(tostring(english)):equals "english{ lower = true, max_length = 3 }"
    t.expect(function() text.tokenizer "engish" end):raises "did you mean 'english'"
+   t.expect(function() text.tokenizers.engish() end):raises "there is no tokenizer 'engish', did you mean 'english'"
    t.expect(function() text.tokenizers.english{ truncate = "middle" } end):raises 'must be "end" or "start"'
    t.expect(function() text.tokenizers.english{ max_length = 0 } end):raises "max_length must be a whole number of at least 1"
    t.expect(function() english(7) end):raises "expected a text, got number"
@@ -66,7 +69,8 @@ t.test("a tokenizer of one's own goes the same way", function()
       return list
    end })
    local commas = text.tokenizers.commas{ lower = true, max_length = 2 }
-   t.expect(commas "A b,C,d"):equals{ "a b", "c" }
+   t.expect(commas "\195\132 B,C,d"):equals{ "\195\164 b", "c" }
+   t.expect(function() text.tokenizers.commas{ breaks = true } end):raises "commas: breaks is of no use here"
    local words = text.vocabulary(text.corpus{ texts = { "x,y,x" }, labels = { 1 } }, { tokenizer = text.tokenizers.commas() })
    t.expect(words:encode "y,x,z"):equals{ 4, 3, 2 }
    t.expect(function() text.register_tokenizer("commas", { split = print }) end):raises "the name 'commas' is taken"

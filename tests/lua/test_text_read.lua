@@ -40,7 +40,7 @@ t.test("comma-separated: quotes, line ends within them, a header, columns by nam
       "t.csv:1: columns 1 and 3 are both named 'text'; say text = 1 or 3")
    t.expect(text.read(twice, { header = true, label = "mark", text = 3 }).texts):equals{ "b" }
    t.expect(function() text.read(path, { label = "mark" }) end):raises "say header = true"
-   t.expect(function() text.read(path, { text = 9 }) end):raises "the text is column 9, but line 1 has 3"
+   t.expect(function() text.read(path, { text = 9 }) end):raises "the text is column 9, but the line has 3"
 end)
 
 t.test("what is wrong is told with its line, and nothing is passed over", function()
@@ -58,7 +58,8 @@ t.test("what is wrong is told with its line, and nothing is passed over", functi
    refuses('pos,fine\nneg,"bad\n', ":2: a quote opens a field here", nil, "bad.csv")
    refuses('pos,fine\nneg,"bad" x\n', ":2: text behind a closing quote", nil, "bad.csv")
    refuses("", "holds no texts")
-   refuses("pos\n", "the text is column 2, but line 1 has 1")
+   refuses("pos\n", ":1: the text is column 2, but the line has 1 (read as tsv, whose columns end at tabs; format = \"csv\" is for commas)")
+   refuses("pos\ta\n", ":1: the text is column 2, but the line has 1 (read as csv", nil, "tabs.CSV")
    t.expect(function() text.read(folder .. "/none.tsv") end):raises "none.tsv"
    t.expect(function() text.read(put("d", "a\tb\n"), { format = "tvs" }) end):raises "did you mean 'tsv'"
    t.expect(function() text.read(put("d", "a\tb\n"), { encoding = "ascii" }) end):raises "encoding 'ascii' is unknown"

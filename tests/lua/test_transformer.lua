@@ -151,7 +151,7 @@ t.test("sinusoidal positions are those of the paper; learned ones are rows of a 
    t.expect(learned(zeros:float())[1]):equals(learned.weight:narrow(1, 1, 5))
    t.expect(learned:count()):equals(63)
    t.expect(function() learned(engram.zeros(1, 10, 7)) end):raises "nn.PositionalEncoding: 10 positions, at most length = 9 are encoded"
-   t.expect(function() nn.PositionalEncoding(4, { kind = "sine" }) end):raises "kind must be 'sinusoidal' or 'learned', got sine"
+   t.expect(function() nn.PositionalEncoding(4, { kind = "sine" }) end):raises "kind must be 'sinusoidal' or 'learned', got 'sine'"
 end)
 
 -- ---- LSTM -------------------------------------------------------------------------------------------------
@@ -372,18 +372,27 @@ t.test("wrong shapes and settings are refused", function()
       t.expect(function() nn.BatchNorm1d(4, { epsilon = pair[1] }) end):raises(pair[2])
    end
    t.expect(function() nn.LayerNorm(4, { affine = "no" }) end):raises "nn.LayerNorm: affine must be true or false, got string"
-   t.expect(function() nn.MultiheadAttention(12, 3, { queries = "first" }) end):raises "queries must be 'all' or 'last', got first"
+   t.expect(function() nn.MultiheadAttention(12, 3, { queries = "first" }) end):raises "queries must be 'all' or 'last', got 'first'"
    t.expect(function() nn.MultiheadAttention(12, 3, { dropout = 1 }) end):raises "dropout must be at least 0 and less than 1, got 1"
    t.expect(function() layer(engram.randn(2, 12)) end):raises "input must be (samples, positions, 12), got (2, 12)"
    t.expect(function() layer(x, engram.randn(3, 4, 12)) end):raises "the queries (2, 4, 12): expected the same samples and width"
    t.expect(function() layer(x, { padding_mask = bytes{ { 0, 1 } } }) end)
       :raises "padding_mask must be (samples, keys) = (2, 4), got (1, 2)"
    t.expect(function() layer(x, { mask = 1 }) end):raises "unknown option 'mask'"
+   local mask = bytes{ { 0, 0, 1, 1 }, { 0, 0, 0, 1 } }
+   t.expect(layer(x, nil, nil, { padding_mask = mask }):equal(layer(x, { padding_mask = mask }))):is_true()
+   t.expect(function() layer(x, nil, x) end):raises "a value needs a key"
+   t.expect(function() layer(x, { padding_mask = mask }, nil, {}) end):raises "key must be a tensor or nil, got a table"
+   t.expect(function() nn.TransformerEncoderLayer(12, 3, 20, { dropout = false }) end):raises "dropout must be at least 0"
+   for _, make in ipairs{ nn.LayerNorm, nn.PositionalEncoding } do
+      t.expect(function() make(12, { dtype = "int64" }) end):raises "float64"
+   end
+   t.expect(function() x:layer_norm(nil, nil, "a") end):raises "layer_norm: epsilon must be a number, got 'a'"
    t.expect(function() nn.MultiheadAttention(12, 3, { queries = "last" })(engram.randn(2, 0, 12)) end)
       :raises "there is no last position: input (2, 0, 12)"
-   t.expect(function() nn.TransformerEncoderLayer(12, 3, 20, { norm = "both" }) end):raises "norm must be 'post' or 'pre', got both"
+   t.expect(function() nn.TransformerEncoderLayer(12, 3, 20, { norm = "both" }) end):raises "norm must be 'post' or 'pre', got 'both'"
    t.expect(function() nn.TransformerEncoderLayer(12, 3, 20, { activation = "tanh" }) end)
-      :raises "activation must be 'relu' or 'gelu', got tanh"
+      :raises "activation must be 'relu' or 'gelu', got 'tanh'"
    t.expect(function() nn.LayerNorm(3)(x) end):raises "nn.LayerNorm: expected (..., 3), got (2, 4, 12)"
    t.expect(function() x:layer_norm(engram.ones(3)) end):raises "layer_norm: weight has shape (3), expected (12)"
    t.expect(function() nn.LSTM(5, 4)(x) end):raises "input must be (samples, steps, 5), got (2, 4, 12)"

@@ -27,6 +27,9 @@ function Loader.new(dataset, options)
    if type(batch) ~= "number" or batch % 1 ~= 0 or batch < 1 then
       raise("data.loader: batch_size must be a whole number of at least 1, got %s", tostring(batch))
    end
+   if options.bucket and options.shuffle == false then
+      raise "data.loader: bucket draws the order of batches; with shuffle = false, which keeps the data set's, it would have no effect"
+   end
    local size = dataset:size()
    return setmetatable({
       dataset = dataset, batch_size = batch, shuffle = options.shuffle ~= false, stream = options.stream or "order",
@@ -72,8 +75,8 @@ end
 -- A loader stands in a `for` itself; after a break, begin() starts over.
 function Loader:__call() return self:next() end
 
--- Where the loader is within its epoch, for a checkpoint: { position =, order = tensor or nil }.
-function Loader:state() return { position = self.position, order = self.order } end
+-- Where the loader is within its epoch, for a checkpoint: { position =, order = tensor or nil }, which stay as they are.
+function Loader:state() return { position = self.position, order = self.order and self.order:clone():keep() } end
 
 function Loader:load_state(state)
    if state.order and #state.order ~= self.dataset:size() then

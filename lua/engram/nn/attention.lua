@@ -9,14 +9,10 @@ local raise = core.raise
 
 local MultiheadAttention = nn.Module:extend "MultiheadAttention"
 
-local function check_choice(who, value)
-   if value == nil or value == "all" or value == "last" then return value or "all" end
-   raise("%s: queries must be 'all' or 'last', got %s", who, tostring(value))
-end
-
 local function check_dropout(who, p)
+   if p == nil then return 0 end
    if type(p) ~= "number" or not (p >= 0 and p < 1) then
-      raise("%s: dropout must be at least 0 and less than 1, got %s", who, tostring(p))
+      raise("%s: dropout must be at least 0 and less than 1, got %s", who, core.shown(p))
    end
    return p
 end
@@ -26,9 +22,10 @@ function MultiheadAttention:init(width, heads, options)
    options = core.options(who, options, { "dropout", "bias", "causal", "queries", "dtype" })
    self.width, self.heads = nn.positive(who .. ": width", width), nn.positive(who .. ": heads", heads)
    if width % heads ~= 0 then raise("%s: a width of %d cannot be cut into %d heads", who, width, heads) end
-   self.queries, self.causal = check_choice(who, options.queries), nn.flag(who .. ": causal", options.causal) or false
+   self.queries = nn.choice(who .. ": queries", options.queries, { "all", "last" })
+   self.causal = nn.flag(who .. ": causal", options.causal) or false
    nn.flag(who .. ": bias", options.bias)
-   self.dropout = check_dropout(who, options.dropout or 0)
+   self.dropout = check_dropout(who, options.dropout)
    local how = { heads = heads, width = width, causal = self.causal and self.queries == "all" }
    self.plan = tensor.attention_plan(how)
    how.dropout = self.dropout
@@ -91,7 +88,11 @@ end
 -- (n, width): what the last query reads. options.padding_mask (n, keys): 1 (or true) where a key is padding; a query all of whose keys
 -- are padding reads zeros.
 function MultiheadAttention:forward(query, key, value, options)
-   if not tensor.is_tensor(key) then options, key, value = key, nil, nil end
+   if not tensor.is_tensor(key) then
+      if key ~= nil and options ~= nil then raise("nn.MultiheadAttention: key must be a tensor or nil, got %s", core.shown(key)) end
+      if value ~= nil then raise("nn.MultiheadAttention: a value needs a key, got %s as key", core.shown(key)) end
+      options, key = options or key, nil
+   end
    local last = self.queries == "last"
    if last and not key then return self.out_proj(self:read_last(query, options):narrow(2, 1, 1):squeeze(2)) end
    options = core.options("nn.MultiheadAttention", options, { "padding_mask" })

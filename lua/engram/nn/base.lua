@@ -8,6 +8,7 @@ local base = { Module = module.Module, is_module = module.is_module, initial = r
 -- parameter(t): t as a leaf that requires a gradient and outlives scopes.
 function base.parameter(t)
    tensor.live(t, "nn.parameter")
+   if t.tensor.dtype > 1 then core.raise("nn.parameter: parameters are float32 or float64, got dtype '%s'", t.dtype) end
    return t:detach():keep():requires_grad_()
 end
 
@@ -17,7 +18,7 @@ function base.empty(shape, dtype) return tensor.new(tensor.dtype_number(dtype, 0
 -- A whole number of at least 1, or an error that names the argument.
 function base.positive(what, value)
    if type(value) ~= "number" or value % 1 ~= 0 or value < 1 then
-      core.raise("%s: expected a whole number of at least 1, got %s", what, tostring(value))
+      core.raise("%s: expected a whole number of at least 1, got %s", what, core.shown(value))
    end
    return value
 end
@@ -30,6 +31,15 @@ function base.epsilon(who, value)
          type(value) == "number" and tostring(value) or core.typename(value))
    end
    return value
+end
+
+-- One of several words; the first where none is given.
+function base.choice(what, value, choices)
+   if value == nil then return choices[1] end
+   for _, choice in ipairs(choices) do
+      if value == choice then return value end
+   end
+   core.raise("%s must be '%s', got %s", what, table.concat(choices, "' or '"), core.shown(value))
 end
 
 -- An option that is true, false or not given.

@@ -20,14 +20,13 @@ end
 function PositionalEncoding:init(width, options)
    options = core.options(WHO, options, { "kind", "length", "dtype" })
    self.width, self.length = nn.positive(WHO .. ": width", width), nn.positive(WHO .. ": length", options.length or 512)
-   self.kind = options.kind or "sinusoidal"
+   self.kind = nn.choice(WHO .. ": kind", options.kind, { "sinusoidal", "learned" })
+   nn.choice(WHO .. ": dtype", options.dtype, { "float32", "float64" })
    if self.kind == "learned" then
       self.weight = nn.parameter(nn.empty({ self.length, width }, options.dtype))
       nn.initial.normal_(self.weight, 0, 0.02)
-   elseif self.kind == "sinusoidal" then
-      rawset(self, "waves", waves(self.length, width, options.dtype):keep())
    else
-      core.raise("%s: kind must be 'sinusoidal' or 'learned', got %s", WHO, tostring(self.kind))
+      rawset(self, "waves", waves(self.length, width, options.dtype):keep())
    end
 end
 

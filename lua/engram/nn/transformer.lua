@@ -12,21 +12,14 @@ local Dropout = require "engram.nn.simple".Dropout
 local TransformerEncoderLayer = nn.Module:extend "TransformerEncoderLayer"
 local WHO = "nn.TransformerEncoderLayer"
 
-local function check_choice(name, value, choices)
-   if value == nil then return choices[1] end
-   for _, choice in ipairs(choices) do
-      if value == choice then return value end
-   end
-   core.raise("%s: %s must be '%s' or '%s', got %s", WHO, name, choices[1], choices[2], tostring(value))
-end
-
 function TransformerEncoderLayer:init(width, heads, feed_forward, options)
    if type(feed_forward) == "table" then feed_forward, options = nil, feed_forward end
    options = core.options(WHO, options, { "dropout", "activation", "norm", "epsilon", "causal", "queries", "dtype" })
    feed_forward = nn.positive(WHO .. ": feed_forward", feed_forward or 2048)
-   self.activation = check_choice("activation", options.activation, { "relu", "gelu" })
-   self.norm = check_choice("norm", options.norm, { "post", "pre" })
-   local dropout, dtype = options.dropout or 0.1, options.dtype
+   self.activation = nn.choice(WHO .. ": activation", options.activation, { "relu", "gelu" })
+   self.norm = nn.choice(WHO .. ": norm", options.norm, { "post", "pre" })
+   local dropout, dtype = options.dropout, options.dtype
+   if dropout == nil then dropout = 0.1 end
    self.self_attn = MultiheadAttention(width, heads, { dropout = dropout, causal = options.causal, queries = options.queries,
       dtype = dtype })
    self.linear1 = Linear(width, feed_forward, { dtype = dtype })

@@ -64,6 +64,7 @@ function methods.layer_norm(x, weight, bias, epsilon)
    if weight then live(weight, "layer_norm: weight") end
    if bias then live(bias, "layer_norm: bias") end
    if x.tensor.dims == 0 then raise "layer_norm: a scalar has no dimension to take a mean along" end
+   if epsilon ~= nil and type(epsilon) ~= "number" then raise("layer_norm: epsilon must be a number, got %s", core.shown(epsilon)) end
    return (apply(layer_norm, x, weight, bias, epsilon or 1e-5))
 end
 

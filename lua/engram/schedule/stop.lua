@@ -126,7 +126,7 @@ end
 -- measured after each epoch.
 function stop.accuracy(percent, options)
    number("accuracy", "the percentage", percent, 0, 100)
-   if percent > 0 and percent < 1 then
+   if percent > 0 and percent <= 1 then
       raise("schedule.stop.accuracy: %g is %g %%: accuracies are in percent, give %g for that fraction", percent, percent, 100 * percent)
    end
    options = options_of("accuracy", options, { "of" })

@@ -92,7 +92,8 @@ function description.of(key, declared)
       kind = description.is_list(about.default) and "list" or type(about.default)
       if about.required and about.default == nil then core.raise("settings: %s: a setting without a default needs a type", key) end
       if kind ~= "number" and kind ~= "boolean" and kind ~= "string" and kind ~= "list" then
-         core.raise("settings: %s: a default is a number, string, boolean or table, got a %s", key, kind)
+         core.raise("settings: %s: a default is a number, string, boolean, list or table of settings; got %s%s", key,
+            kind == "table" and "a table" or "a " .. kind, kind == "table" and "; one of a schedule says type = \"schedule\"" or "")
       end
    end
    check_type(key, kind)

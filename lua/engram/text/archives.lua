@@ -66,11 +66,14 @@ end
 local function sentences_of(path, bytes, class_names)
    local number, texts, labels, line_number = {}, {}, {}, 0
    for i, name in ipairs(class_names) do number[name] = i end
-   for line in bytes:gmatch "[^\n]+" do
+   for line in bytes:gmatch "([^\n]*)\n?" do
       line_number = line_number + 1
       local sentence, label = line:gsub("\r$", ""):match "^(.*)@(%a+)%s*$"
-      if not number[label] then raise("%s: line %d is no sentence@label", path, line_number) end
-      texts[line_number], labels[line_number] = plain(utf8_of_latin(sentence)), number[label]
+      if number[label] then
+         texts[#texts + 1], labels[#labels + 1] = plain(utf8_of_latin(sentence)), number[label]
+      elseif line:find "%S" then
+         raise("%s: line %d is no sentence@label", path, line_number)
+      end
    end
    return texts, labels
 end

@@ -35,7 +35,7 @@ end
 
 -- new{ texts =, labels =, name =, class_names =, classes = }: texts are strings, labels whole numbers from 1, one each.
 function corpus.new(fields)
-   core.options("text.corpus", fields, { "texts", "labels", "name", "class_names", "classes" })
+   fields = core.options("text.corpus", fields, { "texts", "labels", "name", "class_names", "classes" })
    local self = setmetatable({ name = fields.name or "corpus", texts = fields.texts, labels = fields.labels,
       class_names = fields.class_names }, Corpus)
    if type(self.texts) ~= "table" or type(self.labels) ~= "table" then raise "text.corpus: expected lists of texts and labels" end

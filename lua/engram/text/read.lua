@@ -22,11 +22,15 @@ local fields, length = ffi.new "int64_t[1]", ffi.new "size_t[1]"
 
 local function field(records, i) return ffi.string(C.eg_records_field(records, i, length), length[0]) end
 
+local PARTED = { tsv = "read as tsv, whose columns end at tabs; format = \"csv\" is for commas",
+   csv = "read as csv, whose columns end at commas; format = \"tsv\" is for tabs" }
+
 -- The number of the column that `given` means, a number from 1 or a name of the header.
-local function column(path, what, given, header, count)
+local function column(path, what, given, header, count, format)
    if type(given) == "number" then
       if given % 1 ~= 0 or given < 1 or given > count then
-         raise("%s: %s is column %s, but line 1 has %d", path, what, tostring(given), count)
+         raise("%s:1: %s is column %s, but the line has %d%s", path, what, tostring(given), count,
+            count == 1 and " (" .. PARTED[format] .. ")" or "")
       end
       return given
    end
@@ -61,8 +65,8 @@ end
 -- The columns of label and text where there is a header, which tells those that are not given.
 local function named_columns(path, options, header)
    local count = #header
-   local label = options.label and column(path, "the label", options.label, header, count)
-   local content = options.text and column(path, "the text", options.text, header, count)
+   local label = options.label and column(path, "the label", options.label, header, count, options.format)
+   local content = options.text and column(path, "the text", options.text, header, count, options.format)
    label = label or by_header("label", header, content)
    content = content or by_header("text", header, label)
    if label and content then return label, content end
@@ -77,8 +81,8 @@ local function columns(path, options, header, count)
    if header then
       label, content = named_columns(path, options, header)
    else
-      label = column(path, "the label", options.label or 1, nil, count)
-      content = column(path, "the text", options.text or 2, nil, count)
+      label = column(path, "the label", options.label or 1, nil, count, options.format)
+      content = column(path, "the text", options.text or 2, nil, count, options.format)
       if count > 2 and not (options.label and options.text) then
          raise("%s:1: has %d columns; say which hold label and text: label = 1, text = 2, or by name with header = true%s", path, count,
             options.format == "tsv" and " (a tab within a text makes two columns of it)" or "")
@@ -182,9 +186,9 @@ local function is_empty(content, spaces) return select(3, tokenizer.cut(spaces, 
 return function(path, options)
    options = core.options("text.read", options, OPTIONS)
    if type(path) ~= "string" then raise("text.read: expected a path, got %s", core.typename(path)) end
-   local bare = path:gsub("%.gz$", "")
+   local bare = path:gsub("%.[gG][zZ]$", "")
    local how = { header = header_of(options.header), label = options.label, text = options.text,
-      format = choice("format", options.format or (bare:find "%.csv$" and "csv" or "tsv"), FORMATS),
+      format = choice("format", options.format or (bare:lower():find "%.csv$" and "csv" or "tsv"), FORMATS),
       encoding = choice("encoding", options.encoding or "utf-8", ENCODINGS) }
    local empty = choice("empty", options.empty or "error", { error = true, keep = true })
    local names = corpus.check_class_names("text.read", options.class_names)

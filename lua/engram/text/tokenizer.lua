@@ -43,6 +43,7 @@ function tokenizer.named(name, options)
    end
    local self = setmetatable({ name = name, rule = rule, lower = options.lower == true, breaks = options.breaks == true,
       truncate = tokenizer.check_end(who .. ": truncate", options.truncate) }, Tokenizer)
+   if self.breaks and rule.split then raise("%s: breaks is of no use here: the function split cuts the text as it will", who) end
    if options.max_length ~= nil then self.max_length = core.whole(who .. ": max_length", options.max_length) end
    local enough = self.truncate == "end" and self.max_length or 0
    self.how = ffi.new("eg_tokenizer", rule.rule or 0, self.lower, self.breaks, enough)
@@ -55,7 +56,7 @@ local pieces = ffi.gc(ffi.new "eg_tokens", C.eg_tokens_free)
 
 -- The tokens of a rule in Lua, laid one behind the other.
 local function cut_by_split(self, text)
-   local list = self.rule.split(self.lower and text:lower() or text)
+   local list = self.rule.split(text)
    if type(list) ~= "table" then
       raise("tokenizer '%s': split returned %s, expected a list of tokens", self.name,
          list == nil and "nothing" or "a " .. core.typename(list))
@@ -68,7 +69,7 @@ local function cut_by_split(self, text)
       lengths[i - 1] = #token
    end
    self.held = table.concat(list)
-   check(C.eg_tokens_cut(pieces, self.held, #list, lengths))
+   check(C.eg_tokens_cut(pieces, self.how, self.held, #list, lengths))
 end
 
 -- cut(text): the core's list of pieces, which of them come first (from 0), and how many count. The list is used again by the next call.

@@ -135,6 +135,9 @@ function vocabulary.new(corpora, options)
    local found = count_tokens(corpora, cutter)
    if C.eg_words_size(found) == 0 then raise("text.vocabulary: the texts hold no token that tokenizer '%s' finds", cutter.name) end
    local list, i = choose(found, how), 0
+   if #list == 0 then
+      raise("text.vocabulary: min_count = %d leaves none of the %d tokens of the texts", how.min_count, tonumber(C.eg_words_size(found)))
+   end
    return vocabulary.of_tokens(function()
       i = i + 1
       return list[i] and (word_of(found, list[i]))
