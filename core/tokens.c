@@ -5,7 +5,13 @@
 
 /* ---- lists of tokens ---------------------------------------------------------------------------------------------- */
 
+/* A text may be a gigabyte: Ctrl-C is looked for every so many tokens. */
+static bool interrupted_at(int64_t token) { return (token & 0xFFFF) == 0xFFFF && eg_interrupt_pending(); }
+
+static eg_status why_cut_failed(void) { return eg_interrupt_pending() ? eg_fail(EG_EINTR, "interrupted") : EG_ENOMEM; }
+
 bool eg_tokens_add(eg_tokens *tokens, const char *begin, const char *end) {
+  if (interrupted_at(tokens->count)) return false;
   if (tokens->count == tokens->room) {
     int64_t room = EG_MAX(256, tokens->room * 2);
     eg_piece *piece = eg_malloc((size_t)room * sizeof *piece);
@@ -92,7 +98,8 @@ static eg_status lower(eg_tokens *tokens, size_t length) {
 eg_status eg_tokenize(eg_tokens *tokens, const eg_tokenizer *how, const char *text, size_t length) {
   tokens->count = 0;
   tokens->text = text;
-  if (!(how->rule == EG_RULE_CHARACTERS ? cut_characters : cut_words)(tokens, text + length, how)) return EG_ENOMEM;
+  if (!(how->rule == EG_RULE_CHARACTERS ? cut_characters : cut_words)(tokens, text + length, how))
+    return why_cut_failed();
   return how->lower ? lower(tokens, length) : EG_OK;
 }
 
@@ -101,7 +108,7 @@ eg_status eg_tokens_cut(eg_tokens *tokens, const eg_tokenizer *how, const char *
   tokens->count = 0;
   tokens->text = text;
   for (int64_t i = 0; i < count; i++) {
-    if (!eg_tokens_add(tokens, text, text + length[i])) return EG_ENOMEM;
+    if (!eg_tokens_add(tokens, text, text + length[i])) return why_cut_failed();
     text += length[i];
   }
   return how->lower ? lower(tokens, (size_t)(text - tokens->text)) : EG_OK;
@@ -110,8 +117,10 @@ eg_status eg_tokens_cut(eg_tokens *tokens, const eg_tokenizer *how, const char *
 /* ---- numbers ------------------------------------------------------------------------------------------------------ */
 
 eg_status eg_words_count(eg_words *words, const eg_tokens *tokens, int64_t first, int64_t count) {
-  for (int64_t i = first; i < first + count; i++)
+  for (int64_t i = first; i < first + count; i++) {
+    if (interrupted_at(i)) return eg_fail(EG_EINTR, "interrupted");
     if (!eg_words_add(words, tokens->text + tokens->piece[i].begin, (size_t)tokens->piece[i].length)) return EG_ENOMEM;
+  }
   return EG_OK;
 }
 

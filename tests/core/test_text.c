@@ -206,6 +206,22 @@ static void out_of_memory(void **state) {
   }
 }
 
+static void long_text_is_interrupted(void **state) {
+  size_t length = 1 << 18;
+  char *text = malloc(length);
+  for (size_t i = 0; i < length; i++) text[i] = i % 2 ? ' ' : 'a';
+  assert_int_equal(eg_tokenize(&list, &(eg_tokenizer){.rule = EG_RULE_WHITESPACE}, text, length), EG_OK);
+  assert_int_equal(list.count, 1 << 17);
+  eg_words *words = eg_words_new();
+  eg_interrupt_set(2);
+  assert_int_equal(eg_words_count(words, &list, 0, list.count), EG_EINTR);
+  assert_int_equal(eg_tokenize(&list, &(eg_tokenizer){.rule = EG_RULE_CHARACTERS}, text, length), EG_EINTR);
+  assert_int_equal(eg_tokenize(&list, &(eg_tokenizer){.rule = EG_RULE_CHARACTERS}, text, 9), EG_OK);
+  eg_interrupt_set(0);
+  eg_words_free(words);
+  free(text);
+}
+
 static int free_list(void **state) {
   eg_tokens_free(&list);
   return 0;
@@ -213,9 +229,11 @@ static int free_list(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(out_of_memory),   cmocka_unit_test(english_words),     cmocka_unit_test(other_rules),
-      cmocka_unit_test(nothing_is_lost), cmocka_unit_test(long_words),        cmocka_unit_test(valid_utf8),
-      cmocka_unit_test(tables_of_words), cmocka_unit_test(numbers_of_tokens), cmocka_unit_test(widths_of_rows),
+      cmocka_unit_test(out_of_memory),   cmocka_unit_test(english_words),
+      cmocka_unit_test(other_rules),     cmocka_unit_test(nothing_is_lost),
+      cmocka_unit_test(long_words),      cmocka_unit_test(valid_utf8),
+      cmocka_unit_test(tables_of_words), cmocka_unit_test(numbers_of_tokens),
+      cmocka_unit_test(widths_of_rows),  cmocka_unit_test(long_text_is_interrupted),
   };
   return cmocka_run_group_tests(tests, NULL, free_list);
 }
