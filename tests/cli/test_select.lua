@@ -120,7 +120,7 @@ t.test("the search does not see the test sets; what the rules choose is what the
    t.expect(out):contains "| first 1 task "
    t.expect(out):contains "| end of stream (oracle) "
    t.expect(out):lacks "cheating"
-   t.expect(out):contains "trials that did not come to their end, and were not chosen: 1 of 3 of optimizer=SGD"
+   t.expect(out):contains "trials that did not come to their end; only the rule of the first tasks may choose one: 1 of 3 of optimizer=SGD"
    t.expect(out):contains "search: test sets never looked at\n"
    t.expect(out):contains "final: test sets looked at "
    t.expect(t.read(folder .. "/" .. path .. "/report.md")):equals(out:match "\n(average accuracy.*)$")
@@ -134,13 +134,49 @@ t.test("a method that fails costs no other its report; what fails in the final r
    t.expect(rows):contains "| optimizer=SGD lr=7 | default (of the script) | - | - | - | - | - | 0 of 2 | - | - |"
    t.expect(rows:match "| optimizer=Adam tasks=2 | end of stream %(oracle%) | lr=0.01 | [%d.]+ | [%d.]+ | (.-)\n")
       :contains "- | - | 1 of 2 | oracle |"
-   t.expect(out):contains "trials that did not come to their end, and were not chosen: 2 of 2 of optimizer=SGD lr=7\n"
+   t.expect(out):contains "trials that did not come to their end; only the rule of the first tasks may choose one: 2 of 2 of optimizer=SGD lr=7\n"
    t.expect(out):contains("final trainings that did not come to their end, and are in no mean: 2 of optimizer=SGD lr=7, "
       .. "1 of optimizer=Adam tasks=2\n")
    t.expect(out):contains "(1 of 2 seeds)"
    code, out, err = sh "engram select --quiet --runs n trial.lua : optimizer=SGD lr=7 tasks=1,2"
    t.expect({ code, out:match "average" or "", err:match "no trial of any method came to its end: see [^\n]*/search/logs" ~= nil })
       :equals{ 1, "", true }
+end)
+
+t.test("the rule of the first tasks does not know what fails later; methods with failed seeds come last", function()
+   t.write(folder .. "/late.lua", [[
+local engram = require "engram"
+local nn, optim, cl = engram.nn, engram.optim, engram.cl
+local settings = engram.settings{ method = "steady", lr = 0.001, seed = 1 }
+local stream = cl.streams.permuted("glyphs/digits", { tasks = 4, train = 200, test = 100, validation = 0.2 })
+local function late(t) return t.task == 3 and settings.lr == 0.01 and (settings.method == "late" or settings.seed == 8) end
+cl.train{ stream = stream, seed = settings.seed, model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 10) } end,
+   optimizer = function(model) return optim.Adam(model, { lr = settings.lr }) end,
+   on_step = function(t) if late(t) then error "too late" end end }
+]])
+   local code, out = sh("engram select --quiet --runs late --first 2 --final 8..9 late.lua seed=1 : method=late lr=1e-6,0.01 "
+      .. ": method=other lr=1e-6,0.01 : method=third lr=1e-6,2e-6")
+   t.expect(code):equals(1)
+   local rows = out:gsub(" +", " ")
+   t.expect(rows):contains "| method=late | first 2 tasks | lr=0.01 |"
+   t.expect(rows:match "| method=late | first 2 tasks | (.-)\n"):contains "| 0 of 2 |"
+   t.expect(rows):contains "| method=late | end of stream (oracle) | lr=1e-6 |"
+   t.expect(out):contains "may choose one: 1 of 2 of method=late\n"
+   local order = out:match "%- end of stream %(oracle%): ([^\n]*)"
+   t.expect(order:match "([^ ]*) [%d.]+ %(1 of 2 seeds%)[^,]*$"):equals "method=other"     -- 0.01 is the better, and stands last
+end)
+
+t.test("a search of which a job was killed chooses nothing, and goes on", function()
+   local marker = folder .. "/marker"
+   t.write(folder .. "/killed.lua", (t.read(folder .. "/trial.lua"):gsub("if settings.lr == 7[^\n]*", function()
+      return ("if settings.lr == 0.1 and not io.open %q then os.execute \"touch '%s'; kill -9 $PPID\" end"):format(marker, marker)
+   end)))
+   local code, out, err = sh "engram select --quiet -j 1 --runs kill --final 5 killed.lua : lr=0.001,0.1"
+   t.expect({ code, out:match "average" or "" }):equals{ 1, "" }
+   t.expect(err):contains "1 of the search's jobs was killed, so nothing is chosen yet"
+   t.expect((sh "test -e kill/killed/*/choices.json")):equals(1)
+   code, out = sh "engram resume --quiet kill/killed/*"
+   t.expect({ code, out:match "average accuracy" }):equals{ 0, "average accuracy" }
 end)
 
 t.test("a selection that is cut short goes on, and ends with the same report", function()

@@ -42,10 +42,21 @@ local function run_stage(self, title, sweep)
       io.stderr:write(("engram: failed: %s: %s\n    log: %s\n"):format(job.name, job.reason, sweep:log_of(job)))
    end
    local signal = core.interrupted()
-   if not signal then return nil, #failures end
+   if not signal then return nil, failures end
    io.stderr:write "engram: interrupted\n"
    go_on_with(self)
    return 128 + signal
+end
+
+-- What was killed, as for want of memory, is no result: nothing is chosen without it. The exit code, or nil.
+local function stop_for_killed(self, failures)
+   local killed = 0
+   for _, job in ipairs(failures) do killed = killed + (job.reason:find "^killed by signal" and 1 or 0) end
+   if killed == 0 then return nil end
+   io.stderr:write(("engram: select: %d of the search's jobs %s killed, so nothing is chosen yet; fewer at a time (-j) need less memory\n")
+      :format(killed, killed == 1 and "was" or "were"))
+   go_on_with(self)
+   return 1
 end
 
 -- Everything that is left to do; the exit code.
@@ -53,7 +64,8 @@ local function run_all(self, values)
    require "engram.run.progress".quiet = values.quiet or false
    local code, failures
    if not self:is_chosen() then
-      code = run_stage(self, "search", self.search)
+      code, failures = run_stage(self, "search", self.search)
+      code = code or stop_for_killed(self, failures)
       if code then return code end
    end
    local final, choices = self:final()
@@ -62,8 +74,8 @@ local function run_all(self, values)
    local text = require "engram.select.report"(self, choices)
    core.check(C.eg_file_write(self.path .. "/report.md", text, #text))
    io.stdout:write("\n", text)
-   if failures > 0 then go_on_with(self) end
-   return failures > 0 and 1 or 0
+   if #failures > 0 then go_on_with(self) end
+   return #failures > 0 and 1 or 0
 end
 
 -- Goes on with the selection in a folder; for `engram resume` too.

@@ -2,6 +2,7 @@
 -- SELECT/search is the sweep of all trials, which sees validation sets alone; SELECT/choices.json what each rule chose, made once when the
 -- search is done; SELECT/final the sweep of what was chosen, with other seeds, which opens the test sets; SELECT/report.md the table.
 local core = require "engram.core"
+local history = require "engram.run.history"
 local jobs = require "engram.select.jobs"
 local json = require "engram.json"
 local records = require "engram.compare.records"
@@ -85,37 +86,52 @@ local function summaries_of(one)
 end
 selection.summaries = summaries_of
 
--- The trials of a method whose seeds all came to their end, each with its summaries, and how many did not.
-local function trials_of(method, found)
+-- Adds the runs that failed on their way, as those that diverge do: a rule that does not look so far does not know of it.
+local function add_failed(found, one)
+   for _, run in ipairs(history.runs({ one.path }).runs) do
+      local name, training = run.path:sub(#one.path + 2), run.trainings[1]
+      if run.state == "failed" and training and training.state == "cut" and not found[name] then
+         found[name] = { summary = training.summary, path = training.path, failed = true }
+      end
+   end
+   return found
+end
+
+-- The trials of a method of which a rule may choose, each with its summaries: those of which each seed came as far as the rule looks.
+local function trials_of(method, found, rule, first)
    local list = {}
    for _, trial in ipairs(method.trials) do
       local own, whole = {}, true
       for i, name in ipairs(trial.jobs) do
-         own[i] = found[name]
-         whole = whole and found[name] ~= nil
+         local one = found[name]
+         own[i] = one
+         whole = whole and one ~= nil and (not one.failed or rules.reaches(rule, one.summary, first))
       end
       if whole then list[#list + 1] = { words = trial.words, summaries = own } end
    end
-   return list, #method.trials - #list
+   return list
 end
 
--- What every rule chooses for a method: { [rule] = { words =, score = } }; of a method none of whose trials came to its end there is the
--- default alone.
+-- What every rule chooses for a method: { [rule] = { words =, score = } }; where no trial came as far as a rule looks, nothing.
 local function choices_of(self, method, found)
-   local trials, failed = trials_of(method, found)
    local chosen = { default = { words = method.words } }
-   for _, rule in ipairs(#trials > 0 and { "first", "end", self.by_test and "test" or nil } or {}) do
-      local trial, score = rules.choose(rule, trials, self.first)
-      chosen[rule] = { words = trial.words, score = score }
-      if rule == "first" then chosen.first.tasks = rules.first_of(trials[1].summaries[1].summary, self.first) end
+   for _, rule in ipairs{ "first", "end", self.by_test and "test" or nil } do
+      local trials = trials_of(method, found, rule, self.first)
+      if #trials > 0 then
+         local trial, score = rules.choose(rule, trials, self.first)
+         chosen[rule] = { words = trial.words, score = score }
+         if rule == "first" then chosen.first.tasks = rules.first_of(trials[1].summaries[1].summary, self.first) end
+      end
    end
-   return { name = method.name, chosen = chosen, trials = #method.trials, failed = failed }
+   return { name = method.name, chosen = chosen, trials = #method.trials,
+      failed = #method.trials - #trials_of(method, found, "end", self.first) }
 end
 
 -- Chooses, and makes the sweep of the final report: a job for each seed and each of the settings that some rule chose.
 local function make_final(self)
    local found, list, choices = summaries_of(self.search), {}, {}
    if next(found) == nil then core.raise("select: no trial of any method came to its end: see %s/logs", self.search.path) end
+   add_failed(found, self.search)
    for i, method in ipairs(self.methods) do
       choices[i] = choices_of(self, method, found)
       local known = {}

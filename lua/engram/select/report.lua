@@ -94,13 +94,20 @@ local function least_p(order, seeds)
    return (": with %d seeds and %d methods none is below %.4g"):format(seeds, fewest, math.min(1, (fewest - 1) * 2 ^ (1 - seeds)))
 end
 
+-- From the best down; those behind, of which final trainings are missing: a mean of the seeds that survived is no mean.
+local function comes_before(a, b)
+   local a_whole, b_whole = a.n == a.of, b.n == b.of
+   if a_whole ~= b_whole then return a_whole end
+   return a.mean > b.mean or (a.mean == b.mean and a.name < b.name)
+end
+
 -- The methods from the best down, a line a rule.
 local function order_lines(lines, order, seeds)
-   lines[#lines + 1] = "the methods by each rule, from the best down (p: exact paired test against the first, which these figures put\n"
-      .. "first, after Holm" .. least_p(order, seeds) .. ")"
+   lines[#lines + 1] = "the methods by each rule, from the best down, those with failed seeds last (p: exact paired test against the first,\n"
+      .. "which these figures put first, after Holm" .. least_p(order, seeds) .. ")"
    for _, rule in ipairs(rules.names) do
       local list, words = order[rule] or {}, {}
-      table.sort(list, function(a, b) return a.mean > b.mean or (a.mean == b.mean and a.name < b.name) end)
+      table.sort(list, comes_before)
       test_against_first(list, seeds)
       for i, one in ipairs(list) do
          local part = one.n < one.of and (" (%d of %d seeds)"):format(one.n, one.of) or ""
@@ -127,7 +134,7 @@ local function add_failures(lines, choices, found)
    local function add(what, words)
       if #words > 0 then lines[#lines + 1] = ("\n%s: %s"):format(what, table.concat(words, ", ")) end
    end
-   add("trials that did not come to their end, and were not chosen", trials)
+   add("trials that did not come to their end; only the rule of the first tasks may choose one", trials)
    add("final trainings that did not come to their end, and are in no mean", finals)
 end
 

@@ -2,7 +2,8 @@
 --
 --   default   the script's own settings, nothing is searched
 --   first     the best mean validation accuracy on the first k tasks after task k: what a learner knows then (the cross-validation tasks
---             of Chaudhry et al. 2019, arXiv 1812.00420); later tasks, of which there is one at least, are not looked at
+--             of Chaudhry et al. 2019, arXiv 1812.00420); later tasks, of which there is one at least, are not looked at, nor
+--             whether they fail
 --   end       the best mean validation accuracy on all tasks at the end: an oracle, for the stream is gone when it is known
 --   test      the same on the test sets: cheating, shown to be measured against
 local statistics = require "engram.statistics"
@@ -42,6 +43,12 @@ end
 -- first_of(summary, first): how many tasks the rule of the first tasks sees of a stream.
 function rules.first_of(summary, first) return math.min(first, math.max(1, tasks_of(summary) - 1)) end
 
+-- reaches(rule, summary, first): whether a training that failed came as far as a rule looks.
+function rules.reaches(rule, summary, first)
+   local matrix = matrix_of(summary, "validation")
+   return rule == "first" and matrix ~= nil and matrix[rules.first_of(summary, first)] ~= nil
+end
+
 -- score(rule, summary, first, path): what a rule goes by, of one training.
 function rules.score(rule, summary, first, path)
    local part = rule == "test" and "test" or "validation"
@@ -50,8 +57,8 @@ function rules.score(rule, summary, first, path)
    return row_mean(matrix, rule == "first" and rules.first_of(summary, first) or tasks_of(summary), path)
 end
 
--- choose(rule, trials, first) -> the best trial and its score, the mean over its seeds; the first of equals. trials: those that came to
--- their end, { { summaries = { { summary =, path = } } } }.
+-- choose(rule, trials, first) -> the best trial and its score, the mean over its seeds; the first of equals. trials: those that came as
+-- far as the rule looks, { { summaries = { { summary =, path = } } } }.
 function rules.choose(rule, trials, first)
    local best, most
    for _, trial in ipairs(trials) do
