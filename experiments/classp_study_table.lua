@@ -1,6 +1,7 @@
 -- The table and the picture that docs/results.md shows of a selection of classp_study: every method by the settings that the whole stream
--- chose, the others beside it, paired by seed with CLASSP. Of several selections with the same final seeds, as a first and a second list
--- make them, each method shows what the better score chose.
+-- chose, the others beside it, paired by seed with CLASSP; p is exact, and Holm's among all rows. Those of which final trainings failed
+-- stand last. Of several selections with the same seeds and settings, as a first and a second list make them, each method shows what the
+-- better score chose.
 --    engram run --no-run classp_study_table selection=FOLDER[,FOLDER] picture=docs/assets/NAME.svg
 local engram = require "engram"
 local statistics, json = engram.statistics, engram.json
@@ -81,25 +82,49 @@ local function number(v, form) return v and (form or "%.2f"):format(v) or "–" 
 
 local function with_interval(text, half) return text .. (half and (" ± %.2f"):format(half) or "") end
 
--- "+1.20 ± 0.40" and the exact test's p, of the seeds that both have.
-local function difference(row, reference)
-   if row == reference then return "–", "–" end
-   local a, b, d = {}, {}, {}
-   for i, v in ipairs(row.accuracy) do
-      if v and reference.accuracy[i] then a[#a + 1], b[#b + 1], d[#d + 1] = v, reference.accuracy[i], v - reference.accuracy[i] end
-   end
-   if #d < 2 then return "–", "–" end
-   return with_interval(("%+.2f"):format(statistics.mean(d)), half_interval(d)), ("%.3f"):format(statistics.paired_test(a, b).p)
+-- ", n 4" where seeds are missing.
+local function missing(list)
+   local n = #present(list)
+   return n > 0 and n < #list and ", n " .. n or ""
 end
 
-local function line_of(row, reference)
-   local apart, p = difference(row, reference)
-   local n = #present(row.accuracy)
+local function is_whole(row) return #row.accuracy > 0 and #present(row.accuracy) == #row.accuracy end
+
+-- Sets a row's `apart`, "+1.20 ± 0.40", and `p`, the exact test's, of the seeds that it and the reference have.
+local function compare(row, reference)
+   local a, b, d = {}, {}, {}
+   for i, v in ipairs(row ~= reference and row.accuracy or {}) do
+      if v and reference.accuracy[i] then a[#a + 1], b[#b + 1], d[#d + 1] = v, reference.accuracy[i], v - reference.accuracy[i] end
+   end
+   if #d < 2 then return end
+   row.apart = with_interval(("%+.2f"):format(statistics.mean(d)), half_interval(d))
+   row.p = statistics.paired_test(a, b).p
+end
+
+local function compare_all(rows, reference)
+   local tested, p = {}, {}
+   for _, row in ipairs(rows) do
+      compare(row, reference)
+      if row.p then tested[#tested + 1], p[#p + 1] = row, row.p end
+   end
+   for i, adjusted in ipairs(statistics.holm(p)) do tested[i].holm = adjusted end
+end
+
+local function line_of(row)
    local cells = { row.name, row.words,
-      with_interval("**" .. number(mean(row.accuracy)) .. "**", half_interval(row.accuracy)) .. (n < #row.accuracy and ", n " .. n or ""),
-      number(mean(row.first)), number(mean(row.default)), number(mean(row.forgetting), "%.1f"), number(mean(row.state), "%.1f"),
-      number(mean(row.step), "%.0f") .. " / " .. number(mean(row.task), "%.0f"), apart, p }
+      with_interval("**" .. number(mean(row.accuracy)) .. "**", half_interval(row.accuracy)) .. missing(row.accuracy),
+      number(mean(row.first)) .. missing(row.first), number(mean(row.default)) .. missing(row.default),
+      number(mean(row.forgetting), "%.1f"), number(mean(row.state), "%.1f"),
+      number(mean(row.step), "%.0f") .. " / " .. number(mean(row.task), "%.0f"), row.apart or "–",
+      row.p and ("%.3f, %.2f"):format(row.p, row.holm) or "–" }
    return "| " .. table.concat(cells, " | ") .. " |"
+end
+
+-- What several selections must share.
+local function made_with(folder)
+   local about = json.load(folder .. "/select.json")
+   return ("%s %s, seeds %s and %s, first %d"):format(about.script:match "[^/]*$", table.concat(about.common, " "),
+      table.concat(about.seeds, ","), table.concat(about.final_seeds, ","), about.first)
 end
 
 -- Each method with its choices by every rule, those of the better score.
@@ -108,6 +133,8 @@ local function methods()
    for _, folder in ipairs(settings.selection) do
       local ok, chosen = pcall(json.load, folder .. "/choices.json")
       if not ok then error(("selection=%s: no selection that has chosen: %s"):format(folder, chosen), 0) end
+      local first, this = made_with(settings.selection[1]), made_with(folder)
+      if this ~= first then error(("selection=%s: made with %s, the first with %s"):format(folder, this, first), 0) end
       for _, method in ipairs(chosen) do
          local best = known[method.name]
          if not best then
@@ -126,7 +153,10 @@ end
 
 local rows, reference = {}, nil
 for _, method in ipairs(methods()) do rows[#rows + 1] = row_of(method) end
-table.sort(rows, function(a, b) return (mean(a.accuracy) or -1) > (mean(b.accuracy) or -1) end)
+table.sort(rows, function(a, b)
+   if is_whole(a) ~= is_whole(b) then return is_whole(a) end
+   return (mean(a.accuracy) or -1) > (mean(b.accuracy) or -1)
+end)
 for _, row in ipairs(rows) do reference = row.name == settings.against and row or reference end
 if not reference then
    local names = {}
@@ -134,9 +164,11 @@ if not reference then
    error(("against=%s: no such method in the selection (%s)"):format(settings.against, table.concat(names, ", ")), 0)
 end
 
-print "| method | settings | accuracy | first 3 | unsearched | forgetting | state | moved, % | difference | p |"
+compare_all(rows, reference)
+print(("| method | settings | accuracy | first %d | unsearched | forgetting | state | moved, %% | difference | p, Holm |"):format(
+   json.load(settings.selection[1] .. "/select.json").first))
 print "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
-for _, row in ipairs(rows) do print(line_of(row, reference)) end
+for _, row in ipairs(rows) do print(line_of(row)) end
 
 -- ---- the picture: accuracy against bytes of state; CLASSP's trials against what a step moves ------------------
 

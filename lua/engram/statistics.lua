@@ -78,9 +78,17 @@ local function incomplete_beta(x, y, a, b)
 end
 
 local function check_freedom(who, freedom)
-   if type(freedom) ~= "number" or freedom ~= freedom or freedom <= 0 then
-      raise("statistics.%s: degrees of freedom must be above 0, got %s", who, tostring(freedom))
+   if type(freedom) ~= "number" or not (freedom > 0 and freedom < math.huge) then
+      raise("statistics.%s: degrees of freedom must be a finite number above 0, got %s", who, tostring(freedom))
    end
+end
+
+-- A probability that is neither 0 nor 1.
+local function check_share(who, what, value)
+   if type(value) ~= "number" or not (value > 0 and value < 1) then
+      raise("statistics.%s: %s must be between 0 and 1, got %s", who, what, tostring(value))
+   end
+   return value
 end
 
 -- t_cumulative(t, freedom): the probability that Student's t is at most t.
@@ -93,7 +101,7 @@ end
 -- t_quantile(p, freedom): the t below which Student's t is with probability p, 0 < p < 1.
 function statistics.t_quantile(p, freedom)
    check_freedom("t_quantile", freedom)
-   if type(p) ~= "number" or not (p > 0 and p < 1) then raise("statistics.t_quantile: p must be between 0 and 1, got %s", tostring(p)) end
+   check_share("t_quantile", "p", p)
    if p == 0.5 then return 0 end
    local tail = math.min(p, 1 - p)                       -- found in the lower tail, where small probabilities keep their digits
    local low, high = -1, 0
@@ -111,7 +119,7 @@ function statistics.interval(list, level)
    check_list("interval", list, 1)
    local mean, deviation = statistics.mean(list), statistics.deviation(list)
    if not deviation then return nil end
-   local half = statistics.t_quantile(0.5 + (level or 0.95) / 2, #list - 1) * deviation / math.sqrt(#list)
+   local half = statistics.t_quantile(0.5 + check_share("interval", "level", level or 0.95) / 2, #list - 1) * deviation / math.sqrt(#list)
    return mean - half, mean + half
 end
 
@@ -168,6 +176,9 @@ end
 -- holm(list): the p-values of a family of tests, adjusted by Holm's method (1979), in the order given.
 function statistics.holm(list)
    check_list("holm", list, 0)
+   for i, p in ipairs(list) do
+      if p < 0 or p > 1 then raise("statistics.holm: p-value %d is %g, expected 0 to 1", i, p) end
+   end
    local order, adjusted, most = {}, {}, 0
    for i = 1, #list do order[i] = i end
    table.sort(order, function(i, j) return list[i] < list[j] or (list[i] == list[j] and i < j) end)
@@ -198,6 +209,10 @@ local SLICES = 800                                       -- of Simpson's rule: t
 -- deviations: that of a noncentral t beyond its quantile, integrated over the sample's deviation.
 function statistics.power(n, effect, level)
    n = core.whole("statistics.power: n", n, 2)
+   if type(effect) ~= "number" or effect - effect ~= 0 then
+      raise("statistics.power: effect must be a finite number, got %s", tostring(effect))
+   end
+   check_share("power", "level", level or 0.05)
    local freedom, shift = n - 1, effect * math.sqrt(n)
    local limit = statistics.t_quantile(1 - (level or 0.05) / 2, freedom)
    local reach = 9 / math.sqrt(freedom)
@@ -221,7 +236,9 @@ statistics.MOST_SEEDS = 10000                            -- more are not advised
 function statistics.seeds_to_separate(differences, options)
    check_list("seeds_to_separate", differences, 2)
    options = core.options("statistics.seeds_to_separate", options, { "level", "power", "tests" })
-   local level, wanted = (options.level or 0.05) / (options.tests or 1), options.power or 0.8
+   local level = check_share("seeds_to_separate", "level", options.level or 0.05)
+      / core.whole("statistics.seeds_to_separate: tests", options.tests or 1)
+   local wanted = check_share("seeds_to_separate", "power", options.power or 0.8)
    local mean, deviation = statistics.mean(differences), statistics.deviation(differences)
    if mean == 0 then return nil, "the mean difference is 0" end
    local least = math.max(2, math.ceil(1 - math.log(level) / math.log(2) - 1e-9))

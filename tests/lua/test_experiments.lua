@@ -184,7 +184,7 @@ cl.train{ stream = stream, model = function() return nn.Sequential{ nn.Flatten()
       return (line:gsub("[%-%*%+]", "%%%0"):gsub("N", function() return "%-?[%d.]+" end))
    end
    t.expect(text:match(row("classp", "lr=0.[12]", "0.0", "N", "– | –")) ~= nil):is_true()
-   t.expect(text:match(row("sgd", "lr=0.0[15]", "0.0", "100", "[+-]N ± N | N")) ~= nil):is_true()
+   t.expect(text:match(row("sgd", "lr=0.0[15]", "0.0", "100", "[+-]N ± N | N, N")) ~= nil):is_true()
    t.expect(text):contains "| other | – | **–** |"                                    -- no trial came to its end
    t.expect(t.read(folder .. "/study.svg")):contains ">sgd</text>"
    local twice = select(2, show("selection=" .. path:match "%S+" .. "," .. path:match "%S+"))

@@ -100,6 +100,7 @@ t.test("Holm's correction: steps down, never falls, at most 1, in the order give
    t.expect(statistics.holm{ 0.5, 0.9 }):equals({ 1, 1 })
    t.expect(statistics.holm{ 0.25 }):equals({ 0.25 })
    t.expect(statistics.holm{}):equals({})
+   t.expect(function() statistics.holm{ 2, -1 } end):raises "p-value 1 is 2, expected 0 to 1"
 end)
 
 -- ---- how many seeds ---------------------------------------------------------------------------------------
@@ -157,7 +158,12 @@ t.test("wrong arguments are told", function()
    refused("statistics.mean: expected finite numbers, item 2 is nan", statistics.mean, { 1, 0 / 0 })
    refused("statistics.mean: expected finite numbers, item 1 is string", statistics.mean, { "1" })
    refused("p must be between 0 and 1, got 1", statistics.t_quantile, 1, 3)
-   refused("degrees of freedom must be above 0, got 0", statistics.t_quantile, 0.5, 0)
+   refused("degrees of freedom must be a finite number above 0, got 0", statistics.t_quantile, 0.5, 0)
+   refused("degrees of freedom must be a finite number above 0, got inf", statistics.t_quantile, 0.975, 1 / 0)
+   refused("effect must be a finite number, got nan", statistics.power, 5, 0 / 0)
+   refused("level must be between 0 and 1, got 1.5", statistics.interval, { 1, 2, 3 }, 1.5)
+   refused("power must be between 0 and 1, got -1", statistics.seeds_to_separate, { 1, 2, 1 }, { power = -1 })
+   refused("tests must be a whole number of at least 1, got 0", statistics.seeds_to_separate, { 1, 2, 1 }, { tests = 0 })
    refused("expected pairs, got 2 numbers and 1", statistics.paired_test, { 1, 2 }, { 1 })
 end)
 

@@ -41,10 +41,20 @@ local function whole_loss(t, loss)
    return loss
 end
 
--- The arithmetic of an item is counted at a task's first two steps (at the first a memory may be empty) and holds for all of it.
+-- Whether a method keeps items, of which it may put more and more beside the step's own.
+local function keeps_items(t)
+   for _, method in ipairs(t.methods) do
+      for _, kind in pairs(method.description.state or {}) do
+         if kind == "buffer" then return true end
+      end
+   end
+   return false
+end
+
+-- The arithmetic of an item is counted at a task's first two steps and holds for all of it, but where a memory grows.
 local function count_arithmetic(t, loss)
    local items = t.y:size(1)
-   if not t.operations or t.step_in_task <= 2 then
+   if not t.operations or t.step_in_task <= 2 or keeps_items(t) then
       local sum = arithmetic(loss)
       t.operations = { forward = sum.forward / items, backward = sum.backward / items }
    end
