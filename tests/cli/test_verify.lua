@@ -94,6 +94,10 @@ t.test("a table is run and told cell by cell; cells that fail are no error", fun
    t.expect(verdicts):equals({ "pass", "fail", "pass" })
    t.expect(out):contains "2 of 3 cells pass (67 %)\n- exact: 1 of 2 cells pass (50 %)\n- from memory: 1 of 1 cells pass (100 %)\n"
    t.expect((sh "ls whole/*/weights.safetensors")):equals(2)
+   t.expect((sh "engram verify small.yaml --measured --seeds 1 --into whole")):equals(0)         -- of two that are there
+   t.expect(report_of("whole").cells[1].seeds):equals{ 1 }
+   t.expect((sh "engram verify small.yaml --measured --into whole")):equals(0)
+   t.expect(report_of "whole"):equals(report)
 end)
 
 t.test("the same bits again, in another folder, one at a time; no verdict of one seed", function()

@@ -11,7 +11,7 @@ local command = {
       .. "A cell passes when |ours - theirs| <= 2 sqrt(SD_theirs^2 / n_theirs + SD_ours^2 / n). Cells that fail are a result: the exit\n"
       .. "code is 0 when all runs ran.",
    options = {
-      { "seeds", value = "N", number = true, doc = "seeds 1 to N for each cell (default: the table's)" },
+      { "seeds", value = "N", number = true, doc = "seeds 1 to N for each cell, run and reported (default: the table's, and all that there are)" },
       { "j", value = "N", number = true, doc = "runs at a time (default: the cores)" },
       { "threads", value = "N", number = true, doc = "threads of each run (default: 1); never changes a result" },
       { "into", value = "DIR", doc = "the folder of the runs, instead of runs/verify/NAME" },
@@ -63,10 +63,10 @@ local function seeds_of(jobs)
    return most
 end
 
--- Writes report.md and report.json, and prints the first.
-local function tell(table_, path)
+-- Writes report.md and report.json, and prints the first: of the seeds asked for, or of all that the folder has.
+local function tell(table_, path, values)
    local verdict, report = require "engram.verify.verdict", require "engram.verify.report"
-   local found = verdict.of(table_, path, seeds_of(require "engram.sweep".load(path).jobs))
+   local found = verdict.of(table_, path, positive(values, "seeds") or seeds_of(require "engram.sweep".load(path).jobs))
    print(report.write(table_, found, path))
    print(("report: %s/report.md, report.json"):format(path))
    return #found.damaged > 0 and 1 or 0
@@ -94,7 +94,7 @@ end
 
 local function run(values, table_, sweep)
    local told
-   local code = require "engram.cli.sweep".run_all(sweep, values, function() told = tell(table_, sweep.path) end)
+   local code = require "engram.cli.sweep".run_all(sweep, values, function() told = tell(table_, sweep.path, values) end)
    return code ~= 0 and code or told or 0
 end
 
@@ -165,7 +165,7 @@ function command.run(values, words)
    local folder = folder_of(values, table_.name)
    if not values.measured then return begin(values, table_, folder, jobs) end
    if C.eg_file_kind(folder .. "/sweep.json") ~= 1 then usage_error("verify: nothing is measured yet: there is no %s", folder) end
-   return tell(table_, folder)
+   return tell(table_, folder, values)
 end
 
 return command
