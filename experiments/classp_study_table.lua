@@ -107,7 +107,8 @@ local function compare_all(rows, reference)
       compare(row, reference)
       if row.p then tested[#tested + 1], p[#p + 1] = row, row.p end
    end
-   for i, adjusted in ipairs(statistics.holm(p)) do tested[i].holm = adjusted end
+   p = statistics.holm(p)
+   for i, row in ipairs(tested) do row.holm = p[i] end
 end
 
 local function line_of(row)

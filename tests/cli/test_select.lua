@@ -134,7 +134,8 @@ t.test("a method that fails costs no other its report; what fails in the final r
    t.expect(rows):contains "| optimizer=SGD lr=7 | default (of the script) | - | - | - | - | - | 0 of 2 | - | - |"
    t.expect(rows:match "| optimizer=Adam tasks=2 | end of stream %(oracle%) | lr=0.01 | [%d.]+ | [%d.]+ | (.-)\n")
       :contains "- | - | 1 of 2 | oracle |"
-   t.expect(out):contains "trials that did not come to their end; only the rule of the first tasks may choose one: 2 of 2 of optimizer=SGD lr=7\n"
+   t.expect(out):contains("trials that did not come to their end; only the rule of the first tasks may choose one: 2 of 2 of "
+      .. "optimizer=SGD lr=7\n")
    t.expect(out):contains("final trainings that did not come to their end, and are in no mean: 2 of optimizer=SGD lr=7, "
       .. "1 of optimizer=Adam tasks=2\n")
    t.expect(out):contains "(1 of 2 seeds)"

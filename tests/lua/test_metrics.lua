@@ -208,6 +208,21 @@ t.test("arithmetic of a step: products and convolutions, forward and backward", 
    t.expect(metrics.arithmetic(engram.ones(1):sum())):equals{ forward = 0, backward = 0 }
 end)
 
+t.test("arithmetic of attention and of an LSTM: that of the products they are made of", function()
+   local nn = engram.nn
+   local x = engram.randn(2, 5, 6):requires_grad_()
+   local function of(layer, ...) return metrics.arithmetic(((layer(...)))) end
+   local projections, product = 2 * 2 * 5 * 6 * (18 + 6), 2 * 2 * 5 * 5 * 6              -- in and out; queries with keys
+   t.expect(of(nn.MultiheadAttention(6, 3), x)):equals{ forward = projections + 2 * product, backward = 2 * projections + 4 * product }
+   t.expect(of(nn.MultiheadAttention(6, 3), x, engram.randn(2, 5, 6))):equals{ forward = projections + 2 * product,
+      backward = 2 * projections - 2 * 2 * 5 * 6 * 12 + 4 * product }                       -- keys need no gradient, their weights do
+   local folded = 2 * 2 * 6 * (3 * 6 + 2 * 3 * 5)
+   t.expect(of(nn.MultiheadAttention(6, 3, { queries = "last" }), x)):equals{ forward = folded + 2 * 2 * 6 * 6,
+      backward = 2 * (folded + 2 * 2 * 6 * 6) }
+   local inputs, states = 2 * 2 * 5 * 6 * 16, 2 * 2 * 5 * 16 * 4
+   t.expect(of(nn.LSTM(6, 4), x)):equals{ forward = inputs + states, backward = 2 * (inputs + states) }
+end)
+
 t.test("the matrix prints its names and numbers, and writes CSV", function()
    t.expect(tostring(three):find("after        b", 1, true) ~= nil):is_true()
    t.expect(metrics.matrix{ "a", "b", "a" }:csv()):equals "after,1 a,2 b,3 a\n"

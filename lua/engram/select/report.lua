@@ -103,8 +103,8 @@ end
 
 -- The methods from the best down, a line a rule.
 local function order_lines(lines, order, seeds)
-   lines[#lines + 1] = "the methods by each rule, from the best down, those with failed seeds last (p: exact paired test against the first,\n"
-      .. "which these figures put first, after Holm" .. least_p(order, seeds) .. ")"
+   lines[#lines + 1] = "the methods by each rule, from the best down, those with failed seeds last (p: exact paired test against the\n"
+      .. "first, which these figures put first, after Holm" .. least_p(order, seeds) .. ")"
    for _, rule in ipairs(rules.names) do
       local list, words = order[rule] or {}, {}
       table.sort(list, comes_before)

@@ -1,5 +1,5 @@
 -- cl/metrics/arithmetic.lua: the floating point operations of a step, counted from its graph: a product and a sum count as two. Products of
--- matrices and convolutions are counted, which are nearly all; what is done element by element is not.
+-- matrices and convolutions are counted, also within attention and an LSTM, which are nearly all; what is done element by element is not.
 local autograd = require "engram.autograd"
 local tensor = require "engram.tensor"
 
@@ -24,7 +24,35 @@ local function conv2d(node)
    return 2 * x[1] * height * width * weight[1] * weight[2] * weight[3] * weight[4]
 end
 
-local counts = { linear = linear, linear_relu = linear, matmul = matmul, conv2d = conv2d, conv2d_relu = conv2d }
+-- Queries with keys, and weights with values: of the first both gradients need that of the weights.
+local function attention(node)
+   local q, k = node[1].shape, node[2].shape
+   local product = 2 * q[1] * q[2] * k[2] * q[3]
+   local ways = (node.p1 and 1 or 0) + (node.p2 and 1 or 0) + (node.p3 and 1 or 0) + ((node.p1 or node.p2) and 1 or 0)
+   return 2 * product, ways * product
+end
+
+local function self_attention(node)
+   local x = node[1].shape
+   local both = 2 * 2 * x[1] * x[2] * x[2] * x[3] / 3
+   return both, 2 * both
+end
+
+-- The last position's query, through the weights of keys; with the sequence, twice; through the weights of values.
+local function attention_last(node)
+   local x = node[1].shape
+   return 2 * x[1] * x[3] * (3 * x[3] + 2 * tonumber(node[4].heads) * x[2])
+end
+
+-- The state before each step with its weight; what the input gives to the gates is a linear layer's.
+local function lstm(node)
+   local gates, hidden = node[1].shape, node[2]:size(2)
+   local product = 2 * gates[1] * gates[2] * gates[3] * hidden
+   return product, product * (node.p2 and 2 or 1)
+end
+
+local counts = { linear = linear, linear_relu = linear, matmul = matmul, conv2d = conv2d, conv2d_relu = conv2d, attention = attention,
+   self_attention = self_attention, attention_last = attention_last, lstm = lstm }
 
 -- arithmetic(loss) -> { forward =, backward = }: of a loss whose graph was not walked yet. The backward of a product is a product for
 -- each of its two factors that requires a gradient.
@@ -35,9 +63,9 @@ return function(loss)
    for _, node in ipairs(autograd.internal.order_from(record)) do
       local count = node.op and counts[node.op.name]
       if count then
-         local operations = count(node)
-         sum.forward = sum.forward + operations
-         sum.backward = sum.backward + operations * ((node.p1 and 1 or 0) + (node.p2 and 1 or 0))
+         local forward, backward = count(node)
+         sum.forward = sum.forward + forward
+         sum.backward = sum.backward + (backward or forward * ((node.p1 and 1 or 0) + (node.p2 and 1 or 0)))
       end
    end
    return sum
