@@ -81,8 +81,11 @@ static bool cut_characters(eg_tokens *tokens, const char *end, const eg_tokenize
   return true;
 }
 
-/* Small letters for the pieces, in a copy of the text: after it is cut, for the rules know abbreviations by their capitals. */
-static eg_status lower(eg_tokens *tokens, size_t length) {
+/* Small letters for the pieces, in a copy of the text as far as it is cut: afterwards, for the rules know abbreviations by
+ * their capitals. */
+static eg_status lower(eg_tokens *tokens) {
+  const eg_piece *last = tokens->count ? &tokens->piece[tokens->count - 1] : NULL;
+  size_t length = last ? (size_t)(last->begin + last->length) : 0;
   if (length > tokens->lowered_room) {
     free(tokens->lowered);
     tokens->lowered_room = 0;
@@ -100,7 +103,7 @@ eg_status eg_tokenize(eg_tokens *tokens, const eg_tokenizer *how, const char *te
   tokens->text = text;
   if (!(how->rule == EG_RULE_CHARACTERS ? cut_characters : cut_words)(tokens, text + length, how))
     return why_cut_failed();
-  return how->lower ? lower(tokens, length) : EG_OK;
+  return how->lower ? lower(tokens) : EG_OK;
 }
 
 eg_status eg_tokens_cut(eg_tokens *tokens, const eg_tokenizer *how, const char *text, int64_t count,
@@ -111,7 +114,7 @@ eg_status eg_tokens_cut(eg_tokens *tokens, const eg_tokenizer *how, const char *
     if (!eg_tokens_add(tokens, text, text + length[i])) return why_cut_failed();
     text += length[i];
   }
-  return how->lower ? lower(tokens, (size_t)(text - tokens->text)) : EG_OK;
+  return how->lower ? lower(tokens) : EG_OK;
 }
 
 /* ---- numbers ------------------------------------------------------------------------------------------------------ */

@@ -197,8 +197,9 @@ function schedule.of(value)
    if schedule.stop.name_in(value) then return schedule.stop.of(value) end
    local name, options = constructor_of(value)
    if not name then
-      local unknown, known = next(options or {}), { loss = true, accuracy = true, patience = true, epochs = true, steps = true }
+      local unknown, known = next(options or {}), {}
       for _, constructor in ipairs(constructors) do known[constructor] = true end
+      for rule in pairs(schedule.stop) do known[rule] = schedule.stop.name_in{ [rule] = true } ~= nil or nil end
       raise("schedule.of: none of %s is named, nor a rule that ends a task, as loss or patience%s", table.concat(constructors, ", "),
          unknown and (", got '%s'%s"):format(unknown, suggest.hint(tostring(unknown), known)) or "")
    end

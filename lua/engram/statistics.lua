@@ -212,9 +212,9 @@ function statistics.power(n, effect, level)
    if type(effect) ~= "number" or effect - effect ~= 0 then
       raise("statistics.power: effect must be a finite number, got %s", tostring(effect))
    end
-   check_share("power", "level", level or 0.05)
+   level = check_share("power", "level", level or 0.05)
    local freedom, shift = n - 1, effect * math.sqrt(n)
-   local limit = statistics.t_quantile(1 - (level or 0.05) / 2, freedom)
+   local limit = statistics.t_quantile(1 - level / 2, freedom)
    local reach = 9 / math.sqrt(freedom)
    local low, high = math.max(0, 1 - reach), 1 + reach
    local head, sum = math.log(2) + freedom / 2 * math.log(freedom / 2) - log_gamma(freedom / 2), 0

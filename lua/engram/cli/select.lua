@@ -51,7 +51,7 @@ end
 -- What was killed, as for want of memory, is no result: nothing is chosen without it. The exit code, or nil.
 local function stop_for_killed(self, failures)
    local killed = 0
-   for _, job in ipairs(failures) do killed = killed + (job.reason:find "^killed by signal" and 1 or 0) end
+   for _, job in ipairs(failures) do killed = killed + (job.killed and 1 or 0) end
    if killed == 0 then return nil end
    io.stderr:write(("engram: select: %d of the search's jobs %s killed, so nothing is chosen yet; fewer at a time (-j) need less memory\n")
       :format(killed, killed == 1 and "was" or "were"))

@@ -49,7 +49,8 @@ function Pool:count(what) self.counts[what] = (self.counts[what] or 0) + 1 end
 -- What kept a job from its end, in a line.
 function Pool:reason(job, code)
    local state, status = self.sweep:state(job)
-   if code > 128 and state == "killed" then return ("killed by signal %d"):format(code - 128) end
+   job.killed = code > 128 and state == "killed"
+   if job.killed then return ("killed by signal %d"):format(code - 128) end
    local said = type(status.error) == "string" and status.error:match "[^\n]+" or last_line(self.sweep:log_of(job))
    return said and said:gsub("^engram: ", "") or ("ended with exit code %d"):format(code)
 end
