@@ -112,6 +112,16 @@ t.test("declared state is allocated anew for each training", function()
    t.expect(sums):equals{ 8, 12, 8, 12 }
 end)
 
+t.test("a method's field that is not declared, and so would be lost where a run is resumed, is refused", function()
+   cl.methods.register{ name = "Counting", state = { kept = "scalar" }, scratch = { "passing" },
+      after_step = function(self, s)
+         self.kept, self.passing = self.kept + 1, s.step
+         if s.task == 2 then self.counted = self.passing end
+      end }
+   t.expect(function() train{ method = cl.methods.Counting{} } end):raises(
+      "method Counting: self.counted is not declared: what is kept belongs into state = { counted = KIND }")
+end)
+
 t.test("schedules see task, epoch and step", function()
    local seen = {}
    train{ optimizer = function(m)

@@ -258,6 +258,7 @@ t.test("descriptions and options are checked", function()
       t.expect(function() cl.methods.register(description) end):raises(text)
    end
    refused("M: state.owner: the name is taken", { name = "M", state = { owner = "scalar" } })
+   refused("M: scratch: the name 'a' is taken", { name = "M", state = { a = "scalar" }, scratch = { "a" } })
    refused("convention 'x' sets 'lamda', which is no hyper-parameter", { name = "M", hyper = { lambda = { default = 1 } },
       presets = { x = { lamda = 2 } } })
    refused("did you mean 'after_step'?", { name = "M", after_steps = function() end })

@@ -120,12 +120,7 @@ for _, scenario in ipairs(SCENARIOS) do
          projected = projected + 1
          return plain.add(g, r, -gr / dot(r, r))
       end })
-      local at, found = 0, 0
-      local method = cl.methods.AGEM{ per_class = ALL, replay_batch = ALL }
-      expect_weights(train(scenario, method, { on_step = function(state)
-         if state.task > 1 then at, found = at + 1, found + (method.projected and 1 or 0) end
-      end }), w)
-      t.expect({ at, found }):equals{ projected + free, projected }
+      expect_weights(train(scenario, cl.methods.AGEM{ per_class = ALL, replay_batch = ALL }), w)
       if scenario == "domain" then
          t.expect(projected):above(0)
          t.expect(free):above(0)

@@ -97,6 +97,13 @@ local attention = {
          v.tensor, pointer(node[6]), node[4]))
       return grad_q, grad_k, grad_v
    end,
+   -- Queries with keys, and weights with values: of the first both gradients need that of the weights.
+   arithmetic = function(node)
+      local q, k = node[1].shape, node[2].shape
+      local product = 2 * q[1] * q[2] * k[2] * q[3]
+      local ways = (node.p1 and 1 or 0) + (node.p2 and 1 or 0) + (node.p3 and 1 or 0) + ((node.p1 or node.p2) and 1 or 0)
+      return 2 * product, ways * product
+   end,
    samples = function()
       local r, kept = lib().randn, bytes({ 1, 3, 2, 4 }, { { 1, 1, 1, 2 }, { 1, 3, 2, 4 } })
       return { { r(2, 3, 4), r(2, 5, 4), r(2, 5, 4), plan_of(2, 4) },
@@ -132,6 +139,11 @@ local self_attention = {
       check(C.eg_attention_backward(grad_q.tensor, grad_k.tensor, grad_v.tensor, grad.tensor, node.saved.tensor, q.tensor, k.tensor,
          v.tensor, pointer(node[4]), node[2]))
       return out
+   end,
+   arithmetic = function(node)
+      local x = node[1].shape
+      local both = 2 * 2 * x[1] * x[2] * x[2] * x[3] / 3
+      return both, 2 * both
    end,
    samples = function()
       local r = lib().randn

@@ -81,6 +81,11 @@ local attention_last = {
       check(C.eg_fisher_linear(of_weight.tensor, pointer(of_bias), grad_q.tensor, last_of(node[1]).tensor, 1, absolute and 2 or 0))
       return nil, weight, bias
    end,
+   -- The last position's query, through the weights of keys; with the sequence, twice; through the weights of values.
+   arithmetic = function(node)
+      local x = node[1].shape
+      return 2 * x[1] * x[3] * (3 * x[3] + 2 * tonumber(node[4].heads) * x[2])
+   end,
    samples = function()
       local r, e = lib().randn, lib()
       local function plan(heads, width, dropout) return tensor.attention_plan{ heads = heads, width = width, dropout = dropout } end

@@ -39,6 +39,12 @@ conv2d = {
          absolute and C.EG_ABSOLUTE or C.EG_SQUARES))
       return nil, weight, bias
    end,
+   arithmetic = function(node)
+      local x, weight, how = node[1].shape, node[2].shape, node[4]
+      local height = math.floor((x[3] + 2 * tonumber(how.padding_h) - weight[3]) / tonumber(how.stride_h)) + 1
+      local width = math.floor((x[4] + 2 * tonumber(how.padding_w) - weight[4]) / tonumber(how.stride_w)) + 1
+      return 2 * x[1] * height * width * weight[1] * weight[2] * weight[3] * weight[4]
+   end,
    samples = function()
       return { { randn(2, 3, 5, 4), randn(4, 3, 3, 3), randn(4), plan(1, 1, 0, 0) },
          { randn(2, 2, 5, 6), randn(3, 2, 3, 2), nil, plan(2, 1, 1, 0) } }

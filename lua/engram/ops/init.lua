@@ -11,6 +11,9 @@
 --   per_sample  optional, instead: function(node, grad) -> per argument, the gradient of each sample (n, ...); for small parameters,
 --              which may then be used several times
 --   rows_per_sample  optional: function(node) -> how many rows of the gradient belong to a sample, where it is not one
+--   arithmetic  optional: function(node) -> floating point operations of the forward, and of the backward, where that is not as much again
+--              for each of the first two arguments that requires a gradient; a product and a sum are two, what is done element by
+--              element is not counted (docs/protocol.md)
 --   keeps      which arguments (by number) and whether the "out"put the backward needs
 --   broadcasts true when arguments are stretched to the output's shape; the engine undoes it
 --   samples    function() -> list of argument lists, from which the tests are generated (tests/lua/test_ops.lua)

@@ -81,6 +81,12 @@ local lstm = {
          before(node.out, initial, hidden):reshape(-1, hidden).tensor, steps, absolute and 1 or 0))
       return nil, squares
    end,
+   -- The state before each step with its weight; what the input gives to the gates is a linear layer's.
+   arithmetic = function(node)
+      local gates, hidden = node[1].shape, node[2]:size(2)
+      local product = 2 * gates[1] * gates[2] * gates[3] * hidden
+      return product, product * (node.p2 and 2 or 1)
+   end,
    samples = function()
       local r = lib().randn
       return { { r(2, 3, 8), r(8, 2), r(2, 4) }, { r(1, 1, 12), r(12, 3), r(1, 6) } }

@@ -11,6 +11,13 @@ local function randn(...) return require "engram".randn(...) end
 
 local function swap(x) return x:transpose(-1, -2) end
 
+-- Elements of the leading dimensions of shapes a and b, broadcast.
+local function batches(a, b)
+   local count = 1
+   for d = 3, math.max(#a, #b) do count = count * math.max(a[#a - d + 1] or 1, b[#b - d + 1] or 1) end
+   return count
+end
+
 local matmul = {
    doc = "matmul(a, b): product of matrices, or of batches of matrices with broadcast leading dimensions.",
    keeps = { 1, 2 },
@@ -22,6 +29,10 @@ local matmul = {
    end,
    backward = function(node, grad)
       return node.p1 and grad:matmul(swap(node[2])), node.p2 and swap(node[1]):matmul(grad)
+   end,
+   arithmetic = function(node)
+      local a, b = node[1].shape, node[2].shape
+      return 2 * batches(a, b) * a[#a - 1] * a[#a] * b[#b]
    end,
    samples = function()
       return { { randn(3, 4), randn(4, 2) }, { randn(4, 3):t(), randn(2, 4):t() }, { randn(2, 3, 4), randn(4, 2) },
@@ -57,6 +68,7 @@ linear = {
       check(C.eg_fisher_sequence(weight.tensor, bias and bias.tensor or nil, grad.tensor, node[1].tensor, node[4], absolute and 1 or 0))
       return nil, weight, bias
    end,
+   arithmetic = function(node) return 2 * node[1]:numel() * node[2]:size(1) end,
    samples = function()
       return { { randn(5, 3), randn(4, 3), randn(4) }, { randn(3, 5):t(), randn(4, 3) } }
    end,

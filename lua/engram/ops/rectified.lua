@@ -26,5 +26,5 @@ return function(op, doc, forward)
    end
    return { doc = doc, keeps = { 1, 2, "out" }, forward = forward, backward = with(op.backward), delta = slope,
       squares = op.squares and with(op.squares), squares_of_sum = op.squares_of_sum,
-      rows_per_sample = op.rows_per_sample, samples = op.samples }
+      rows_per_sample = op.rows_per_sample, arithmetic = op.arithmetic, samples = op.samples }
 end

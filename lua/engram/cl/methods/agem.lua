@@ -37,9 +37,7 @@ return {
       t.count(#drawn.labels, #drawn.labels)
       local reference = autograd.grad(memory.loss(t, drawn), t.parameters, { allow_unused = true })
       local gr, rr = products(t, reference)
-      self.projected = gr < 0
-      if not self.projected then return end
-      for i, p in ipairs(t.parameters) do
+      for i, p in ipairs(gr < 0 and t.parameters or {}) do
          local g = autograd.gradient_of(p)
          if g and reference[i] then g:add_(reference[i], -gr / (rr + self.hyper.epsilon)) end
       end

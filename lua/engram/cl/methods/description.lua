@@ -10,7 +10,7 @@ local description = {}
 -- In the order in which they are called. A misspelled hook would never be, so unknown fields are refused.
 description.hooks = { "plan", "train_data", "begin", "task_begin", "batch", "loss", "loss_gradients", "gradients", "after_step",
    "task_end", "test_begin", "test_end" }
-local FIELDS = { "name", "doc", "source", "hyper", "state", "presets", "check", "regularizer", "common_lambda", "extra_bytes",
+local FIELDS = { "name", "doc", "source", "hyper", "state", "presets", "check", "regularizer", "common_lambda", "extra_bytes", "scratch",
    unpack(description.hooks) }
 local RESERVED = { description = true, hyper = true, owner = true }            -- what every method has
 
@@ -25,6 +25,11 @@ function description.check(given)
             tostring(kind))
       end
    end
+   for _, name in ipairs(given.scratch or {}) do
+      if RESERVED[name] or given.state and given.state[name] then
+         raise("cl.methods.register: %s: scratch: the name '%s' is taken", given.name, tostring(name))
+      end
+   end
    for convention, preset in pairs(given.presets or {}) do
       for key in pairs(preset) do
          if not given.hyper[key] then
@@ -32,6 +37,15 @@ function description.check(given)
          end
       end
    end
+end
+
+-- is_field(given, name): whether a method may have a field of the name.
+function description.is_field(given, name)
+   if RESERVED[name] or given.state and given.state[name] then return true end
+   for _, scratch in ipairs(given.scratch or {}) do
+      if scratch == name then return true end
+   end
+   return false
 end
 
 local function check_value(who, key, about, value)

@@ -13,6 +13,7 @@ return {
    }),
    presets = { ["van-de-ven"] = { filling = "task end", weighting = "split" } },
    state = { memory = "buffer" },
+   scratch = { "drawn" },
 
    batch = function(self, t)
       if self.hyper.convention == "van-de-ven" and t.stream.scenario == "task" and t.task > 1 then

@@ -102,7 +102,6 @@ return {
    begin = memory_of,
 
    gradients = function(self, t)
-      self.turned = false
       if t.task == 1 then return end
       local g, G = present_row(t), constraints(self, t)
       local products = G:matmul(g)
@@ -111,7 +110,6 @@ return {
       for k = 1, #P do P[k][k] = P[k][k] + self.hyper.ridge end
       local v = require "engram".tensor(qp.solve(P, products:tolist(), self.hyper.margin), { dtype = g.dtype })
       put_back(t, g + v:matmul(G))
-      self.turned = true
    end,
 
    task_end = function(self, t)

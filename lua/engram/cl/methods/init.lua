@@ -12,7 +12,8 @@
 --   gradients          after the backward pass: may change .grad; a penalty adds its value to t.penalty
 --   after_step, task_end
 --   test_begin, test_end (self, t, k)   before and after the model is evaluated on task k: may change the weights and change them back
--- State lives in self under its declared names, made anew when a training begins; the host saves it and counts its bytes.
+-- State lives in self under its declared names, made anew when a training begins; the host saves it and counts its bytes. What one hook
+-- leaves to another within a step, or makes anew from the state, is named too: scratch = { "drawn" }. Other fields are refused.
 local core = require "engram.core"
 local description = require "engram.cl.methods.description"
 local state = require "engram.cl.methods.state"
@@ -36,6 +37,17 @@ function Method:allocate(parameters)
    for name, kind in pairs(self.description.state or {}) do self[name] = state.make(kind, parameters) end
 end
 
+-- A field that is not declared would be missing where a run is resumed, and from the count of bytes.
+local function refuse_undeclared(self, key, value)
+   local given = self.description
+   if not description.is_field(given, key) then
+      raise("method %s: self.%s is not declared: what is kept belongs into state = { %s = KIND }, with KIND one of %s, which is saved " ..
+         "and whose bytes are counted; what lives within a step into scratch = { \"%s\" }", given.name, tostring(key), tostring(key),
+         table.concat(state.kinds, ", "), tostring(key))
+   end
+   rawset(self, key, value)
+end
+
 -- describe(method): "EWC{ lambda = 100, ... }".
 function methods.describe(method)
    local words = {}
@@ -52,7 +64,8 @@ function methods.register(given)
    if rawget(methods, name) then raise("cl.methods.register: the name '%s' is taken by cl.methods.%s", name, name) end
    registry[name] = given
    names[#names + 1] = name
-   local class = { __index = function(_, key) return given[key] or Method[key] end, __tostring = methods.describe }
+   local class = { __index = function(_, key) return given[key] or Method[key] end, __newindex = refuse_undeclared,
+      __tostring = methods.describe }
    classes[name] = class
    methods[name] = function(options)
       return setmetatable({ description = given, hyper = description.options(given, options) }, class)

@@ -101,6 +101,7 @@ return {
       if hyper.prune == 1 then raise("%s: prune = 1 gives back all that a task has learned; give less than 1", who) end
    end,
    state = { belongs = "marks", kept = "parameters" },
+   scratch = { "masks", "masks_of", "whole" },
 
    begin = function(_, t)
       if t.stream.scenario ~= "task" then

@@ -53,6 +53,7 @@ return {
       facil = { floor = false, exclude_head = true },
    },
    state = { path = "parameters", previous = "parameters", sum = "parameters", importance = "tasks", anchor = "tasks" },
+   scratch = { "before" },
 
    task_begin = function(self, t)
       for i, p in ipairs(t.parameters) do

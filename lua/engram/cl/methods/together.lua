@@ -8,7 +8,7 @@ local warnings = require "engram.cl.warnings"
 return function(fields, budget, count)
    fields.hyper = { budget = { default = budget, choices = { "compute", "epochs" },
       doc = "as many steps as the task alone would take, or as many epochs of all the data" } }
-   fields.state = {}
+   fields.state, fields.scratch = {}, { "data" }
 
    function fields.plan(self, t, k, alone)
       local items, experience = union.new(t.stream, count(t, k)):size(), t.stream[k]
