@@ -688,8 +688,9 @@ int64_t eg_file_size(const char *path); /* -1 when there is none */
 int eg_writable(const char *path);      /* 1 when this process may write there */
 eg_status eg_rename(const char *from, const char *to);
 eg_status eg_file_cut(const char *path, int64_t bytes); /* drops what lies behind; a file that is shorter is an error */
-eg_status eg_change_folder(const char *path);           /* of this process */
-int eg_process_alive(int id);                           /* 1 when there is such a process */
+const char *eg_current_folder(void);                    /* of this process, in a buffer of ours; NULL on failure */
+eg_status eg_change_folder(const char *path);
+int eg_process_alive(int id); /* 1 when there is such a process */
 /* The names in a folder, sorted, one a line, in a buffer that the next call reuses; NULL on failure. */
 const char *eg_list_folder(const char *path);
 

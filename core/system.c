@@ -132,6 +132,13 @@ eg_status eg_file_cut(const char *path, int64_t bytes) {
   return eg_fault("cut", path) || truncate(path, (off_t)bytes) ? eg_fail_errno(path, "cannot be cut") : EG_OK;
 }
 
+const char *eg_current_folder(void) {
+  static char path[PATH_MAX];
+  if (getcwd(path, sizeof path)) return path;
+  (void)eg_fail_errno(".", "has no path");
+  return NULL;
+}
+
 eg_status eg_change_folder(const char *path) { return chdir(path) ? eg_fail_errno(path, "cannot enter") : EG_OK; }
 
 int eg_process_alive(int id) { return id > 0 && (kill(id, 0) == 0 || errno == EPERM); }

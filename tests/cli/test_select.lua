@@ -220,7 +220,7 @@ t.test("what makes no fair selection is refused before anything runs", function(
    refused("--final 1..3 trial.lua : lr=1,2", "select: --final 1..3: seed 1 is one of the search: a report has seeds of its own")
    refused("--final 01,2 trial.lua : lr=1,2", "select: --final 01,2: seed 01 is one of the search: a report has seeds of its own")
    refused("trial.lua : lr=0.1,1e-1", "sweep: lr=0.1,1e-1: the value 1e-1 stands there twice")
-   refused("--first 0 trial.lua : lr=1,2", "select: --first must be a whole number from 1")
+   refused("--first 0 trial.lua : lr=1,2", "--first must be at least 1, got 0")
    refused("trial.lua : optimizer=SGD lr=1,2 : optimizer=SGD lr=3,4", "select: 'optimizer=SGD' stands behind two colons: one method twice")
    local code, _, err = sh "engram select --runs none trial.lua : optimizer=SDG lr=1,2"
    t.expect({ code, err:match "expected one of SGD, Adam" }):equals{ 2, "expected one of SGD, Adam" }

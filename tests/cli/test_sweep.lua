@@ -170,7 +170,7 @@ t.test("what is wrong is told before anything runs", function()
       ["job.lua seed=1..100000"] = "more than 10000 values", ["job.lua a=1..200 b=1..200"] = "40000 jobs are more than 10000",
       ["-j 0 job.lua seed=1"] = "-j must be at least 1", ["-j x job.lua"] = "-j: expected a whole number, got 'x'",
       ["--pack 2 job.lua seed=1"] = "--pack goes with --slurm", ["--resume none"] = "none is no sweep: it has no sweep.json",
-      ["--resume a b=1"] = "takes no words, got 'b=1'",
+      ["--resume a b=1"] = "takes no words, got 'b=1'", ["--resume a --dry-run"] = "sweep --resume does not go with --dry-run",
    } do
       local code, _, err = sh("engram sweep " .. words)
       t.expect({ words, code, err }):equals({ words, 2, err })
@@ -207,6 +207,29 @@ t.test("engram run --into begins, goes on, finds finished; refuses what is anoth
    local _, _, said = sh("mkdir two && flock two engram run --quiet --into two job.lua")
    t.expect(said):contains "two: another process is at it"
    t.expect((sh("flock two engram run --quiet --into two job.lua"))):equals(3)
+end)
+
+t.test("--into tells runs of other settings files, seeds and words with spaces from its own", function()
+   sh "printf 'wait: 0\n' > a.yaml; cp a.yaml b.yaml"
+   t.expect((sh "engram run --quiet --into filed --config a.yaml job.lua")):equals(0)
+   local function refused(words, text)
+      local code, _, err = sh("engram run --quiet --into filed " .. words)
+      t.expect({ words, code, err }):equals{ words, 2, err }
+      t.expect(err):contains(text)
+   end
+   t.expect((sh "engram run --quiet --into filed --config a.yaml job.lua")):equals(0)
+   refused("--config b.yaml job.lua", "filed is the run of 'engram run --config a.yaml job.lua', not of 'engram run --config b.yaml ")
+   refused("--config a.yaml --seed 4 job.lua", "not of 'engram run --config a.yaml --seed 4 job.lua'")
+   refused("--config a.yaml job.lua -- 'a b'", "not of 'engram run --config a.yaml job.lua -- 'a b''")
+   sh "printf 'wait: 0.0\n' > a.yaml"
+   refused("--config a.yaml job.lua", "a.yaml has changed since filed began with it")
+end)
+
+t.test("a caller that changes folder without saying so in PWD gets its sweep and its runs there", function()
+   sh "mkdir elsewhere && cp job.lua elsewhere"
+   t.expect((sh "cd elsewhere && PWD=/ engram sweep --quiet job.lua seed=1,2")):equals(0)
+   t.expect((sh "cd elsewhere && env -u PWD engram sweep --quiet job.lua seed=1")):equals(0)
+   t.expect(select(2, sh "ls elsewhere/runs/job | wc -l")):equals "2\n"
 end)
 
 t.test("a sweep waits for a job that runs elsewhere", function()

@@ -58,7 +58,7 @@ t.test("wrong words are told before anything runs, near ones are suggested", fun
    refused("example cells=EWC/tsk", "verify: cells=EWC/tsk: there is no column 'tsk', did you mean 'task'?")
    refused("example cells=", "verify: cells=: names no cell; as in cells=EWC,SI/class,*/task")
    refused("example seed=1", "verify: 'seed=1' is no word of verify: after the table comes cells=ROW,ROW/COLUMN")
-   refused("example --seeds 0", "verify: --seeds must be at least 1")
+   refused("example --seeds 0", "--seeds must be at least 1, got 0")
    refused("--seeds 3", "verify: which table? engram verify alone lists them")
    refused("small.yaml cells=EWC/class", "verify: none of these cells has a figure in small.yaml")
    refused("example --measured", "verify: nothing is measured yet: there is no runs/verify/example")

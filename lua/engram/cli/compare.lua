@@ -1,5 +1,4 @@
 -- engram compare: the runs below some folders, grouped by their settings, with means, intervals and tests over seeds.
-local suggest = require "engram.suggest"
 local usage_error = require "engram.usage"
 
 local command = {
@@ -60,8 +59,6 @@ function command.print(values, records, problems)
 end
 
 function command.run(values, words)
-   local format, formats = values.format or "markdown", { markdown = true, csv = true, latex = true }
-   if not formats[format] then usage_error("compare: unknown format '%s'%s", format, suggest.hint(format, formats)) end
    if #words == 0 then usage_error "compare: which runs? engram compare DIR..." end
    local records, problems, runs = require "engram.compare.records"(words)
    if #records == 0 then

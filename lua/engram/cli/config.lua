@@ -8,8 +8,8 @@ local command = {
    options = {
       { "explain", doc = "with each value's origin (FILE:LINE, command line, default), doc and range" },
       { "config", value = "FILE", doc = "the settings file of a script" },
-      { "seed", value = "N", number = true, doc = "as of engram run" },
-      { "threads", value = "N", number = true, doc = "as of engram run" },
+      { "seed", value = "N", number = 0, doc = "as of engram run" },
+      { "threads", value = "N", number = 1, doc = "as of engram run" },
    },
 }
 

@@ -17,7 +17,7 @@ local command = {
       .. "On a terminal the table fits its width; `engram show NAME` tells more, and takes the end of a name.",
    options = {
       { "state", value = "NAME,...", doc = "only runs in these states: running, finished, failed, interrupted, killed, new" },
-      { "width", value = "N", number = true, doc = "columns (default: the terminal's; all there is when it goes elsewhere)" },
+      { "width", value = "N", number = 1, doc = "columns (default: the terminal's; all there is when it goes elsewhere)" },
    },
 }
 
@@ -113,7 +113,6 @@ end
 
 function command.run(values, words)
    local states, list = wanted_states(values.state), {}
-   if values.width and values.width < 1 then usage_error "ls: --width must be at least 1" end
    local paths = #words > 0 and words or { runs.folder() }
    local found = runs.at("ls", paths)
    for _, run in ipairs(found.runs) do

@@ -1,7 +1,7 @@
 -- options.lua: one table of options per command; from it come the parsing, the help, the suggestions, the manual page (manual.lua) and
--- the shell's completion (completion.lua). An option: { "name", value = "WORD" (what it takes; none: a switch), number = true (a whole
--- number), choices = { words that it may be }, doc = "..." }. A name of one letter is written -j 2 or -j2,
--- unless it is `long`: --c.
+-- the shell's completion (completion.lua). An option: { "name", value = "WORD" (what it takes; none: a switch), number = 1 (a whole
+-- number from there on), choices = { words that it may be }, doc = "..." }. A name of one letter is written -j 2 or -j2, unless it is
+-- `long`: --c.
 local suggest = require "engram.suggest"
 local usage_error = require "engram.usage"
 
@@ -39,6 +39,7 @@ local function value_of(option, given, next_word)
    if option.number then
       local number = tonumber(value)
       if not number or number % 1 ~= 0 then usage_error("%s: expected a whole number, got '%s'", written(option), value) end
+      if number < option.number then usage_error("%s must be at least %d, got %s", written(option), option.number, value) end
       value = number
    end
    if option.choices then check_choice(option, value) end

@@ -10,9 +10,9 @@ local command = {
       .. "where the locale is UTF-8, else ASCII.",
    options = {
       { "ascii", doc = "ASCII characters alone" },
-      { "width", value = "N", number = true, doc = "columns (default: the terminal's)" },
+      { "width", value = "N", number = 1, doc = "columns (default: the terminal's)" },
       { "gnuplot", value = "FILE", doc = "let gnuplot draw the curves into FILE: .pdf, .png, .svg or .eps" },
-      { "height", value = "N", number = true, doc = "rows of the plot (default: 16)" },
+      { "height", value = "N", number = 1, doc = "rows of the plot (default: 16)" },
    },
 }
 

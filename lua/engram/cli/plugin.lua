@@ -16,7 +16,7 @@ local command = {
       { "lua", doc = "new: in Lua" },
       { "c", long = true, doc = "new: in C" },
       { "verbose", doc = "check: tell what the plugin declares, what it prints, and the seconds of each check" },
-      { "limit", value = "N", number = true, doc = "check: seconds that one check may take (default 120)" },
+      { "limit", value = "N", number = 1, doc = "check: seconds that one check may take (default 120)" },
    },
 }
 

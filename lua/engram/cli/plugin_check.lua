@@ -127,7 +127,6 @@ function check.run(values, words)
    local path = words[1] or usage_error "plugin check: which file? engram plugin check FILE"
    if words[2] then usage_error("plugin check: one file at a time, got '%s' too", words[2]) end
    local limit, log = values.limit or 120, os.tmpname()
-   if limit < 1 then usage_error("--limit: expected at least 1 second, got %d", limit) end
    local state = { PASS = 0, FAIL = 0, rest = "", met = {}, doing = "starting", since = C.eg_clock(), verbose = values.verbose }
    local id, file = check.start("check-inside", path, log), io.open(log, "rb")
    local ok, code = pcall(look_after, state, id, file, limit)

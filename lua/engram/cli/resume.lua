@@ -13,8 +13,8 @@ local command = {
       .. "from its checkpoint, and one that had ended is not repeated. The result has the same bits as a run never stopped.\n"
       .. "SWEEP is the directory of a sweep, a selection or engram verify: what is not finished of its jobs is run.",
    options = {
-      { "threads", value = "N", number = true, doc = "threads (default: as the run was asked); never changes a result" },
-      { "j", value = "N", number = true, doc = "jobs at a time of a sweep (default: as it was made)" },
+      { "threads", value = "N", number = 1, doc = "threads (default: as the run was asked); never changes a result" },
+      { "j", value = "N", number = 1, doc = "jobs at a time of a sweep (default: as it was made)" },
       { "quiet", doc = "no progress" },
    },
 }

@@ -5,6 +5,7 @@ local into = require "engram.run.into"
 local left = require "engram.run.left"
 local plugins = require "engram.cli.plugins"
 local progress = require "engram.run.progress"
+local quote = require "engram.shell"
 local rehearsal = require "engram.cl.rehearsal"
 local run = require "engram.run"
 local scripts = require "engram.cli.script"
@@ -30,8 +31,8 @@ local command = {
       { "dry-run", doc = "tell the first training's model, optimizer, data, steps and expected time, and stop" },
       { "settings", doc = "list the settings that the script declares, and stop: engram config --explain" },
       { "plugin", value = "FILE", many = true, doc = "load an optimizer (.lua or .so) before the script; may be given again" },
-      { "seed", value = "N", number = true, doc = "the root seed, and the default of a setting named seed" },
-      { "threads", value = "N", number = true, doc = "threads (default: the cores); never changes a result" },
+      { "seed", value = "N", number = 0, doc = "the root seed, and the default of a setting named seed" },
+      { "threads", value = "N", number = 1, doc = "threads (default: the cores); never changes a result" },
       { "evaluate-on", value = "WHAT", choices = { "validation", "both" },
          doc = "of every training, whatever the script says: validation sets, with the test sets sealed, or both" },
       { "report", doc = "write an HTML report into the run's directory when it is finished" },
@@ -141,7 +142,7 @@ local function say(...) io.stderr:write("engram: ", table.concat{ ... }, "\n") e
 
 -- How to go on with a run that failed, by what it said; nothing where it has no checkpoint to go on from.
 local function say_how_to_go_on(folder, message)
-   local line = "go on with: engram resume " .. require "engram.sweep".quote(folder)
+   local line = "go on with: engram resume " .. quote(folder)
    if message:find("No space left on device", 1, true) or message:find("Disk quota exceeded", 1, true) then
       say("make room, then ", line)
    elseif message:find("Read-only file system", 1, true) then
@@ -158,7 +159,7 @@ local function finish_well()
    if not current then return 0 end
    if not progress.quiet then
       say("finished in ", progress.duration(C.eg_clock() - current.clock), ": ", current.path)
-      say("look at it with: engram show ", require "engram.sweep".quote(current.path))
+      say("look at it with: engram show ", quote(current.path))
    end
    if not current.wants_report then return 0 end
    local ok, result = pcall(function() return require "engram.report"(current.path) end)
@@ -192,7 +193,7 @@ local function conclude(ok, problem)
    elseif signal then
       run.finish("interrupted")
       say("interrupted", folder and "; what was done is in " .. folder or "")
-      if folder then say("go on with: engram resume ", require "engram.sweep".quote(folder)) end
+      if folder then say("go on with: engram resume ", quote(folder)) end
       return 128 + signal
    elseif ok then
       return finish_well()
@@ -237,17 +238,16 @@ function command.start(who, values, file, words)
    return command.execute(values, script, words, function() open_run(values, script, words, given) end, given)
 end
 
--- For `engram sweep` too.
-function command.check_evaluate_on(values)
-   local on, known = values["evaluate-on"], { validation = true, both = true }
-   if on and not known[on] then
-      usage_error("--evaluate-on: '%s' is not one of validation, both%s", on, require "engram.suggest".hint(on, known))
+-- What writes no run directory has no place for what these would write.
+local function check_no_run(values)
+   for _, other in ipairs(values["no-run"] and { "name", "runs", "report", "tensorboard" } or {}) do
+      if values[other] then usage_error("run: --no-run writes no run directory: it does not go with --%s", other) end
    end
 end
 
 function command.run(values, words)
    if values.tensorboard then require "engram.run.tensorboard".check "run: --tensorboard" end
-   command.check_evaluate_on(values)
+   check_no_run(values)
    local file = table.remove(words, 1)
    if values.into and file and into.begun(values, file, words) then
       return require "engram.cli.resume".run({ threads = values.threads, quiet = values.quiet }, { values.into })

@@ -1,6 +1,7 @@
 -- engram select: which settings methods are given: a search with an equal number of trials for each, what several rules choose, and what
 -- the choices are worth on the test sets, which the search does not see.
 local core = require "engram.core"
+local quote = require "engram.shell"
 local usage_error = require "engram.usage"
 local C = core.C
 
@@ -11,14 +12,14 @@ local command = {
       .. "method: what has one value names it, what has several (as in engram sweep) is searched. Each gets the same number of\n"
       .. "trials, on validation sets, with the test sets sealed. What each rule chose is trained with other seeds and tested.",
    options = {
-      { "trials", value = "N", number = true, doc = "trials of each method, drawn from its combinations (default: all, equally many)" },
-      { "draw", value = "SEED", number = true, doc = "the seed by which they are drawn (default: 0)" },
+      { "trials", value = "N", number = 1, doc = "trials of each method, drawn from its combinations (default: all, equally many)" },
+      { "draw", value = "SEED", number = 0, doc = "the seed by which they are drawn (default: 0)" },
       { "final", value = "SEEDS", doc = "seeds of the final report, as 11..16 (default: the six after those of the search)" },
-      { "first", value = "K", number = true, doc = "tasks that the rule of the first tasks may see (default: 3)" },
+      { "first", value = "K", number = 1, doc = "tasks that the rule of the first tasks may see (default: 3)" },
       { "by-test", doc = "also choose by the test sets, which is cheating: the search then looks at them" },
-      { "j", value = "N", number = true, doc = "jobs at a time (default: the cores)" },
+      { "j", value = "N", number = 1, doc = "jobs at a time (default: the cores)" },
       { "plugin", value = "FILE", many = true, doc = "load an optimizer (.lua or .so) in each job; may be given again" },
-      { "threads", value = "N", number = true, doc = "threads of each job (default: cores / jobs at a time); never changes a result" },
+      { "threads", value = "N", number = 1, doc = "threads of each job (default: cores / jobs at a time); never changes a result" },
       { "resume", value = "SWEEP", doc = "go on with a selection; engram resume does the same" },
       { "name", value = "NAME", doc = "name its directory after NAME" },
       { "runs", value = "DIR", doc = "put its directory below DIR" },
@@ -28,8 +29,6 @@ local command = {
 }
 
 -- ---- the stages -------------------------------------------------------------------------------------------
-
-local function quote(path) return require "engram.sweep".quote(path) end
 
 local function go_on_with(self) io.stderr:write("engram: go on with: engram resume ", quote(self.path), "\n") end
 
@@ -94,14 +93,6 @@ end
 
 -- ---- the command ------------------------------------------------------------------------------------------
 
-local function whole(values, name, default)
-   local value = values[name] or default
-   if value and (value % 1 ~= 0 or value < (name == "draw" and 0 or 1)) then
-      usage_error("select: --%s must be a whole number from %d", name, name == "draw" and 0 or 1)
-   end
-   return value
-end
-
 -- The seeds of the final report: those given, or the six after those of the search; none may be in both.
 local function final_seeds(text, seeds)
    local most, searched, list = 0, {}, {}
@@ -123,12 +114,18 @@ local function final_seeds(text, seeds)
    return axes[1].values
 end
 
-local function check_settings(script, plan)
+local function check_settings(script, plan, plugins)
    for _, method in ipairs(plan.methods) do
       local axes = { unpack(plan.axes) }
       for _, axis in ipairs(method.axes) do axes[#axes + 1] = axis end
-      require "engram.cli.sweep".check_settings(script, axes)
+      require "engram.cli.sweep".check_settings(script, axes, plugins)
    end
+end
+
+local function trials_of(plan)
+   local count = 0
+   for _, method in ipairs(plan.methods) do count = count + #method.trials * #plan.seeds end
+   return count
 end
 
 local function print_trials(plan)
@@ -141,20 +138,20 @@ end
 
 function command.run(values, words)
    if values.resume then
-      if words[1] then usage_error("select --resume takes no words, got '%s': the trials are fixed", words[1]) end
+      require "engram.cli.sweep".check_resume("select", values, words)
       return command.resume(values, values.resume)
    end
    local script = table.remove(words, 1)
    if not script or script == ":" then usage_error "select: which script? engram select FILE : method=SGD lr=0.1,0.01" end
    require "engram.cli.plugins".load(values.plugin)
-   local plan = require "engram.select.plan"(words, whole(values, "trials"), whole(values, "draw"))
-   local finals, first = final_seeds(values.final, plan.seeds), whole(values, "first", 3)
-   check_settings(script, plan)
+   local plan = require "engram.select.plan"(words, values.trials, values.draw)
+   local finals, first = final_seeds(values.final, plan.seeds), values.first or 3
+   check_settings(script, plan, values.plugin)
    if values["dry-run"] then return print_trials(plan) end
    local runs = values.runs or os.getenv "ENGRAM_RUNS"
    local experiment = script:match "([^/]*)$":gsub("%.%a+$", "")
    local path = require "engram.run".new_path(runs ~= "" and runs or nil, experiment, values.name or "select")
-   local parallel, threads = require "engram.cli.sweep".shares(values, 2)
+   local parallel, threads = require "engram.cli.sweep".shares(values, trials_of(plan))
    local self = require "engram.select".new(plan, { script = script, final_seeds = finals, first = first, by_test = values["by-test"],
       parallel = parallel, threads = threads, plugins = values.plugin,
       path = require "engram.run.describe".absolute(path):gsub("/%./", "/") })

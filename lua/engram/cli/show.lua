@@ -156,7 +156,7 @@ function command.run(_, words)
    print_seal(run)
    print_files(run)
    if run.state ~= "finished" and run.state ~= "running" and run.state ~= "new" then
-      print("go on with: engram resume " .. require "engram.sweep".quote(run.path))
+      print("go on with: engram resume " .. require "engram.shell"(run.path))
    end
    io.stdout:flush()
    for _, line in ipairs(run.problems) do io.stderr:write("engram: not read: ", line, "\n") end

@@ -1,10 +1,8 @@
 -- engram sweep: runs a script once for every combination of settings, some at a time, and goes on with what is not finished.
 local core = require "engram.core"
+local quote = require "engram.shell"
 local usage_error = require "engram.usage"
 local C = core.C
-
--- As sweep.quote, which is not loaded before it is needed.
-local function quote(word) return require "engram.sweep".quote(word) end
 
 local command = {
    summary = "run a script for every combination of settings",
@@ -13,27 +11,22 @@ local command = {
       .. "The jobs and the names of their run directories are fixed once, in SWEEP/sweep.json; SWEEP/jobs.txt has a shell line for\n"
       .. "each, which begins the job, goes on with it, or does nothing when it is finished. A job that fails does not stop the others.",
    options = {
-      { "j", value = "N", number = true, doc = "jobs at a time (default: the cores)" },
+      { "j", value = "N", number = 1, doc = "jobs at a time (default: the cores)" },
       { "plugin", value = "FILE", many = true, doc = "load an optimizer (.lua or .so) in each job; may be given again" },
-      { "threads", value = "N", number = true, doc = "threads of each job (default: cores / jobs at a time); never changes a result" },
+      { "threads", value = "N", number = 1,
+         doc = "threads of each job (default: cores / jobs at a time, 1 with --slurm and --print-jobs); never changes a result" },
       { "resume", value = "SWEEP", doc = "run what is not finished of a sweep; engram resume SWEEP does the same" },
       { "fail-fast", doc = "stop the others when a job fails" },
       { "name", value = "NAME", doc = "name the sweep's directory after NAME" },
       { "runs", value = "DIR", doc = "put the sweep's directory below DIR" },
       { "print-jobs", doc = "print the lines for another job runner instead of running them" },
       { "slurm", doc = "write SWEEP/sweep.sbatch, a Slurm array (-j: tasks at a time), instead of running" },
-      { "pack", value = "M", number = true, doc = "with --slurm: jobs of one task, one after the other" },
+      { "pack", value = "M", number = 1, doc = "with --slurm: jobs of one task, one after the other" },
       { "evaluate-on", value = "WHAT", choices = { "validation", "both" }, doc = "of each job's trainings: see engram run" },
       { "dry-run", doc = "list the jobs and stop; nothing is written" },
       { "quiet", doc = "no progress" },
    },
 }
-
-local function positive(values, name)
-   local value = values[name]
-   if value and value < 1 then usage_error("sweep: %s%s must be at least 1", #name == 1 and "-" or "--", name) end
-   return value
-end
 
 -- ---- before anything runs ---------------------------------------------------------------------------------
 
@@ -47,10 +40,11 @@ local function declares_settings(script)
 end
 
 -- refusal(script, words): what `engram run --settings` says of one job when it refuses it, else nil. For `engram verify` too.
-function command.refusal(script, words)
+function command.refusal(script, words, plugins)
    if not declares_settings(script) then return nil end
    local quoted = {}
-   for i, word in ipairs{ script, unpack(words) } do quoted[i] = quote(word) end
+   for _, plugin in ipairs(plugins or {}) do quoted[#quoted + 1] = "--plugin " .. quote(plugin) end
+   for _, word in ipairs{ script, unpack(words) } do quoted[#quoted + 1] = quote(word) end
    local pipe = io.popen(("timeout 60 %s run --settings %s 2>&1 >/dev/null </dev/null; echo \"$?\""):format(quote(arg[0]),
       table.concat(quoted, " ")))
    local said, code = pipe:read "*a":match "^(.-)\n?(%d+)\n$"
@@ -59,11 +53,11 @@ function command.refusal(script, words)
 end
 
 -- Every value once, the other keys at their first: a wrong word is told now, not by every job. For `engram select` too.
-function command.check_settings(script, axes)
+function command.check_settings(script, axes, plugins)
    local first = {}
    for i, axis in ipairs(axes) do first[i] = axis.key .. "=" .. axis.values[1] end
    local function try(words)
-      local said = command.refusal(script, words)
+      local said = command.refusal(script, words, plugins)
       if said then usage_error("sweep: %s", said) end
    end
    try(first)
@@ -112,7 +106,7 @@ end
 -- Runs what is not finished; then show(sweep, finished) tells what is (default: the comparison). The exit code. For `engram verify` too.
 function command.run_all(sweep, values, show)
    require "engram.run.progress".quiet = values.quiet or false
-   local parallel = positive(values, "j") or sweep.parallel
+   local parallel = values.j or sweep.parallel
    print(("%s, %d at a time, %s each: %s"):format(count(#sweep.jobs, "job"), parallel, count(sweep.threads, "thread"), sweep.path))
    io.stdout:flush()
    if sweep:script_has_changed() then
@@ -132,16 +126,28 @@ end
 -- Goes on with the sweep in a folder; for `engram resume` too.
 function command.resume(values, path)
    local sweep = require "engram.sweep".load(path)
-   sweep.threads = positive(values, "threads") or sweep.threads
+   sweep.threads = values.threads or sweep.threads
    if C.eg_make_folders(sweep.path .. "/logs") ~= 0 then core.raise("sweep: %s", core.message()) end
    sweep:write_lines()                                -- the sweep, or this program, may have been moved
    return command.run_all(sweep, values)
 end
 
+local GO_WITH_RESUME = { resume = true, j = true, threads = true, ["fail-fast"] = true, quiet = true }
+
+-- What is gone on with is fixed: words and other options would do nothing. For `engram select` too.
+function command.check_resume(who, values, words)
+   if words[1] then usage_error("%s --resume takes no words, got '%s': what is run was fixed when it was planned", who, words[1]) end
+   for name in pairs(values) do
+      if not GO_WITH_RESUME[name] then
+         usage_error("%s --resume does not go with --%s: what is run was fixed when it was planned", who, name)
+      end
+   end
+end
+
 -- ---- the command ------------------------------------------------------------------------------------------
 
 local function write_slurm(sweep, values)
-   local path, text = sweep.path .. "/sweep.sbatch", require "engram.sweep.slurm"(sweep, sweep.parallel, positive(values, "pack") or 1)
+   local path, text = sweep.path .. "/sweep.sbatch", require "engram.sweep.slurm"(sweep, sweep.parallel, values.pack or 1)
    core.check(C.eg_file_write(path, text, #text))
    print(path)
    io.stderr:write("engram: submit it with: sbatch --time=HH:MM:SS ", quote(path), "\n")
@@ -150,16 +156,15 @@ end
 
 -- How many jobs at a time, and how many threads each; for `engram select` too.
 function command.shares(values, jobs)
-   local parallel = positive(values, "j") or math.min(C.eg_cores(), jobs)
-   return parallel, positive(values, "threads")
+   local parallel = values.j or math.min(C.eg_cores(), jobs)
+   return parallel, values.threads
       or (values.slurm or values["print-jobs"]) and 1 or math.max(1, math.floor(C.eg_cores() / parallel))
 end
 
 local function make(values, script, words)
-   require "engram.cli.run".check_evaluate_on(values)
    require "engram.cli.plugins".load(values.plugin)   -- what no job could load is said before the first
    local jobs, varying, axes = require "engram.sweep.expand"(words)
-   command.check_settings(script, axes)
+   command.check_settings(script, axes, values.plugin)
    local parallel, threads = command.shares(values, #jobs)
    local runs = values.runs or os.getenv "ENGRAM_RUNS"
    return require "engram.sweep".new{ script = script, jobs = jobs, varying = varying, parallel = parallel, threads = threads,
@@ -168,7 +173,7 @@ end
 
 function command.run(values, words)
    if values.resume then
-      if words[1] then usage_error("sweep --resume takes no words, got '%s': the jobs are fixed", words[1]) end
+      command.check_resume("sweep", values, words)
       return command.resume(values, values.resume)
    end
    local script = table.remove(words, 1) or usage_error "sweep: which script? engram sweep FILE key=a,b seed=1..5"

@@ -11,9 +11,9 @@ local command = {
       .. "A cell passes when |ours - theirs| <= 2 sqrt(SD_theirs^2 / n_theirs + SD_ours^2 / n). Cells that fail are a result: the exit\n"
       .. "code is 0 when all runs ran.",
    options = {
-      { "seeds", value = "N", number = true, doc = "seeds 1 to N, run and reported (default: the table's, and all that there are)" },
-      { "j", value = "N", number = true, doc = "runs at a time (default: the cores)" },
-      { "threads", value = "N", number = true, doc = "threads of each run (default: 1); never changes a result" },
+      { "seeds", value = "N", number = 1, doc = "seeds 1 to N, run and reported (default: the table's, and all that there are)" },
+      { "j", value = "N", number = 1, doc = "runs at a time (default: the cores)" },
+      { "threads", value = "N", number = 1, doc = "threads of each run (default: 1); never changes a result" },
       { "into", value = "DIR", doc = "the folder of the runs, instead of runs/verify/NAME" },
       { "runs", value = "DIR", doc = "put verify/NAME below DIR" },
       { "measured", doc = "tell what is measured so far, and run nothing" },
@@ -25,12 +25,6 @@ local command = {
 
 -- As tables, jobs and the rest are not loaded before they are needed.
 local function tables() return require "engram.verify.table" end
-
-local function positive(values, name, least)
-   local value = values[name]
-   if value and value < (least or 1) then usage_error("verify: %s%s must be at least 1", #name == 1 and "-" or "--", name) end
-   return value
-end
 
 -- ---- the folder -------------------------------------------------------------------------------------------
 
@@ -66,7 +60,7 @@ end
 -- Writes report.md and report.json, and prints the first: of the seeds asked for, or of all that the folder has.
 local function tell(table_, path, values)
    local verdict, report = require "engram.verify.verdict", require "engram.verify.report"
-   local found = verdict.of(table_, path, positive(values, "seeds") or seeds_of(require "engram.sweep".load(path).jobs))
+   local found = verdict.of(table_, path, values.seeds or seeds_of(require "engram.sweep".load(path).jobs))
    print(report.write(table_, found, path))
    print(("report: %s/report.md, report.json"):format(path))
    return #found.damaged > 0 and 1 or 0
@@ -84,9 +78,9 @@ end
 -- ---- running ----------------------------------------------------------------------------------------------
 
 -- A sweep whose jobs find their table beside them, wherever the folder is.
-local function sweep_of(values, table_, path, jobs, parallel)
+local function sweep_of(values, table_, path, jobs, parallel, threads)
    local sweep = require "engram.sweep".new{ script = require "engram.verify.build".script(table_), jobs = jobs,
-      varying = { "row", "column", "seed" }, parallel = parallel, threads = positive(values, "threads") or 1,
+      varying = { "row", "column", "seed" }, parallel = parallel, threads = values.threads or threads or 1,
       path = require "engram.run.describe".absolute(path) }
    sweep.folder = sweep.path
    return sweep
@@ -112,7 +106,7 @@ function command.resume(values, path)
       usage_error("verify: %s: the script or the table has changed since its runs were planned: call engram verify TABLE again, "
          .. "with --into %s", path, path)
    end
-   local sweep = sweep_of(values, table_, path, jobs, kept.parallel)
+   local sweep = sweep_of(values, table_, path, jobs, kept.parallel, kept.threads)
    if C.eg_make_folders(path .. "/logs") ~= 0 then core.raise("verify: %s", core.message()) end
    sweep:write_lines()
    return run(values, table_, sweep)
@@ -136,7 +130,7 @@ local function begin(values, table_, path, jobs)
    local build = require "engram.verify.build"
    build.check_data(table_, jobs)
    build.check_cells(table_, jobs)
-   local sweep = sweep_of(values, table_, path, all_jobs(path, jobs), positive(values, "j") or math.min(C.eg_cores(), #jobs))
+   local sweep = sweep_of(values, table_, path, all_jobs(path, jobs), values.j or math.min(C.eg_cores(), #jobs))
    sweep:save()
    core.check(C.eg_file_write(sweep.path .. "/table.yaml", table_.text, #table_.text))
    sweep.jobs = jobs
@@ -153,7 +147,7 @@ function command.run(values, words)
    local path, own = tables().find(name)
    local table_ = tables().load(path, own)
    local fits = expand.cells(cells_of(words), table_)
-   local jobs = expand.expand(table_, fits, positive(values, "seeds") or table_.seeds)
+   local jobs = expand.expand(table_, fits, values.seeds or table_.seeds)
    if #jobs == 0 then usage_error("verify: none of these cells has a figure in %s", table_.path) end
    local build = require "engram.verify.build"
    build.check(table_)

@@ -29,8 +29,8 @@ local function dig(value, name)
    return type(value) == "number" and value or nil
 end
 
--- A number of a summary: "forgetting" (of its metrics), "accuracy.2.1", "bytes.state".
-local function figure(record, name) return dig(record.summary.metrics or {}, name) or dig(record.summary, name) end
+-- figure(summary, name): a number of a summary: "forgetting" (of its metrics), "accuracy.2.1", "bytes.state".
+function figures.figure(summary, name) return dig(summary.metrics or {}, name) or dig(summary, name) end
 
 local function names_of(value, prefix, into)
    for key, inner in pairs(value) do
@@ -67,7 +67,7 @@ end
 local function values_of(row, name, over, problems)
    local list, at = {}, {}
    for _, record in ipairs(row.records) do
-      local value = figure(record, name)
+      local value = figures.figure(record.summary, name)
       if value then
          list[#list + 1] = value
          at[record.settings[over] or "-"] = value

@@ -46,7 +46,7 @@ return function(about, out)
    local part = ("%s.%d.part"):format(out, C.eg_process_id())
    local text = program(about, part, terminal)
    core.check(C.eg_file_write(part .. ".gnuplot", text, #text))
-   local word = "'" .. (part .. ".gnuplot"):gsub("'", "'\\''") .. "'"
+   local word = require "engram.shell"(part .. ".gnuplot")
    local code = os.execute("gnuplot " .. word)
    os.remove(part .. ".gnuplot")
    if code == 0 and os.rename(part, out) then return end

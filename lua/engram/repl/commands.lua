@@ -68,7 +68,7 @@ end })
 command("time", { "run a line and tell how long it took", usage = ":time CODE", run = function(prompt, rest)
    if rest == "" then return fail ":time: of what? :time CODE" end
    local before, from = C.eg_live_bytes(), C.eg_clock()
-   local good = prompt:execute(rest, "quietly")
+   local good = prompt:execute(rest)
    local seconds, grown = C.eg_clock() - from, tonumber(C.eg_live_bytes() - before)
    if good then print(("%s%s"):format(timing.text(seconds), grown > 0 and ", tensors +" .. printing.bytes(grown) or "")) end
    return good
@@ -106,7 +106,7 @@ command("plot", { "curves in the terminal", usage = ":plot VALUES [, OPTIONS] | 
       elseif rest:find "^[%w_/.-]+$" and not rest:find "^%a[%w_.]*$" or rest:find "^[%a_][%w_]*$" and not prompt.session:lookup(rest) then
          return fail(":plot: there is neither a variable nor a run '%s'", rest)
       end
-      return prompt:execute(("print(require 'engram'.plot(%s))"):format(rest), "quietly")
+      return prompt:execute(("print(require 'engram'.plot(%s))"):format(rest))
    end })
 
 -- ---- help ---------------------------------------------------------------------------------------------------

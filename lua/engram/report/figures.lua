@@ -77,6 +77,14 @@ function figures.matrices(page)
       title = "accuracy, %", row_title = "after training on", column_title = "accuracy on", corner = "after" })
 end
 
+function figures.about_matrices(page)
+   local sets = {}
+   for _, training in ipairs(page.history.trainings) do sets[training.summary.evaluated_on or "test"] = true end
+   return ("Rows: after training on a task. Columns: accuracy on each task, %s."):format(
+      sets.test and sets.validation and "test set, or validation set where the label says so" or
+      sets.validation and "validation set" or "test set")
+end
+
 function figures.overlaps(page)
    return maps(page, { entry = function(training) return #training.overlap > 1 and training.overlap or {} end, domain = { 0, 1 },
       format = "%.2f", title = "overlap", row_title = "weights that moved in", column_title = "and in", corner = "overlap" })

@@ -58,7 +58,7 @@ end
 
 local SECTIONS = {
    { "summary", "Summary", tables.summary, "At the end of training. Forgetting and backward transfer are in points of accuracy." },
-   { "matrices", "Accuracy matrices", figures.matrices, "Rows: after training on a task. Columns: accuracy on each task, test set." },
+   { "matrices", "Accuracy matrices", figures.matrices, figures.about_matrices },
    { "accuracy", "Accuracy over training", figures.accuracy_curves, figures.about_lines, true },
    { "loss", "Loss", figures.loss_curves, "Mean over the steps since the point before.", true },
    { "forgetting", "Forgetting", figures.forgetting, "The best accuracy on a task before the last task, minus that at the end.", true },

@@ -158,9 +158,8 @@ local RUN_FILES = { "settings.json", "overrides.txt", "meta.json", "status.json"
 local TRAINING_FILES = { "metrics.jsonl", "accuracy.csv", "summary.json", "weights.safetensors", "ckpt/last.safetensors" }
 
 local function absolute(path)
-   if path:sub(1, 1) ~= "/" then path = (os.getenv "PWD" or "") .. "/" .. path end
    local parts = {}
-   for part in path:gmatch "[^/]+" do
+   for part in describe.absolute(path):gmatch "[^/]+" do
       if part == ".." then parts[#parts] = nil elseif part ~= "." then parts[#parts + 1] = part end
    end
    return parts

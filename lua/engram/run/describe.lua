@@ -1,6 +1,7 @@
 -- describe.lua: what a run was made with: versions, machine, source. For meta.json and `engram doctor`.
 local ffi = require "ffi"
 local core = require "engram.core"
+local quote = require "engram.shell"
 local C = core.C
 
 ffi.cdef "extern const char eg_flags_text[];"
@@ -12,8 +13,6 @@ describe.fields = { "engram", "commit", "script", "command", "started", "host", 
    "luajit", "build", "flags", "seed" }
 
 function describe.time() return os.date "!%Y-%m-%dT%H:%M:%SZ" end
-
-local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
 
 local function first_line_of(command)
    local pipe = io.popen(command .. " 2>/dev/null")
@@ -57,10 +56,17 @@ function describe.changes(folder)
    return text
 end
 
+-- The folder that this process is in; $PWD may name another.
+function describe.folder()
+   local path = C.eg_current_folder()
+   if path == nil then core.raise("the current folder: %s", core.message()) end
+   return ffi.string(path)
+end
+
 -- A path that holds in every folder.
 function describe.absolute(path)
    if path:sub(1, 1) == "/" then return path end
-   return os.getenv "PWD" .. "/" .. path:gsub("^%./", "")
+   return describe.folder() .. "/" .. path:gsub("^%./", "")
 end
 
 -- SHA-256 of a file; nil when it cannot be read.
@@ -87,7 +93,7 @@ function describe.meta(about)
    meta.threads_asked, meta.report, meta.tensorboard = about.threads, about.report, about.tensorboard
    meta.evaluate_on = about.evaluate_on
    meta.plugins_asked = about.plugins and require "engram.json".array{ unpack(about.plugins) }
-   meta.folder = os.getenv "PWD"
+   meta.folder = describe.folder()
    local folder = (about.script or "."):match "^(.*)/[^/]*$" or "."
    meta.commit = describe.commit(folder)
    meta.script_sha256 = about.script and describe.file_hash(about.script)

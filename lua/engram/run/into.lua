@@ -1,8 +1,9 @@
 -- into.lua: `engram run --into DIR FILE ...`: one line that begins a run, goes on with it when it was cut short, and does nothing when
 -- it is finished, so that a list of such lines can be given to any job runner, again and again.
+local core = require "engram.core"
+local quote = require "engram.shell"
 local run = require "engram.run"
 local usage_error = require "engram.usage"
-local core = require "engram.core"
 local C = core.C
 
 local into = {}
@@ -35,22 +36,36 @@ local function refuse_foreign(path)
    end
 end
 
--- The command that runs a file with these words.
+-- The shell line that runs a file with these words; what changes no result, and where it goes, is left out.
 function into.command(values, file, words)
    local list = { "engram", "run" }
-   for _, plugin in ipairs(values.plugin or {}) do list[#list + 1], list[#list + 2] = "--plugin", plugin end
-   if values["evaluate-on"] then list[#list + 1], list[#list + 2] = "--evaluate-on", values["evaluate-on"] end
+   local function add(name, value) list[#list + 1], list[#list + 2] = "--" .. name, value end
+   for _, plugin in ipairs(values.plugin or {}) do add("plugin", plugin) end
+   for _, name in ipairs{ "config", "seed", "evaluate-on" } do
+      if values[name] then add(name, tostring(values[name])) end
+   end
    list[#list + 1] = file
    for _, word in ipairs(words) do list[#list + 1] = word end
+   for i, word in ipairs(list) do list[i] = quote(word) end
    return table.concat(list, " ")
 end
 
+-- The settings file that the run began with, as it was then; nil where there was none.
+local function source_of(path)
+   local file = io.open(path .. "/source.yaml")
+   local text = file and file:read "*a"
+   if file then file:close() end
+   return text
+end
+
 local function check_same(path, values, file, words)
-   local meta = run.read(path, "meta.json")
-   local function line(command, seed) return tostring(command) .. (seed and " --seed " .. seed or "") end
-   local was = line(meta.command, run.seed_asked(meta))
-   local is = line(into.command(values, file, words), values.seed)
+   local was, is = tostring(run.read(path, "meta.json").command), into.command(values, file, words)
    if was ~= is then usage_error("run: --into: %s is the run of '%s', not of '%s'; choose another folder", path, was, is) end
+   local _, given = require "engram.cli.script".find("run", file, values.config)
+   if given and source_of(path) ~= given.text then
+      usage_error("run: --into: %s has changed since %s began with it: choose another folder, or engram resume %s goes on as it was",
+         given.path, path, quote(path))
+   end
 end
 
 -- True when `engram run --into` finds a run that began with these words; false when it is to begin. Others' folders are refused.

@@ -1,8 +1,10 @@
 -- sweep: a list of runs that differ in their settings. SWEEP/sweep.json holds the list, made once; SWEEP/jobs.txt the same as one
 -- shell line a job; SWEEP/NAME/ is the run directory of each, and its status.json all that is known of how far it is.
 local core = require "engram.core"
+local describe = require "engram.run.describe"
 local json = require "engram.json"
 local left = require "engram.run.left"
+local quote = require "engram.shell"
 local run = require "engram.run"
 local usage_error = require "engram.usage"
 local C = core.C
@@ -15,11 +17,6 @@ local VERSION = 1
 
 -- ---- the lines --------------------------------------------------------------------------------------------
 
-function sweep.quote(word)
-   if word:find "^[%w_./=:,+@-]+$" then return word end
-   return "'" .. word:gsub("'", "'\\''") .. "'"
-end
-
 -- The shell line that begins the job, goes on with it, or finds it finished. exec: signals reach the run, not a shell.
 function Sweep:line(job)
    local words = { "run", "--quiet", "--threads", tostring(self.threads), "--into", self.path .. "/" .. job.name }
@@ -27,8 +24,8 @@ function Sweep:line(job)
    for _, plugin in ipairs(self.plugins or {}) do words[#words + 1], words[#words + 2] = "--plugin", plugin end
    words[#words + 1] = self.script
    for _, word in ipairs(job.words) do words[#words + 1] = word end
-   for i, word in ipairs(words) do words[i] = sweep.quote(word) end
-   return ("cd %s && exec %s %s"):format(sweep.quote(self.folder), sweep.quote(self.program), table.concat(words, " "))
+   for i, word in ipairs(words) do words[i] = quote(word) end
+   return ("cd %s && exec %s %s"):format(quote(self.folder), quote(self.program), table.concat(words, " "))
 end
 
 function Sweep:lines()
@@ -41,18 +38,13 @@ function Sweep:log_of(job) return ("%s/logs/%s.txt"):format(self.path, job.name)
 
 -- ---- making and loading -----------------------------------------------------------------------------------
 
-local function absolute(path)
-   if path:sub(1, 1) == "/" then return path end
-   return os.getenv "PWD" .. "/" .. path
-end
-
 -- about: { script =, jobs =, varying =, parallel =, threads =, plugins =, evaluate_on =, runs =, name =, path = where it is not to be a new
 -- one below runs }; not yet on disk.
 function sweep.new(about)
    local experiment = about.script:match "([^/]*)$":gsub("%.%a+$", "")
    local self = setmetatable(about, Sweep)
-   self.path = self.path or absolute((run.new_path(about.runs, experiment, about.name or "sweep"))):gsub("/%./", "/")
-   self.folder, self.program = os.getenv "PWD", arg[0]
+   self.path = self.path or describe.absolute((run.new_path(about.runs, experiment, about.name or "sweep"))):gsub("/%./", "/")
+   self.folder, self.program = describe.folder(), arg[0]
    return self
 end
 
@@ -65,7 +57,7 @@ function Sweep:script_hash()
    local path = self.script:sub(1, 1) == "/" and self.script or self.folder .. "/" .. self.script
    local found, other = C.eg_file_kind(path) == 1, nil
    if not found then found, other = pcall(require "engram.cli.script".find, "sweep", self.script) end
-   return found and require "engram.run.describe".file_hash(other or path) or nil
+   return found and describe.file_hash(other or path) or nil
 end
 
 -- Whether the script is another than when the sweep was made.
@@ -103,7 +95,7 @@ end
 
 -- The sweep in a folder.
 function sweep.load(path)
-   path = absolute(path):gsub("/+$", "")
+   path = describe.absolute(path):gsub("/+$", "")
    if C.eg_file_kind(path .. "/sweep.json") ~= 1 then usage_error("sweep: %s is no sweep: it has no sweep.json", path) end
    local value = json.load(path .. "/sweep.json")
    check(path, value)

@@ -1,6 +1,6 @@
 -- slurm.lua: the batch script with which a Slurm array runs the lines of jobs.txt. It is written, not submitted: partitions, times and
 -- accounts are the site's, and go on sbatch's own command line.
-local quote = require "engram.sweep".quote
+local quote = require "engram.shell"
 
 local template = [[
 #!/bin/bash

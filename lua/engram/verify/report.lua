@@ -77,17 +77,9 @@ function report.text(table_, found)
    return table.concat(lines, "\n") .. "\n"
 end
 
--- A cell as report.json has it.
-local function plain(cell)
-   local copy = {}
-   for key, value in pairs(cell) do copy[key] = value end
-   return copy
-end
-
 -- write(table, found, path): report.md and report.json in a folder; the text.
 function report.write(table_, found, path)
-   local text, cells = report.text(table_, found), json.array{}
-   for i, cell in ipairs(found.cells) do cells[i] = plain(cell) end
+   local text, cells = report.text(table_, found), json.array{ unpack(found.cells) }
    core.check(C.eg_file_write(path .. "/report.md", text, #text))
    json.save(path .. "/report.json", { table = table_.name, title = table_.title, source = table_.source, cells = cells,
       counts = found.counts, runs = found.runs, failed = found.failed, damaged = found.damaged, seconds = found.seconds, wall = found.wall,

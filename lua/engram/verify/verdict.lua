@@ -2,6 +2,7 @@
 --
 -- A cell passes when |ours - theirs| <= 2 sqrt(SD_theirs^2 / n_theirs + SD_ours^2 / n), with the deviations of samples. Where theirs has
 -- no spread, ours stands for it. With fewer than two seeds, without any spread, or where theirs is unknown, there is no verdict.
+local figure = require "engram.compare.figures".figure
 local json = require "engram.json"
 local jobs = require "engram.verify.jobs"
 local left = require "engram.run.left"
@@ -29,17 +30,6 @@ function verdict.judge(values, reference)
 end
 
 -- ---- reading the runs -------------------------------------------------------------------------------------
-
--- A number of a summary by name: of its metrics, or by its path: accuracy.2.1.
-local function figure(summary, name)
-   for _, from in ipairs{ summary.metrics or {}, summary } do
-      local value = from
-      for part in name:gmatch "[^.]+" do
-         value = type(value) == "table" and (value[part] or value[tonumber(part)]) or nil
-      end
-      if type(value) == "number" then return value end
-   end
-end
 
 -- The summary and status of a run that is finished; nil, and its state, for one that is not: "damaged" where a finished run's files cannot
 -- be read.
