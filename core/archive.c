@@ -12,6 +12,7 @@ struct eg_archive {
   int64_t left, padding; /* of a tar: bytes of the present file that were not read, and of filling behind them */
   int64_t packed, place; /* of a zip's present file: bytes in the archive, and where its header is */
   int method;
+  uint32_t checksum; /* of a zip's present file */
   int64_t size;
   char name[512];
 };
@@ -50,6 +51,14 @@ static int64_t checksum(const uint8_t header[512]) {
   return sum;
 }
 
+/* What lies behind the last file is read too, so that damage is found there, and by the checksum of a gzip file. */
+static eg_status end_of_tar(eg_archive *a) {
+  char chunk[1 << 14];
+  size_t got = sizeof chunk;
+  while (got > 0) EG_TRY(eg_unpacker_read(&a->file, chunk, sizeof chunk, &got));
+  return EG_OK;
+}
+
 static eg_status next_of_tar(eg_archive *a, int *more) {
   uint8_t header[512];
   size_t got;
@@ -58,7 +67,7 @@ static eg_status next_of_tar(eg_archive *a, int *more) {
     a->left = a->padding = 0;
     EG_TRY(eg_unpacker_read(&a->file, header, sizeof header, &got));
     *more = got == sizeof header && header[0] != 0;
-    if (!*more) return got == 0 || got == sizeof header ? EG_OK : damaged(a, "it ends within a header");
+    if (!*more) return got == 0 || got == sizeof header ? end_of_tar(a) : damaged(a, "it ends within a header");
     if (octal(header + 148, 8) != checksum(header)) return damaged(a, "the checksum of a header is wrong");
     a->size = a->left = octal(header + 124, 12);
     if (a->size < 0) return damaged(a, "the size of a file is no number");
@@ -106,6 +115,7 @@ static eg_status next_of_zip(eg_archive *a, int *more) {
   size_t name = little(p + 28, 2), entry = 46 + name + little(p + 30, 2) + little(p + 32, 2);
   if (a->directory_size - a->at < entry || name >= sizeof a->name) return damaged(a, "its directory is damaged");
   a->method = (int)little(p + 10, 2);
+  a->checksum = little(p + 16, 4);
   a->packed = little(p + 20, 4);
   a->size = little(p + 24, 4);
   a->place = little(p + 42, 4);
@@ -126,7 +136,7 @@ static eg_status inflate_raw(const eg_archive *a, const void *from, void *out) {
   return whole ? EG_OK : damaged(a, "a file in it cannot be unpacked");
 }
 
-static eg_status read_of_zip(eg_archive *a, char *out) {
+static eg_status unpack_of_zip(eg_archive *a, char *out) {
   uint8_t header[30];
   int64_t size = a->file.reader.size;
   if (a->method != 0 && a->method != 8)
@@ -144,6 +154,12 @@ static eg_status read_of_zip(eg_archive *a, char *out) {
   if (!status) status = inflate_raw(a, packed, out);
   free(packed);
   return status;
+}
+
+static eg_status read_of_zip(eg_archive *a, char *out) {
+  EG_TRY(unpack_of_zip(a, out));
+  return crc32(0, (const Bytef *)out, (uInt)a->size) == a->checksum ? EG_OK
+                                                                    : damaged(a, "the checksum of a file is wrong");
 }
 
 /* ---- both -------------------------------------------------------------------------------------------------------- */

@@ -9,7 +9,8 @@ static void K(weigh)(real *s, int64_t seen, int64_t n, const uint8_t *mask, real
   double sum = 0;
   for (int64_t i = 0; i < seen; i++) s[i] = mask && mask[i] ? -INFINITY : s[i] * scale;
   for (int64_t i = 0; i < seen; i++) top = s[i] > top ? s[i] : top;
-  for (int64_t i = 0; i < seen; i++) s[i] = s[i] == -INFINITY ? 0 : eg_exp(s[i] - top);
+  for (int64_t i = 0; i < seen; i++) s[i] = eg_exp(s[i] - top);
+  for (int64_t i = 0; mask && i < seen; i++) s[i] = mask[i] ? 0 : s[i]; /* where all are hidden it is -inf less -inf */
   for (int64_t i = 0; i < seen; i++) sum += (double)s[i];
   real by = sum == 0 ? 0 : (real)(1 / sum);
   for (int64_t i = 0; i < seen; i++) s[i] *= by;

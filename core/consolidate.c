@@ -263,13 +263,6 @@ static eg_status check_conv(conv_work *w, const eg_tensor *weight, const eg_tens
   return EG_OK;
 }
 
-/* t, or a contiguous copy of it, which is then in *copy; NULL on failure. */
-static const void *contiguous(const eg_tensor *t, eg_tensor **copy) {
-  if (t->contiguous) return t->data;
-  *copy = eg_new_like(t, -1);
-  return *copy && eg_copy(*copy, t) == EG_OK ? (*copy)->data : NULL;
-}
-
 eg_status eg_fisher_conv2d(eg_tensor *out_weight, eg_tensor *out_bias, const eg_tensor *delta, const eg_tensor *input,
                            const eg_conv *how, double scale, int size) {
   conv_work w = {.how = *how, .absolute = size == EG_ABSOLUTE};
@@ -280,11 +273,11 @@ eg_status eg_fisher_conv2d(eg_tensor *out_weight, eg_tensor *out_bias, const eg_
   size_t partial = (size_t)(groups * (out_weight->count + w.outputs)) * element;
   size_t scratch = (size_t)(eg_threads_get() * w.scratch_count) * element;
   eg_tensor *copies[2] = {NULL, NULL};
-  w.delta = contiguous(delta, &copies[0]);
-  w.input = contiguous(input, &copies[1]);
   w.partial = eg_block_new(partial);
   w.scratch = eg_block_new(scratch);
-  eg_status status = w.delta && w.input && w.partial && w.scratch ? EG_OK : EG_ENOMEM;
+  eg_status status = w.partial && w.scratch ? EG_OK : EG_ENOMEM;
+  if (!status) status = eg_elements(delta, &copies[0], &w.delta);
+  if (!status) status = eg_elements(input, &copies[1], &w.input);
   if (!status) {
     status = eg_parallel_over(w.group * w.scratch_count, groups, EG_REAL(delta->dtype, conv_group), &w);
     if (!status) EG_REAL_CALL(delta->dtype, add_groups, &w, groups, out_weight->data, out_bias ? out_bias->data : NULL);

@@ -120,6 +120,9 @@ eg_status eg_clamp(eg_tensor *out, const eg_tensor *in, double low, double high)
   float single[] = {(float)low, (float)high};
   double twice[] = {low, high};
   int64_t whole[] = {EG_OF_SET(whole_float64)(ceil(low)), EG_OF_SET(whole_float64)(floor(high))};
+  bool is_byte = in->dtype == EG_UINT8, is_whole = is_byte || in->dtype == EG_INT64;
+  if ((is_whole && ceil(low) > floor(high)) || (is_byte && (low > 255 || high < 0)))
+    return eg_fail(EG_EINVAL, "clamp: no %s number lies between %g and %g", eg_dtype_name(in->dtype), low, high);
   uint8_t byte[] = {EG_OF_SET(byte_int64)(whole[0]), EG_OF_SET(byte_int64)(whole[1])};
   const void *ends[] = {single, twice, whole, byte};
   return eg_nest("clamp", EG_ELEMENT(out->dtype, clamp), ends[out->dtype], out, in, NULL, NULL);

@@ -91,7 +91,6 @@ int64_t eg_storage_users(const eg_tensor *t);
 /* In-place changes count: a graph that saved a tensor sees that it was overwritten since. */
 uint32_t eg_storage_version(const eg_tensor *t);
 void eg_storage_touch(eg_tensor *t);
-int eg_storage_same(const eg_tensor *a, const eg_tensor *b);
 size_t eg_element_size(int dtype);
 
 /* Live bytes: held by tensors now; peak: the most there ever was; pooled: kept warm for the next tensor. */
@@ -100,7 +99,7 @@ int64_t eg_peak_bytes(void);
 int64_t eg_pooled_bytes(void);
 int64_t eg_live_tensors(void);
 void eg_pool_trim(void);                 /* gives pooled blocks back to the system */
-void eg_memory_limit(int64_t bytes);     /* 0: none (default: the machine's memory) */
+void eg_memory_limit(int64_t bytes);     /* 0: the machine's or container's memory, as at first */
 void eg_alloc_fail_after(int64_t count); /* tests: the count-th next allocation fails; negative: never */
 
 /* ---- threads (parallel.c) --------------------------------------------------------------------------------------- */
@@ -188,7 +187,7 @@ eg_status eg_copy(eg_tensor *out, const eg_tensor *in);
  * GELU is the exact form x Phi(x). ROUND rounds halves to even. */
 eg_status eg_unary(int op, eg_tensor *out, const eg_tensor *in);
 /* out = a op b, broadcast; a and b of one dtype, which out has too; comparisons, AND and OR write uint8.
- * REMAINDER has the sign of b (as in Lua); integer division by zero is EG_EINVAL. DIV of integers truncates to floor. */
+ * REMAINDER has the sign of b (as in Lua); integer division by zero is EG_EINVAL. DIV of integers rounds down. */
 eg_status eg_binary(int op, eg_tensor *out, const eg_tensor *a, const eg_tensor *b);
 /* out = in op value, or value op in when reversed. */
 eg_status eg_binary_scalar(int op, eg_tensor *out, const eg_tensor *in, double value, int reversed);
@@ -198,7 +197,7 @@ eg_status eg_add_scaled(eg_tensor *out, const eg_tensor *a, const eg_tensor *b, 
 eg_status eg_clamp(eg_tensor *out, const eg_tensor *in, double low, double high);
 /* out = condition ? a : b, broadcast; condition uint8 */
 eg_status eg_where(eg_tensor *out, const eg_tensor *condition, const eg_tensor *a, const eg_tensor *b);
-/* grad_in from the saved output (RELU TANH SIGMOID EXP SQRT RSQRT) or the saved input (GELU, the rest): first order */
+/* grad_in from the saved output (RELU TANH SIGMOID EXP SQRT RSQRT) or the saved input (GELU): first order; no others */
 eg_status eg_unary_backward(int op, eg_tensor *grad_in, const eg_tensor *grad_out, const eg_tensor *saved);
 
 /* ---- reductions (reduce.c): dim < 0 reduces all dimensions to a scalar ------------------------------------------- */
@@ -212,8 +211,8 @@ typedef enum eg_reduce_op {
   EG_SUM_ABS,
   EG_REDUCE_COUNT
 } eg_reduce_op;
-/* out has in's shape with `dim` of size 1 or removed. Sums are made in double precision, in an order that the
- * shape fixes. SUM, PROD, MAX, MIN take int64 too (PROD alone no uint8); SUM of uint8 writes int64. NaN wins MAX and MIN.
+/* out has in's shape with `dim` of size 1 or removed. Sums are made in double precision, in an order that
+ * shape and strides fix. SUM, PROD, MAX, MIN take int64 too (PROD alone no uint8); SUM of uint8 writes int64. NaN wins MAX and MIN.
  * MEAN, MAX and MIN of nothing are EG_EINVAL. */
 eg_status eg_reduce(int op, eg_tensor *out, const eg_tensor *in, int dim);
 /* out: int64, 1-based index of the first largest (smallest) element along dim; dim < 0: index into the flat tensor. */
@@ -657,9 +656,9 @@ void eg_words_encode(int64_t *out, const eg_words *words, int64_t special, const
 void eg_hash_encode(int64_t *out, int64_t buckets, int64_t before, const eg_tokens *tokens, int64_t first,
                     int64_t count);
 /* The columns of rows (n, t) int64 that are left without those at the end, or the start, in which all are `padding`; at least 1. */
-int64_t eg_padded_width(const eg_tensor *rows, int64_t padding, bool at_start);
+int64_t eg_padded_width(const eg_tensor *rows, int64_t padding, int at_start);
 /* out (n) int64: the numbers of each row without its padding at the end, or the start */
-eg_status eg_row_lengths(eg_tensor *out, const eg_tensor *rows, int64_t padding, bool at_start);
+eg_status eg_row_lengths(eg_tensor *out, const eg_tensor *rows, int64_t padding, int at_start);
 
 /* ---- limits (limit.c): what the machine can do on the threads that are set; the best of `rounds` rounds ---------------------- */
 /* Floating-point operations a second of float32 matrix products that fit the caches, a single-threaded BLAS call a tile. */

@@ -170,8 +170,8 @@ eg_status eg_file_append(const char *path, const void *bytes, size_t length) {
   off_t end = lseek(writer.descriptor, 0, SEEK_END);
   eg_status status = eg_writer_bytes(&writer, bytes, length);
   if (status && end >= 0) (void)!ftruncate(writer.descriptor, end);
-  close(writer.descriptor);
-  return status;
+  bool closed = close(writer.descriptor) == 0; /* some file systems tell of a lost write no sooner */
+  return !status && !closed ? eg_fail_errno(path, "cannot write") : status;
 }
 
 eg_status eg_file_sync(const char *path) {

@@ -176,6 +176,7 @@ eg_status eg_index_select(eg_tensor *out, const eg_tensor *in, int dim, const eg
 eg_status eg_index_add(eg_tensor *out, int dim, const eg_tensor *index, const eg_tensor *src) {
   eg_lines to, from;
   EG_TRY(check_selection("index_add", src, out, dim, index));
+  EG_TRY(check_apart("index_add", out, index));
   EG_TRY(eg_check_contiguous("index_add", "output", out));
   if (src->count == 0) return EG_OK;
   EG_TRY(eg_lines_open(&from, "index_add", src, dim));

@@ -65,7 +65,7 @@ bool eg_overlap(const eg_tensor *a, const eg_tensor *b);
 eg_status eg_check_distinct(const char *op, const char *name, const eg_tensor *t);
 /* The elements of t in row-major order, in a copy (to be freed, NULL at first) where they do not lie so (copy.c). */
 eg_status eg_elements(const eg_tensor *t, eg_tensor **copy, const void **data);
-/* a * b and a + b without overflow; false when they do not fit into int64. */
+/* a * b without overflow; false when it does not fit into int64. */
 static inline bool eg_multiply(int64_t a, int64_t b, int64_t *out) { return !__builtin_mul_overflow(a, b, out); }
 
 /* ---- memory (storage.c): every byte of the core comes from here, so that failure can be rehearsed ---- */
@@ -73,7 +73,7 @@ static inline bool eg_multiply(int64_t a, int64_t b, int64_t *out) { return !__b
 /* 64-byte aligned block; NULL with EG_ENOMEM's message. Free with eg_block_free(block, bytes). */
 void *eg_block_new(size_t bytes);
 void eg_block_free(void *block, size_t bytes);
-/* malloc and realloc for headers and tables; count in no statistics, but fail when told to. */
+/* malloc for headers and tables; count in no statistics, but fail when told to. */
 void *eg_malloc(size_t bytes);
 
 /* ---- checksums (crc32c.c) ---- */

@@ -40,11 +40,14 @@ eg_status eg_lines_open(eg_lines *lines, const char *op, const eg_tensor *t, int
   } else if (!view(lines, t, dim)) {
     lines->copy = eg_new_like(t, -1);
     if (!lines->copy) return EG_ENOMEM;
-    if (eg_copy(lines->copy, t)) return eg_free(lines->copy), EG_ENOMEM;
+    if (eg_copy(lines->copy, t)) return eg_lines_close(lines), EG_ENOMEM;
     view(lines, lines->copy, dim);
   }
   lines->count = lines->outer * lines->inner;
   return EG_OK;
 }
 
-void eg_lines_close(eg_lines *lines) { eg_free(lines->copy); }
+void eg_lines_close(eg_lines *lines) {
+  eg_free(lines->copy);
+  lines->copy = NULL;
+}

@@ -317,6 +317,8 @@ static void cut(product *p) {
   bool by_rows = p->kernel ? p->n < 128 && p->m >= 128 : p->m >= p->n;
   p->rows = by_rows ? piece(p->m, least_rows, pieces) : EG_MAX(1, p->m);
   p->columns = by_rows ? EG_MAX(1, p->n) : piece(p->n, least_columns, pieces);
+  /* A last tile narrower than a vector would reach into the one before. */
+  while (!by_rows && p->n > p->columns && p->n % p->columns && p->n % p->columns < 16) p->columns += 32;
   p->across = eg_tiles(p->n, p->columns);
   p->parts = eg_tiles(p->m, p->rows) * p->across;
   p->group = p->parts > 1 ? 1 : EG_MAX(1, (int64_t)EG_MIN(tile_work / EG_MAX(work, 1), 1e9));

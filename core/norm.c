@@ -156,16 +156,6 @@ static void close_norm(norm *k) {
   eg_free(k->copies[1]);
 }
 
-/* The elements of t in row-major order, in a copy where they are not. */
-static eg_status rows(const eg_tensor *t, eg_tensor **copy, const void **data) {
-  *data = t->data;
-  if (t->contiguous) return EG_OK;
-  *copy = eg_new_like(t, -1);
-  if (!*copy) return EG_ENOMEM;
-  *data = (*copy)->data;
-  return eg_copy(*copy, t);
-}
-
 static eg_status open_norm(norm *k, const eg_tensor *x, const eg_tensor *grad) {
   *k = (norm){.n = x->size[0], .c = x->size[1], .run = 1};
   for (int d = 2; d < x->dims; d++) k->run *= x->size[d];
@@ -178,8 +168,8 @@ static eg_status open_norm(norm *k, const eg_tensor *x, const eg_tensor *grad) {
   if (!k->first) return EG_ENOMEM;
   double **array[] = {&k->second, &k->mean, &k->rstd, &k->scale, &k->shift, &k->slope};
   for (int i = 0; i < ARRAYS - 1; i++) *array[i] = k->first + (i + 1) * k->c;
-  eg_status status = rows(x, &k->copies[0], &k->x);
-  if (!status && grad) status = rows(grad, &k->copies[1], &k->grad);
+  eg_status status = eg_elements(x, &k->copies[0], &k->x);
+  if (!status && grad) status = eg_elements(grad, &k->copies[1], &k->grad);
   if (status) close_norm(k);
   return status;
 }
@@ -251,7 +241,7 @@ eg_status eg_batchnorm_backward(eg_tensor *grad_x, eg_tensor *grad_weight, eg_te
   bool sums = batch || grad_weight || grad_bias;
   eg_status status = EG_OK;
   if (sums) status = eg_parallel(eg_tiles(k.c, k.share), EG_REAL(x->dtype, gradient_sums), &k);
-  EG_REAL(x->dtype, write)(grad_bias, k.first, k.c);
+  if (!status) EG_REAL(x->dtype, write)(grad_bias, k.first, k.c);
   double count = (double)k.n * (double)k.run;
   for (int64_t c = 0; c < k.c; c++) {
     k.scale[c] *= k.rstd[c];
@@ -259,7 +249,7 @@ eg_status eg_batchnorm_backward(eg_tensor *grad_x, eg_tensor *grad_weight, eg_te
     k.shift[c] = batch ? -k.scale[c] * k.first[c] / count : 0;
     if (sums) k.second[c] *= k.rstd[c];
   }
-  EG_REAL(x->dtype, write)(grad_weight, k.second, k.c);
+  if (!status) EG_REAL(x->dtype, write)(grad_weight, k.second, k.c);
   if (!status && grad_x && x->count) {
     k.out = grad_x->data;
     status = eg_parallel(eg_tiles(k.n * k.c, k.chunk), EG_REAL(x->dtype, map), &k);

@@ -160,8 +160,9 @@ typedef struct {
   eg_tensor *values, *indices;
   bool descending;
   int64_t block; /* lines in a tile */
-  char *scratch; /* for each thread, two lines of values with their positions */
-  size_t room;   /* bytes of one thread */
+  char *scratch; /* for each thread, or tile where there are fewer, two lines of values with their positions */
+  bool by_tile;
+  size_t room; /* bytes of one thread */
 } sorting;
 
 static void sort_tile(void *context, int64_t tile) {
@@ -172,7 +173,7 @@ static void sort_tile(void *context, int64_t tile) {
     EG_ELEMENT(s->values->dtype, sort_line)
     ((char *)s->values->data + (size_t)to * s->in.element, (int64_t *)s->indices->data + to, s->out.stride,
      s->in.data + (size_t)eg_line(&s->in, i) * s->in.element, s->in.stride, s->in.length, s->descending,
-     s->scratch + (size_t)eg_thread_number() * s->room);
+     s->scratch + (size_t)(s->by_tile ? tile : eg_thread_number()) * s->room);
   }
 }
 
@@ -192,11 +193,13 @@ eg_status eg_sort(eg_tensor *values, eg_tensor *indices, const eg_tensor *in, in
   EG_TRY(eg_lines_open(&s.in, "sort", in, dim));
   s.block = eg_lines_tile(&s.in, EG_TILE / 16);
   s.room = ((size_t)s.in.length * 32 + 63) / 64 * 64;
-  size_t bytes = s.room * (size_t)eg_threads_get();
+  int64_t tiles = eg_tiles(s.in.count, s.block), threads = eg_threads_get();
+  s.by_tile = tiles <= threads;
+  size_t bytes = s.room * (size_t)EG_MIN(tiles, threads);
   s.scratch = eg_block_new(bytes);
   eg_status status = EG_ENOMEM;
   if (s.scratch) {
-    status = eg_parallel_over(16 * in->count, eg_tiles(s.in.count, s.block), sort_tile, &s);
+    status = eg_parallel_over(16 * in->count, tiles, sort_tile, &s);
     if (!status && eg_interrupt_pending()) status = eg_fail(EG_EINTR, "interrupted");
     eg_block_free(s.scratch, bytes);
   }

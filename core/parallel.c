@@ -136,8 +136,7 @@ static void wait_for_workers(void) {
 }
 
 static void run(int64_t tiles, eg_tile_work work, void *context, bool whole) {
-  if (pool.wanted == 0) eg_threads_set(eg_cores());
-  if (tiles <= 1 || pool.wanted <= 1 || inside) {
+  if (tiles <= 1 || eg_threads_get() <= 1 || inside) {
     for (int64_t tile = 0; tile < tiles && (whole || !eg_interrupt_pending()); tile++) work(context, tile);
     return;
   }
@@ -173,7 +172,10 @@ eg_status eg_threads_set(int count) {
   return EG_OK;
 }
 
-int eg_threads_get(void) { return pool.wanted ? pool.wanted : eg_cores(); }
+int eg_threads_get(void) {
+  if (pool.wanted == 0) eg_threads_set(eg_cores()); /* asked once, so that what is made room for is what runs */
+  return pool.wanted;
+}
 
 int eg_cores(void) {
   cpu_set_t set;

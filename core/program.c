@@ -56,7 +56,9 @@ static void become(const char *const *arguments, int log, int problem, pid_t par
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != parent) _exit(128 + SIGTERM);
   int input = open("/dev/null", O_RDONLY);
-  if (input >= 0 && dup2(input, 0) == 0 && dup2(log, 1) == 1 && dup2(log, 2) == 2)
+  log = fcntl(log, F_DUPFD_CLOEXEC, 3); /* where our own input or output is closed, it may have one of their numbers */
+  problem = fcntl(problem, F_DUPFD_CLOEXEC, 3);
+  if (input >= 0 && log >= 0 && dup2(input, 0) == 0 && dup2(log, 1) == 1 && dup2(log, 2) == 2)
     execvp(arguments[0], (char *const *)arguments);
   ssize_t ignored = write(problem, &errno, sizeof errno);
   (void)ignored;

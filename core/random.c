@@ -299,6 +299,7 @@ eg_status eg_randperm(eg_tensor *out, eg_rng *rng) {
   uint32_t words[WORDS];
   for (int64_t i = 0; i < out->count; i++) x[i] = i + 1;
   for (int64_t i = 0; i < draws; i++) {
+    if (i % (1 << 18) == 0 && eg_interrupt_pending()) return eg_fail(EG_EINTR, "interrupted");
     int64_t from = 2 * i % WORDS, last = out->count - 1 - i;
     if (from == 0) eg_rng_blocks(rng, (uint64_t)(i / 2), EG_MIN(WORDS / 4, eg_tiles(draws - i, 2)), words);
     int64_t other = (int64_t)below((uint64_t)last + 1, words + from), swap = x[last];

@@ -113,8 +113,9 @@ static bool line_ends(eg_records *r, int c) {
     r->in[0] = '\r';
     r->at = 0;
     size_t more = 0;
-    if (eg_unpacker_read(&r->file, r->in + 1, sizeof r->in - 1, &more)) return false;
-    r->got = 1 + more;
+    eg_status status = eg_unpacker_read(&r->file, r->in + 1, sizeof r->in - 1, &more);
+    r->got = status ? 0 : 1 + more; /* nothing of before is left to be read again */
+    if (status) return false;
   }
   if (r->at + 1 < r->got && r->in[r->at + 1] != '\n') return false;
   take(r);

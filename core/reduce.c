@@ -1,7 +1,7 @@
 /* reduce.c - sums, products and extremes along a dimension; positions of extremes; running sums; comparisons of bits.
  *
  * Sums of real numbers are made in double precision, in LANES partial sums that the compiler keeps in vectors; their order
- * is fixed by the shape. */
+ * is fixed by shape and strides. */
 
 #ifdef ELEMENT
 

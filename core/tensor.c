@@ -243,7 +243,6 @@ int eg_same_shape(const eg_tensor *a, const eg_tensor *b) {
 int64_t eg_storage_users(const eg_tensor *t) { return t->storage->users; }
 uint32_t eg_storage_version(const eg_tensor *t) { return t->storage->version; }
 void eg_storage_touch(eg_tensor *t) { t->storage->version++; }
-int eg_storage_same(const eg_tensor *a, const eg_tensor *b) { return a->storage == b->storage; }
 
 static char *end_of(const eg_tensor *t) {
   int64_t last = t->count > 0;

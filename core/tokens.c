@@ -146,19 +146,19 @@ void eg_hash_encode(int64_t *out, int64_t buckets, int64_t before, const eg_toke
 }
 
 /* The tokens of a row (t) without its padding at one end. */
-static int64_t row_length(const int64_t *row, int64_t t, int64_t padding, bool at_start) {
+static int64_t row_length(const int64_t *row, int64_t t, int64_t padding, int at_start) {
   while (t > 0 && row[at_start ? 0 : t - 1] == padding) t--, row += at_start;
   return t;
 }
 
-int64_t eg_padded_width(const eg_tensor *rows, int64_t padding, bool at_start) {
+int64_t eg_padded_width(const eg_tensor *rows, int64_t padding, int at_start) {
   const int64_t *token = rows->data;
   int64_t n = rows->size[0], t = rows->size[1], width = 1;
   for (int64_t i = 0; i < n; i++) width = EG_MAX(width, row_length(token + i * t, t, padding, at_start));
   return EG_MIN(width, t);
 }
 
-eg_status eg_row_lengths(eg_tensor *out, const eg_tensor *rows, int64_t padding, bool at_start) {
+eg_status eg_row_lengths(eg_tensor *out, const eg_tensor *rows, int64_t padding, int at_start) {
   const int64_t *token = rows->data;
   int64_t *length = out->data, n = rows->size[0], t = rows->size[1];
   for (int64_t i = 0; i < n; i++) length[i] = row_length(token + i * t, t, padding, at_start);

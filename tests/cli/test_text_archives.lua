@@ -40,12 +40,24 @@ local function little(value, bytes)
    return text
 end
 
+local bit = require "bit"
+
+-- The checksum that a zip has of a file, little endian.
+local function crc32(content)
+   local crc = -1
+   for i = 1, #content do
+      crc = bit.bxor(crc, content:byte(i))
+      for _ = 1, 8 do crc = bit.bxor(bit.rshift(crc, 1), bit.band(-bit.band(crc, 1), 0xedb88320)) end
+   end
+   return little(bit.bnot(crc) % 2 ^ 32, 4)
+end
+
 -- A zip of files that are not packed: { name, content }.
 local function zip(list)
    local body, directory = "", ""
    for _, item in ipairs(list) do
       local name, content = unpack(item)
-      local sizes = little(0, 4) .. little(#content, 4) .. little(#content, 4) .. little(#name, 2)
+      local sizes = crc32(content) .. little(#content, 4) .. little(#content, 4) .. little(#name, 2)
       directory = directory .. "PK\1\2" .. ("\0"):rep(12) .. sizes .. ("\0"):rep(12) .. little(#body, 4) .. name
       body = body .. "PK\3\4" .. ("\0"):rep(10) .. sizes .. "\0\0" .. name .. content
    end
@@ -114,6 +126,16 @@ t.test("an archive with the right sum is fetched, and its texts are loaded", fun
    t.expect({ code, err }):equals{ 0, "" }
    t.expect(out):equals("train\t25000\t0\ntest\t25000\t0\n"
       .. "phrasebank: 4846 texts, 3 classes\tSales of me@work Seppälä grew to 3 .\tpositive\n")
+end)
+
+t.test("an archive in which a byte was turned over is damaged, whatever its texts look like", function()
+   local path = home .. "/phrasebank/FinancialPhraseBank-v1.0.zip"
+   local whole = t.read(path)
+   t.write(path, (whole:gsub("grew to 7 ", "grew to 8 ", 1)))
+   local _, err, code = run [[require "engram".text.load("phrasebank", { held_out = 0 })]]
+   t.write(path, whole)
+   t.expect(code):equals(1)
+   t.expect(err):contains "is no whole archive: the checksum of a file is wrong; fetch it again"
 end)
 
 t.test("list and check tell what is here", function()

@@ -140,6 +140,24 @@ static void equals_plain_loops(void **state) {
     }
 }
 
+/* Scores of -inf are no hidden keys: where all are, the weights are NaN, as in PyTorch; hidden ones are 0 all the same. */
+static void infinite_scores(void **state) {
+  eg_attention how = {.heads = 1, .scale = 1};
+  eg_tensor *q = fresh(EG_FLOAT32, 3, SIZES(1, 1, 1)), *k = fresh(EG_FLOAT32, 3, SIZES(1, 2, 1)),
+            *out = eg_new_like(q, -1);
+  const int64_t size[] = {1, 1, 1, 2};
+  eg_tensor *weights = fresh(EG_FLOAT32, 4, size), *mask = fresh(EG_UINT8, 2, SIZES(1, 2));
+  put(q, 0, 1e20), put(k, 0, -1e20), put(k, 1, -1e20), put(mask, 0, 1), put(mask, 1, 0);
+  assert_int_equal(eg_attention_forward(out, weights, q, k, k, NULL, NULL, &how), EG_OK);
+  assert_true(isnan(get(weights, 0)) && isnan(get(weights, 1)));
+  assert_int_equal(eg_attention_forward(out, weights, q, k, k, mask, NULL, &how), EG_OK);
+  assert_true(isnan(get(weights, 1)));
+  put(k, 1, 0);
+  assert_int_equal(eg_attention_forward(out, weights, q, k, k, NULL, NULL, &how), EG_OK);
+  assert_true(get(weights, 0) == 0 && get(weights, 1) == 1);
+  eg_free(q), eg_free(k), eg_free(out), eg_free(weights), eg_free(mask);
+}
+
 /* ---- the last position alone, against all ---- */
 
 typedef struct last {
@@ -343,6 +361,7 @@ static void messages(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(equals_plain_loops),
+      cmocka_unit_test(infinite_scores),
       cmocka_unit_test(the_last_position_alone),
       cmocka_unit_test(bits_do_not_depend_on_threads),
       cmocka_unit_test(messages),

@@ -193,6 +193,7 @@ static void test_no_index_reaches_outside(void **state) {
       mark(rows), mark(whole);
       assert_fails(eg_index_select(rows, in, 0, index), EG_EINDEX, text);
       assert_fails(eg_index_add(whole, 0, index, rows), EG_EINDEX, text);
+      assert_fails(eg_index_add(index, 0, index, index), EG_EINVAL, "index_add: ");
       assert_fails(eg_batch(rows, in, index, 1, 0), EG_EINDEX, text);
       put(grid, at, bad[b]);
       assert_fails(eg_gather(rows, in, 0, grid), EG_EINDEX, text);

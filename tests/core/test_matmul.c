@@ -117,9 +117,9 @@ static void test_linear_layers(void **state) {
 
 /* Large enough for several tiles, along either side and in batches. */
 static void test_tiles_and_threads_change_no_bit(void **state) {
-  static const int64_t shapes[][4] = {{1, 300, 257, 190}, {1, 32, 1000, 700}, {1, 700, 500, 33},
-                                      {37, 60, 70, 80},   {2, 200, 300, 250}, {1, 1, 3000, 3000},
-                                      {1, 3000, 3000, 1}, {1, 12, 600, 2000}, {1, 3000, 500, 6}};
+  static const int64_t shapes[][4] = {{1, 300, 257, 190}, {1, 32, 1000, 700}, {1, 700, 500, 33},  {37, 60, 70, 80},
+                                      {2, 200, 300, 250}, {1, 1, 3000, 3000}, {1, 3000, 3000, 1}, {1, 12, 600, 2000},
+                                      {1, 3000, 500, 6},  {1, 15, 5000, 65}};
   for (size_t s = 0; s < COUNT(shapes); s++)
     for (int layout = 0; layout < 2; layout++) {
       int64_t batch = shapes[s][0], m = shapes[s][1], k = shapes[s][2], n = shapes[s][3];
@@ -136,6 +136,18 @@ static void test_tiles_and_threads_change_no_bit(void **state) {
       }
       eg_free(a), eg_free(b), eg_free(out), eg_free(first);
     }
+}
+
+/* The last of several tiles is narrower than a vector: it must not reach into the one before, whose relu is done. */
+static void test_relu_of_a_narrow_last_tile(void **state) {
+  eg_tensor *x = random_tensor(EG_FLOAT32, 2, SIZES(15, 5000)), *rows = random_tensor(EG_FLOAT32, 2, SIZES(5000, 65));
+  eg_tensor *weight = eg_view(rows, 2, SIZES(65, 5000), SIZES(1, 65), 0), *out = fresh(EG_FLOAT32, 2, SIZES(15, 65));
+  for (int threads = 1; threads <= 2; threads++) {
+    eg_threads_set(threads);
+    assert_int_equal(eg_linear_relu(out, x, weight, NULL), EG_OK);
+    for (int64_t i = 0; i < out->count; i++) assert_true(get(out, i) >= 0);
+  }
+  eg_free(x), eg_free(rows), eg_free(weight), eg_free(out);
 }
 
 static void test_nan_and_infinity_spread(void **state) {
@@ -229,6 +241,7 @@ int main(void) {
       cmocka_unit_test_teardown(test_batches_broadcast, nothing_is_left),
       cmocka_unit_test_teardown(test_linear_layers, nothing_is_left),
       cmocka_unit_test_teardown(test_tiles_and_threads_change_no_bit, nothing_is_left),
+      cmocka_unit_test_teardown(test_relu_of_a_narrow_last_tile, nothing_is_left),
       cmocka_unit_test_teardown(test_nan_and_infinity_spread, nothing_is_left),
       cmocka_unit_test_teardown(test_infinity_counts_once, nothing_is_left),
       cmocka_unit_test_teardown(test_failed_allocations_are_reported, nothing_is_left),

@@ -98,7 +98,6 @@ static void test_views_share_memory(void **state) {
   eg_tensor *turned = eg_view(t, 2, SIZES(4, 3), SIZES(1, 4), 0), *column = eg_view(t, 1, SIZES(3), SIZES(4), 2);
   assert_false(turned->contiguous);
   assert_int_equal(eg_storage_users(t), 3);
-  assert_true(eg_storage_same(t, column));
   for (int i = 0; i < 3; i++) {
     assert_true(get(column, i) == get(t, i * 4 + 2));
     for (int j = 0; j < 4; j++) assert_true(get(turned, j * 3 + i) == get(t, i * 4 + j));
