@@ -1,7 +1,8 @@
 -- Search for CLASSP's per-weight rule (and EWC's lambda) on held-out training images; the test sets are never looked at.
 --
 -- The last `validation` training images of each task are kept back and judged in evaluation mode; the score is the mean accuracy on both
--- at the end. Expected: docs/results.md, "Search". The best setting goes into classp_vision.lua as threshold, threshold_2 or quantile.
+-- at the end. Expected: docs/results.md, "Search for the gate". The best setting goes into classp_vision.lua as threshold, threshold_2
+-- or quantile.
 local engram = require "engram"
 local schedule, cl = engram.schedule, engram.cl
 local common = require "classp_common"

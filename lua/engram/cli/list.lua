@@ -6,7 +6,7 @@ local usage_error = require "engram.usage"
 local command = {
    summary = "list optimizers, methods, streams, data sets, schedules or experiments",
    usage = "list [optimizers|methods|streams|datasets|schedules|experiments [NAME]]",
-   text = "Without a word: all of them. With NAME: the hyper-parameters of that optimizer or method.",
+   text = "Without a word: all of them. With NAME, which only optimizers and methods take: the hyper-parameters of that one.",
    options = { { "plugin", value = "FILE", many = true, doc = "load an optimizer (.lua or .so) first; may be given again" } },
 }
 

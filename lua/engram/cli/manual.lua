@@ -17,12 +17,15 @@ manual.environment = {
    { "ENGRAM_LUA", "the folder of Lua files, instead of that beside the program" },
    { "ENGRAM_LIBRARY", "the path of libengram.so, where the library is loaded by a luajit of one's own" },
    { "ENGRAM_FAULT", "for tests: makes file operations fail, see core/fault.c" },
+   { "XDG_DATA_HOME", "instead of ~/.local/share: data sets are in its engram/data, looked into after ENGRAM_DATA" },
+   { "XDG_STATE_HOME", "instead of ~/.local/state: the prompt keeps its lines in its engram/history" },
    { "PYTHON", "the Python that runs the peer of engram bench" },
-   { "NO_COLOR", "when set, plots have no colours" },
+   { "NO_COLOR", "when set, plots and the prompt have no colours" },
 }
 
 manual.exit_codes = {
    { "0", "done" }, { "1", "a script, a run or a check failed" }, { "2", "called wrongly: what was wrong is said on standard error" },
+   { "3", "another process is at the run" },
    { "130, 143", "interrupted by Ctrl-C or SIGTERM: 128 and the number of the signal" },
 }
 
