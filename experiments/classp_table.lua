@@ -11,7 +11,7 @@ local function columns(tasks)
       { "published: " .. tasks[2], function(run) return run.published and run.published[2] end },
       { "weights changed in task 2, %", function(run) return run.metrics.update_density[2] * 100 end },
       { "weights moved a step, %", function(run) return (run.metrics.step_density[1] + run.metrics.step_density[2]) * 50 end },
-      { "state, MB", function(run) return run.bytes.state / 1e6 end },
+      { "state, MB", function(run) return run.bytes.state_in_training / 1e6 end },
    }
 end
 
@@ -75,7 +75,7 @@ function table_of.summary(results, tasks, stream)
       if not run.diverged then
          records[i].accuracy, records[i].published = { unpack(run.accuracy) }, run.published
          records[i].update_density, records[i].step_density = run.metrics.update_density, run.metrics.step_density
-         records[i].state_bytes, records[i].weights_sha256 = run.bytes.state, run.hash or run.weights_sha256
+         records[i].state_bytes, records[i].weights_sha256 = run.bytes.state_in_training, run.hash or run.weights_sha256
       end
    end
    return { tasks = tasks, stream_sha256 = stream:hash(), runs = records }
