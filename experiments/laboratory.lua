@@ -40,7 +40,7 @@ end
 local function result_of(scenario, stream, name, method, hyper)
    local run = cl.train{ name = name .. "-" .. scenario, model = model, stream = stream, method = method(hyper[scenario] or hyper.all),
       optimizer = function(m) return optim.Adam(m, { lr = 1e-3 }) end, batch_size = settings.batch, seed = settings.seed }
-   return ("%.1f (%.1f)"):format(run.metrics.average_accuracy, run.metrics.forgetting), run.bytes.state
+   return ("%.1f (%.1f)"):format(run.metrics.average_accuracy, run.metrics.forgetting), run.bytes.state_in_training
 end
 
 local scenarios = { "task", "domain", "class" }

@@ -2,26 +2,20 @@
 -- takes is read from its usage: FILE is a script, RUN, SWEEP and DIR are folders, words in small letters are its verbs. What comes after
 -- a verb is in the command's table `after`: a function that lists words, or the name of a function of bash.
 local commands = require "engram.cli.commands"
-local core = require "engram.core"
 local help = require "engram.help"
 local options = require "engram.cli.options"
-
-local lua_folder = package.searchpath("engram.core", package.path):match "^(.*)/engram/core%.lua$"
 
 -- ---- what the tables say ----------------------------------------------------------------------------------
 
 -- What completes a value: words, or the name of one of the functions below.
 local by_value = { FILE = "_engram_files", DIR = "_engram_folders", RUN = "_engram_runs", SWEEP = "_engram_runs" }
 
--- What can be run of experiments/, without folder and ending: scripts that declare settings, and settings files.
+-- What can be run of experiments/, without folder and ending.
 local function experiments()
-   local folder, names, seen = lua_folder .. "/../experiments", {}, {}
-   for _, name in ipairs(core.names_in(folder)) do
-      local base = name:match "^(.*)%.ya?ml$" or name:match "^(.*)%.lua$"
-      local file = io.open(folder .. "/" .. name)
-      local runs = not name:find "%.lua$" or file:read "*a":find("engram.settings", 1, true)
-      file:close()
-      if base and runs and not seen[base] then names[#names + 1], seen[base] = base, true end
+   local names, seen = {}, {}
+   for _, file in ipairs(require "engram.cli.script".experiments()) do
+      local base = file.name:match "^(.*)%.%a+$"
+      if not seen[base] then names[#names + 1], seen[base] = base, true end
    end
    return names
 end

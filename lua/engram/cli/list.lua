@@ -1,5 +1,4 @@
 -- engram list: what there is by name, each with a line about it; of an optimizer or method also its hyper-parameters.
-local core = require "engram.core"
 local suggest = require "engram.suggest"
 local usage_error = require "engram.usage"
 
@@ -39,16 +38,11 @@ local function datasets()
    return rows
 end
 
--- The scripts of experiments/ that declare settings, by their first line of comment.
+-- The scripts of experiments/, by their first line of comment.
 local function experiments()
-   local folder, rows = lua_folder .. "/../../experiments", {}
-   for _, name in ipairs(core.names_in(folder)) do
-      if name:find "%.lua$" then
-         local file = io.open(folder .. "/" .. name)
-         local text = file:read "*a"
-         file:close()
-         if text:find "engram%.settings" then rows[#rows + 1] = { name, text:match "^%-%-%s*([^\n]*)" or "" } end
-      end
+   local rows = {}
+   for _, file in ipairs(require "engram.cli.script".experiments()) do
+      if file.name:find "%.lua$" then rows[#rows + 1] = { file.name, file.text:match "^%-%-%s*([^\n]*)" or "" } end
    end
    return rows
 end

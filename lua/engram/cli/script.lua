@@ -19,6 +19,23 @@ local function runnable_files(folder)
    return list
 end
 
+local function content(path)
+   local file = assert(io.open(path))
+   local text = file:read "*a"
+   file:close()
+   return text
+end
+
+-- What of experiments/ is run by its name: scripts that declare settings, and settings files: a list of { name =, text = }.
+function script.experiments()
+   local list = {}
+   for _, name in ipairs(runnable_files(experiments)) do
+      local text = content(experiments .. "/" .. name)
+      if settings_file.is_settings(name) or text:find("engram.settings", 1, true) then list[#list + 1] = { name = name, text = text } end
+   end
+   return list
+end
+
 local function not_there(who, file)
    local folder, name = file:match "^(.*)/([^/]*)$"
    local nearest = suggest.nearest(name or file, runnable_files(folder or "."))
