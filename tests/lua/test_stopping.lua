@@ -64,6 +64,12 @@ test("the first of several ends the task, and each remembers its own", function(
    expect((ends(stop.first_of{ stop.loss(1), stop.first_of{ stop.steps(5) } }, figures))):equals(5)
 end)
 
+test("where one of several ends the task, the others have seen its last epoch", function()
+   local rule = stop.first_of{ stop.epochs(2), stop.patience(5, { restore = true }) }
+   local at, why, kept = ends(rule, by_epoch("validation loss", { 5, 4 }))
+   expect({ at, why, kept }):equals{ 6, "2 epochs", { 1, 2 } }
+end)
+
 test("how long a rule can take", function()
    expect({ stop.longest(stop.epochs(4), 10) }):equals{ 40 }
    expect({ stop.longest(stop.steps(4), 10) }):equals{ 4 }

@@ -206,12 +206,14 @@ function stop.first_of(rules, more)
       words[i] = part.text
    end
    whole.check = function(memory, now, at)
+      local first                                      -- the others are asked too: one may hold this epoch's weights as the best
       for i, part in ipairs(rules) do
          local own = tostring(i)                       -- a key that JSON keeps
          memory[own] = memory[own] or {}
          local why = part.check(memory[own], now, at)
-         if why then return why end
+         first = first or why
       end
+      return first
    end
    for _, cap in ipairs(CAPS) do options[cap] = options[cap] and math.min(options[cap], whole[cap] or math.huge) end
    return make("first_of", words, whole, options)
