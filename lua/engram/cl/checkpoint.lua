@@ -115,6 +115,7 @@ function checkpoint.capture(t, phase)
       before = t.tracker.before and pack(tensors, "tracker.before", t.tracker.before),
       masks = pack(tensors, "tracker.masks", t.tracker.masks), random = random.state(), seconds = core.C.eg_clock() - t.started,
       settings = same.settings(t), tasks = same.tasks(t), rows = same.rows(t),
+      scenario = t.stream.scenario, outputs = t.stream.outputs,
       model = tostring(t.model), forked_from = t.forked_from, said = t.said or {},
       stopped = json.array(t.stopped), ending = t.ending and pack(tensors, "ending", t.ending) }
    past.capture(tensors, t)

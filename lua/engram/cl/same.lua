@@ -84,7 +84,9 @@ function same.check(t, state, path)
       { "version of " .. now.name, saved.slots and (saved.version or "none") or version, version,
          way = file and ("restore the %s of that version, or fork"):format(file) },
       { "method", methods_text(state.methods, function(method) return method.text end), methods_text(t.methods, methods.describe) },
-      { "tasks", tasks_text(state.tasks), tasks_text(same.tasks(t)) } }
+      { "tasks", tasks_text(state.tasks), tasks_text(same.tasks(t)) },
+      { "scenario", state.scenario or t.stream.scenario, t.stream.scenario },                   -- older checkpoints do not tell
+      { "outputs", state.outputs or t.stream.outputs, t.stream.outputs } }
    local vocabulary, rows = t.stream:vocabulary(), same.rows(t)
    pairs_[#pairs_ + 1] = { "vocabulary", state.vocabulary or "none", vocabulary and vocabulary:hash() or "none" }
    pairs_[#pairs_ + 1] = { "rows of texts", state.rows or rows, rows }                       -- older checkpoints do not tell
