@@ -53,4 +53,13 @@ t.test("--dry-run tells model, optimizer, data and steps, and writes nothing", f
       .. "   early.lua:5: in the script\n" })
 end)
 
+t.test("--dry-run of methods whose work begins with a long loop", function()
+   for _, method in ipairs{ "GDumb{ epochs = 1 }", 'EWC{ convention = "classp-repository" }' } do
+      put("with.lua", ((TRAINING:gsub("   on_step = .*$", function() return "   method = cl.methods." .. method .. " }\n" end))))
+      local code, out, err = engram "run --dry-run with.lua"
+      t.expect({ method, code, err }):equals{ method, 0, "" }
+      t.expect(out):contains "expected time\n"
+   end
+end)
+
 t.done()

@@ -67,6 +67,18 @@ t.test("another learning rate from here on; the slots stay", function()
    t.expect(slow.optimizer.counts[1]):equals(9)
 end)
 
+t.test("a fork to a method that keeps items: its memory has none of the tasks before, and its steps are those that there are", function()
+   local base, stream = train(), cl.stream{ a, b, c }
+   for _, method in ipairs{ cl.methods.GEM{}, cl.methods.Rehearsal{ memory = 12 }, cl.methods.GDumb{ memory = 12, epochs = 2 } } do
+      local planned = {}
+      local fork = cl.fork(base, { stream = stream, method = method, on_step = function(state)
+         planned[state.task] = { state.steps_in_task, state.steps_per_epoch, state.step_in_task }
+      end })
+      t.expect(#fork.hash):equals(64)
+      for k = 2, 3 do t.expect({ k, planned[k][3] }):equals{ k, planned[k][1] } end
+   end
+end)
+
 t.test("what does not match is refused", function()
    local base, two = train(), cl.stream{ a, b }
    local function refused(text, ...)

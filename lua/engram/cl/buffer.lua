@@ -235,8 +235,9 @@ function Buffer:draw(n)
    return self:items(order:narrow(1, 1, math.min(n, self.count)))
 end
 
--- of_task(k): all items of task k.
+-- of_task(k): all items of task k; nil when it is empty.
 function Buffer:of_task(k)
+   if self.count == 0 then return nil end
    return self:items(self.tasks:narrow(1, 1, self.count):eq(k):nonzero())
 end
 

@@ -36,7 +36,7 @@ end
 -- A blurred task that is gone through again jumps back in time: items of the task before come once more after those of the next.
 local function check_order(t)
    for k, experience in ipairs(t.stream) do
-      local epochs = experience.ordered and plan.of(t, k).epochs or 1
+      local epochs = plan.keeps_order(t, k) and plan.of(t, k).epochs or 1
       if epochs > 1 then
          warnings.once(t, "blur repeats", "task %d, '%s', is blurred and gone through %d times in its order of time, so its boundaries " ..
             "come as often: streams.online makes it one pass", k, experience.name, epochs)

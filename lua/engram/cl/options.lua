@@ -1,6 +1,7 @@
 -- cl/options.lua: what cl.train is given, checked before anything is made or trained.
 local budget = require "engram.cl.budget"
 local core = require "engram.core"
+local plan = require "engram.cl.plan"
 local suggest = require "engram.suggest"
 local stream = require "engram.cl.stream"
 local raise = core.raise
@@ -75,13 +76,14 @@ local function evaluated_items(given, tasks, length, batch_size)
    return items
 end
 
--- The optimizer must move the model: one of another model would train nothing, silently.
-local function check_target(model, optimizer)
-   local own = {}
-   for _, p in ipairs(model:parameters()) do own[p] = true end
-   for _, p in ipairs(optimizer.parameters) do
-      if own[p] then return end
+-- The model's parameters that the optimizer moves: one of another model would train nothing, silently.
+local function moved_parameters(model, optimizer)
+   local held, moved = {}, {}
+   for _, p in ipairs(optimizer.parameters) do held[p] = true end
+   for _, p in ipairs(model:parameters()) do
+      if held[p] then moved[#moved + 1] = p end
    end
+   if #moved > 0 then return moved end
    raise "cl.train: the optimizer moves none of the model's parameters: make it from this one, or give optimizer = function(model)"
 end
 
@@ -149,14 +151,16 @@ function options.unused(given, t)
    for _, key in ipairs{ "checkpoint_every", "checkpoints" } do
       note(key, not t.out.folder, "checkpoints are written by `engram run` only")
    end
-   for _, experience in ipairs(t.stream) do
-      note("shuffle", experience.ordered and given.shuffle == true, ("the items of '%s' keep their order in time"):format(experience.name))
-      if experience.ordered then break end
+   for k, experience in ipairs(t.stream) do
+      local ordered = plan.keeps_order(t, k)
+      note("shuffle", ordered and given.shuffle == true, ("the items of '%s' keep their order in time"):format(experience.name))
+      if ordered then break end
    end
    return list
 end
 
--- make(given): the model and its optimizer, each given as it is or as a function that makes it, and the model's function if any.
+-- make(given): the model and its optimizer, each given as it is or as a function that makes it, which of the model's parameters that one
+-- moves, and the model's function if any.
 function options.make(given)
    local make_model = type(given.model) == "function" and given.model or nil
    local model = make_model and make_model() or given.model
@@ -166,8 +170,7 @@ function options.make(given)
    if not is_optimizer(optimizer) then
       raise("cl.train: optimizer must be an optimizer or a function of the model that makes one, got %s", core.typename(optimizer))
    end
-   check_target(model, optimizer)
-   return model, optimizer, make_model
+   return model, optimizer, moved_parameters(model, optimizer), make_model
 end
 
 return options

@@ -33,13 +33,16 @@ local function bound(found, rule, method, own)
    return found
 end
 
--- of(t, k): { items =, epochs =, steps_per_epoch =, steps = } of task k; under a rule (rule =) the last two are the most that it can
--- come to, `cap` says by what, and open is true where it may end sooner.
-function plan.of(t, k)
+-- keeps_order(t, k): whether the items of task k are trained on in their order of time: not those that a method has chosen.
+function plan.keeps_order(t, k) return t.stream[k].ordered and not chooser(t) or false end
+
+-- of(t, k [, size]): { items =, epochs =, steps_per_epoch =, steps = } of task k; under a rule (rule =) the last two are the most that it can
+-- come to, `cap` says by what, and open is true where it may end sooner. size: how many items there are, once they are at hand.
+function plan.of(t, k, size)
    local experience, method = t.stream[k], chooser(t)
    local _, alone = experience:steps_of(t.batch_size, t.drop_last)
    local own = method and method.plan and method:plan(t, k, alone) or {}
-   local found = { items = own.items or experience:items "train", epochs = own.epochs or experience.epochs }
+   local found = { items = size or own.items or experience:items "train", epochs = own.epochs or experience.epochs }
    found.steps_per_epoch = (t.drop_last and math.floor or math.ceil)(found.items / t.batch_size)
    local steps = own.steps or (not own.epochs and experience.steps)
    found.steps = found.steps_per_epoch > 0 and steps or found.epochs * found.steps_per_epoch

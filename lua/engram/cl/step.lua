@@ -1,5 +1,6 @@
 -- cl/step.lua: one step of a training: batch -> model -> loss (and the methods' terms) -> backward -> the methods edit gradients ->
 -- optimizer -> the scope ends and every temporary goes back to the pool.
+local autograd = require "engram.autograd"
 local tensor = require "engram.tensor"
 local arithmetic = require "engram.cl.metrics.arithmetic"
 local divergence = require "engram.cl.divergence"
@@ -73,10 +74,16 @@ function step.counter(t)
    end
 end
 
+-- Drops the gradients of all parameters: of those that the optimizer does not hold too, which methods see.
+local function drop_gradients(t)
+   t.optimizer:zero_grad()
+   for _, p in ipairs(t.parameters) do autograd.drop_gradient(p) end
+end
+
 local function one_step(t)
    t.penalty_before, t.penalty, t.weight = t.penalty, nil, nil
    t.fresh = { x = t.x, y = t.y, tasks = t.tasks }         -- as the stream gave them, whatever methods put beside them
-   t.optimizer:zero_grad()
+   drop_gradients(t)
    step.hook(t, "batch")
    t.logits = t.model(t.x)
    local loss = batch_loss(t)

@@ -79,13 +79,19 @@ local function check_labels(t, k)
    end
 end
 
--- Makes the data of task k ready.
+-- The batches of the present task. The stream's own items may stand in the order of time; what a method has mixed or kept does not.
+local function loader_of(t, data)
+   local in_time = t.experience.ordered and data == t.experience.train
+   return require "engram.data".loader(data, { batch_size = t.batch_size, shuffle = t.shuffle and not in_time, drop_last = t.drop_last })
+end
+
+-- Makes the data of task k ready. How long it is follows from them: after a fork a method's memory may hold less than was planned with.
 function task.open(t, k)
    t.task, t.experience = k, t.stream[k]
    tensor.scope(check_labels, t, k)
-   t.loader = require "engram.data".loader(plan.data(t),
-      { batch_size = t.batch_size, shuffle = t.shuffle and not t.experience.ordered, drop_last = t.drop_last })
-   local found = plan.of(t, k)
+   local data = plan.data(t)
+   t.loader = loader_of(t, data)
+   local found = plan.of(t, k, data:size())
    t.steps_per_epoch, t.steps_in_task, t.epochs = found.steps_per_epoch, found.steps, found.epochs
    t.rule, t.cap, t.longest = found.rule, found.cap, found.steps
    t.model:train()

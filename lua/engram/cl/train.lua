@@ -23,10 +23,10 @@ local C, raise = core.C, core.raise
 
 -- ---- the state of a training ------------------------------------------------------------------------------
 
--- What long loops call now and then: it keeps the status fresh, and raises at an interrupt.
+-- What long loops call now and then: it keeps the status fresh, where there is a run's, and raises at an interrupt.
 local function poller(t)
    return function()
-      t.out:alive(t)
+      if t.out then t.out:alive(t) end
       if core.interrupted() then error("interrupted", 0) end
    end
 end
@@ -67,7 +67,7 @@ local function begin(given)
    local t = options.check(given)
    seal.begin(t)
    if t.seed then random.seed(t.seed) end
-   t.given, t.model, t.optimizer, t.make_model = given, options.make(given)
+   t.given, t.model, t.optimizer, t.moving, t.make_model = given, options.make(given)
    t.parameters, t.poll, t.losses = t.model:parameters(), poller(t), {}
    t.task, t.epoch, t.step, t.step_in_task, t.loss_sum, t.loss_count = 0, 0, 0, 0, 0, 0
    t.idle, t.largest_loss = 0, 0

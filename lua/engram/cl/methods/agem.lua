@@ -5,10 +5,10 @@ local memory = require "engram.cl.methods.memory"
 
 local function dot(a, b) return (a * b):sum():item() end
 
--- g . r and r . r over all parameters.
+-- g . r and r . r over the parameters that the optimizer moves.
 local function products(t, reference)
    local gr, rr = 0, 0
-   for i, p in ipairs(t.parameters) do
+   for i, p in ipairs(t.moving) do
       local g, r = autograd.gradient_of(p), reference[i]
       if r then rr = rr + dot(r, r) end
       if g and r then gr = gr + dot(g, r) end
@@ -35,9 +35,9 @@ return {
       local drawn = memory.draw(self, t)
       if not drawn then return end
       t.count(#drawn.labels, #drawn.labels)
-      local reference = autograd.grad(memory.loss(t, drawn), t.parameters, { allow_unused = true })
+      local reference = autograd.grad(memory.loss(t, drawn), t.moving, { allow_unused = true })
       local gr, rr = products(t, reference)
-      for i, p in ipairs(gr < 0 and t.parameters or {}) do
+      for i, p in ipairs(gr < 0 and t.moving or {}) do
          local g = autograd.gradient_of(p)
          if g and reference[i] then g:add_(reference[i], -gr / (rr + self.hyper.epsilon)) end
       end

@@ -8,10 +8,10 @@ local autograd = require "engram.autograd"
 local memory = require "engram.cl.methods.memory"
 local qp = require "engram.cl.methods.qp"
 
--- All gradients, one behind the other, into a row of all weights; zeros where there is none.
+-- The gradients of what the optimizer moves, one behind the other, into a row of those weights; zeros where there is none.
 local function fill(row, t, gradients)
    local at = 1
-   for i, p in ipairs(t.parameters) do
+   for i, p in ipairs(t.moving) do
       local n = p:numel()
       local place = row:narrow(1, at, n)
       if gradients[i] then place:copy_(gradients[i]:reshape(-1)) else place:zero_() end
@@ -21,13 +21,13 @@ end
 
 local function weights_of(t)
    local count = 0
-   for _, p in ipairs(t.parameters) do count = count + p:numel() end
-   return count, { dtype = t.parameters[1].dtype }
+   for _, p in ipairs(t.moving) do count = count + p:numel() end
+   return count, { dtype = t.moving[1].dtype }
 end
 
 local function present_row(t)
    local list, row = {}, require "engram".empty(weights_of(t))
-   for i, p in ipairs(t.parameters) do list[i] = autograd.gradient_of(p) end
+   for i, p in ipairs(t.moving) do list[i] = autograd.gradient_of(p) end
    fill(row, t, list)
    return row
 end
@@ -56,7 +56,7 @@ local function parts(self, t)
    local list, found = {}, memory_of(self, t)
    for k = 1, t.task - 1 do
       local items = found:of_task(k)
-      for i = 1, self.hyper.parts do
+      for i = 1, items and self.hyper.parts or 0 do
          local part = part_of(items, i, self.hyper.parts)
          if part.labels then list[#list + 1] = part end
       end
@@ -64,13 +64,13 @@ local function parts(self, t)
    return list
 end
 
--- The rows of old tasks' gradients, (constraints, weights).
-local function constraints(self, t)
-   local list, weights, options = parts(self, t), weights_of(t)
+-- The rows of old tasks' gradients, (constraints, weights), of parts of their items.
+local function constraints(t, list)
+   local weights, options = weights_of(t)
    local rows = require "engram".empty(#list, weights, options)
    for i, part in ipairs(list) do
       t.count(#part.labels, #part.labels)
-      fill(rows[i], t, autograd.grad(memory.loss(t, part), t.parameters, { allow_unused = true }))
+      fill(rows[i], t, autograd.grad(memory.loss(t, part), t.moving, { allow_unused = true }))
    end
    return rows
 end
@@ -78,7 +78,7 @@ end
 -- The gradients become the row.
 local function put_back(t, row)
    local at = 1
-   for _, p in ipairs(t.parameters) do
+   for _, p in ipairs(t.moving) do
       local g, n = autograd.gradient_of(p), p:numel()
       if g then g:copy_(row:narrow(1, at, n):reshape(g.shape)) end
       at = at + n
@@ -102,8 +102,9 @@ return {
    begin = memory_of,
 
    gradients = function(self, t)
-      if t.task == 1 then return end
-      local g, G = present_row(t), constraints(self, t)
+      local list = parts(self, t)
+      if #list == 0 then return end
+      local g, G = present_row(t), constraints(t, list)
       local products = G:matmul(g)
       if products:min():item() >= 0 then return end
       local P = G:matmul(G:t()):tolist()
