@@ -572,6 +572,33 @@ t.test("a fork takes over what a method keeps: it is the longer training, to the
    end
 end)
 
+t.test("an optimizer that holds the last layer alone: no method sees more of the gradients than a frozen body has", function()
+   local function frozen(m)
+      for i, p in ipairs(m:parameters()) do
+         if i <= 2 then p:requires_grad_(false) end
+      end
+      return m
+   end
+   local function weights(method, freeze)
+      return plain.from(train("domain", method, {
+         model = function() return freeze and frozen(make_model "domain"()) or make_model "domain"() end,
+         optimizer = function(m) return optim.SGD({ m[3].weight, m[3].bias }, { lr = LR }) end }).model:parameters())
+   end
+   for _, method in ipairs{ cl.methods.AGEM{ per_class = ALL }, cl.methods.GEM{ per_task = ALL, margin = 0 } } do
+      local again = cl.methods.again(method)
+      t.expect(weights(method, false)):close_to(weights(again, true), 1e-12)
+   end
+end)
+
+t.test("gradients of parameters that the optimizer does not hold are those of one step", function()
+   local sizes = {}
+   train("domain", nil, { optimizer = function(m) return optim.SGD({ m[3].weight, m[3].bias }, { lr = 0 }) end,
+      stream = cl.stream{ cl.task(sets[1]:take(4), { epochs = 3 }) }, on_step = function(state)
+      sizes[state.step] = state.model[1].weight.grad:abs():sum():item()
+   end })
+   t.expect({ sizes[2], sizes[3] }):close_to({ sizes[1], sizes[1] }, 1e-12)
+end)
+
 t.test("PackNet leaves the model whole before the first task", function()
    local given = { evaluate = "task" }
    t.expect(train("task", cl.methods.PackNet{}, given).accuracy.initial):equals(train("task", nil, given).accuracy.initial)
@@ -587,6 +614,31 @@ t.test("blurred tasks, whose items have units of other tasks, with every method"
          end
       end
    end
+end)
+
+t.test("a stream in the order of time: what a method mixes of several tasks, or keeps, is shuffled all the same", function()
+   local function order_of(method)
+      local tasks = {}
+      train("class", method, { stream = cl.streams.blur(stream "class", { width = 0.2 }), shuffle = true, on_step = function(state)
+         tasks[state.task] = tasks[state.task] or {}
+         for _, k in ipairs(state.tasks and state.tasks:tolist() or {}) do table.insert(tasks[state.task], k) end
+      end })
+      return tasks
+   end
+   local function is_sorted(list)
+      for i = 2, #list do
+         if list[i] < list[i - 1] then return false end
+      end
+      return true
+   end
+   for _, method in ipairs{ cl.methods.Joint{}, cl.methods.Joint{ budget = "epochs" }, cl.methods.Cumulative{}, cl.methods.Rehearsal{},
+      cl.methods.GDumb{ epochs = 1 } } do
+      local tasks = order_of(method)
+      t.expect({ cl.methods.describe(method), #tasks[3] > 0, is_sorted(tasks[3]) }):equals{ cl.methods.describe(method), true, false }
+   end
+   local met = {}
+   for _, k in ipairs(order_of(cl.methods.Joint{})[1]) do met[k] = true end
+   t.expect(met):equals{ true, true, true }
 end)
 
 t.test("two methods cannot both choose what is trained on", function()
@@ -620,6 +672,49 @@ t.test("PackNet: frozen weights keep their bits, whatever the optimizer does; ol
    for _, owner in ipairs(frozen[3].belongs[1]) do of_layer[owner] = of_layer[owner] + 1 end
    t.expect({ of_layer[1], of_layer[2], of_layer[3] }):equals{ 6, 3, 1 }               -- of 12; then of the 6, then of the 3 that were free
    for j, owner in ipairs(frozen[3].belongs[1]) do if owner == 0 then t.expect(final[1][j]):equals(0) end end
+end)
+
+t.test("PackNet: what does not move belongs to the first task whole and is never pruned", function()
+   local function layers(given, freeze)
+      local before, after, owners
+      local method = cl.methods.PackNet{ prune = 0.5 }
+      local run = train("task", method, { evaluate = "task", model = function()
+         local m = make_model "task"()
+         if freeze then m[1].weight:requires_grad_(false) end
+         before = plain.from(m:parameters())
+         return m
+      end, optimizer = given })
+      after, owners = plain.from(run.model:parameters()), plain.from(method.belongs)
+      t.expect(run.accuracy[3][1]):equals(run.accuracy[1][1])
+      return before, after, owners
+   end
+   local whole = {}
+   for i = 1, 12 do whole[i] = 1 end
+   local before, after, owners = layers(function(m) return optim.SGD({ m[3].weight, m[3].bias }, { lr = LR }) end)
+   t.expect({ after[1], owners[1] }):equals{ before[1], whole }
+   before, after, owners = layers(function(m) return optim.SGD({ m[1].bias, m[3].weight, m[3].bias }, { lr = LR }) end, true)
+   t.expect({ after[1], owners[1] }):equals{ before[1], whole }
+end)
+
+t.test("PackNet prunes a task that a budget ends early, after its last step", function()
+   local method, given = cl.methods.PackNet{ prune = 0.5, retrain = 0.3 }, { evaluate = "task" }
+   given.stream = cl.stream{ cl.task(sets[1], { epochs = 4 }), cl.task(sets[2], { epochs = 4 }), scenario = "task" }
+   local whole = train("task", cl.methods.again(method), given)
+   given.budget = { arithmetic_per_task = whole.arithmetic.total / 8 }
+   local run = train("task", method, given)
+   t.expect(run.steps):below(whole.steps * 0.7)
+   local count = { [0] = 0, 0, 0 }
+   for _, owner in ipairs(plain.from(method.belongs)[1]) do count[owner] = count[owner] + 1 end
+   t.expect({ count[1], count[2], count[0] }):equals{ 6, 3, 3 }
+   t.expect(run.accuracy[2][1]):equals(run.accuracy[1][1])
+end)
+
+t.test("PackNet begins with the first task: a fork from others' is refused, one of its own goes on", function()
+   local base = train("task", nil, { stream = cl.stream{ cl.task(sets[1]), scenario = "task" } })
+   t.expect(function() cl.fork(base, { stream = stream "task", method = cl.methods.PackNet{} }) end):raises
+      "PackNet must train from the first task on, and this is a fork from task 1 of a run without it"
+   base = train("task", cl.methods.PackNet{}, { stream = cl.stream{ cl.task(sets[1]), scenario = "task" } })
+   t.expect(#cl.fork(base, { stream = stream "task" }).hash):equals(64)
 end)
 
 t.test("PackNet against plain numbers", function()

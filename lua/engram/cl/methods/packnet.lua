@@ -18,11 +18,32 @@ local function own_rows(t, owner)
    return owner:narrow(1, first, last - first + 1)
 end
 
+-- Which parameters a task moves: those that the optimizer holds and nobody has frozen.
+local function moving(t)
+   local held, found = {}, {}
+   for _, p in ipairs(t.moving) do held[p] = p.requires_grad end
+   for i, p in ipairs(t.parameters) do found[i] = held[p] or false end
+   return found
+end
+
+-- Which layers can be pruned: weights of hidden layers that move.
+local function layers(t)
+   local heads, moves, found = head.of(t.model), moving(t), {}
+   for i, p in ipairs(t.parameters) do
+      if moves[i] and not heads[i] and p:dim() > 1 then found[i] = p end
+   end
+   return found
+end
+
+-- What does not move is as the first task found it, and all tasks stand on it.
 local function claim(self, t)
-   local heads = head.of(t.model)
+   local heads, moves = head.of(t.model), moving(t)
    for i, p in ipairs(t.parameters) do
       local owner = self.belongs[i]
-      if heads[i] then
+      if not moves[i] then
+         owner:copy_(owner:masked_fill(owner:eq(0), 1))
+         owner = nil
+      elseif heads[i] then
          owner = own_rows(t, owner)
       elseif p:dim() < 2 and t.task > 1 then
          owner = nil                                       -- biases are shared, as the first task left them
@@ -45,41 +66,35 @@ end
 
 -- A task that finds every hidden weight taken learns by its output units alone.
 local function warn_if_full(self, t)
-   local heads, hidden = head.of(t.model), false
-   for i, p in ipairs(t.parameters) do
-      if not heads[i] and p:dim() > 1 then
-         hidden = true
-         if self.masks[i]:any() then return end
-      end
+   local hidden = layers(t)
+   for i in pairs(hidden) do
+      if self.masks[i]:any() then return end
    end
-   if not hidden then return end
+   if next(hidden) == nil then return end
    warnings.once(t, "PackNet full", "PackNet: task %d finds no free hidden weight: it trains its output units alone; a larger prune " ..
       "(%g now) or a larger model leaves it some", t.task, self.hyper.prune)
 end
 
--- How many of the task's steps come after the pruning.
-local function retraining(self, t) return math.floor(self.hyper.retrain * t.steps_in_task) end
+-- The step of the task after which it is pruned; those that are planned after it retrain what is left. A budget may end it before.
+local function pruning_step(self, t) return t.longest - math.floor(self.hyper.retrain * t.longest) end
 
 local function warn_of_retraining(self, t)
-   if self.hyper.retrain == 0 or retraining(self, t) > 0 then return end
+   if self.hyper.retrain == 0 or pruning_step(self, t) < t.longest then return end
    warnings.once(t, "PackNet retrain", "PackNet: task %d has %d steps, of which retrain = %g is none: it is pruned after its last step " ..
-      "and not trained on", t.task, t.steps_in_task, self.hyper.retrain)
+      "and not trained on", t.task, t.longest, self.hyper.retrain)
 end
 
 -- The smallest share of the task's weights of each layer becomes 0 and free.
 local function prune(self, t)
-   local heads = head.of(t.model)
-   for i, p in ipairs(t.parameters) do
-      if not heads[i] and p:dim() > 1 then
-         local size, own = p:detach():abs(), self.belongs[i]:eq(t.task)
-         local values = size:masked_select(own)
-         local rank = math.floor(self.hyper.prune * #values + 0.5)
-         if rank > 0 then
-            local limit = values:sort():narrow(1, rank, 1):item()
-            local goes = own:logical_and(size:le(limit))
-            self.belongs[i]:copy_(self.belongs[i]:masked_fill(goes, 0))
-            p:detach():copy_(p:detach():masked_fill(goes, 0))
-         end
+   for i, p in pairs(layers(t)) do
+      local size, own = p:detach():abs(), self.belongs[i]:eq(t.task)
+      local values = size:masked_select(own)
+      local rank = math.floor(self.hyper.prune * #values + 0.5)
+      if rank > 0 then
+         local limit = values:sort():narrow(1, rank, 1):item()
+         local goes = own:logical_and(size:le(limit))
+         self.belongs[i]:copy_(self.belongs[i]:masked_fill(goes, 0))
+         p:detach():copy_(p:detach():masked_fill(goes, 0))
       end
    end
 end
@@ -104,6 +119,9 @@ return {
    scratch = { "masks", "masks_of", "whole" },
 
    begin = function(_, t)
+      if t.task > 0 then
+         raise("PackNet must train from the first task on, and this is a fork from task %d of a run without it: fork one that has it", t.task)
+      end
       if t.stream.scenario ~= "task" then
          raise("PackNet must know an item's task, also at the test: it needs scenario = 'task', this stream has '%s'", t.stream.scenario)
       end
@@ -142,11 +160,18 @@ return {
          local w = p:detach()
          w:copy_(w:where(masks[i], self.kept[i]))
       end
-      if t.step_in_task == t.steps_in_task - retraining(self, t) then
+      if t.step_in_task == pruning_step(self, t) then
          prune(self, t)
          keep_values(self, t)
          find_trained(self, t)
       end
+   end,
+
+   task_end = function(self, t)
+      if t.step_in_task >= pruning_step(self, t) then return end
+      prune(self, t)
+      warnings.once(t, "PackNet budget", "PackNet: task %d ended after %d of %d steps, before step %d, at which it would have been " ..
+         "pruned: it is pruned after its last step and not trained on", t.task, t.step_in_task, t.longest, pruning_step(self, t))
    end,
 
    test_begin = function(self, t, k)
