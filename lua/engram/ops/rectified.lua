@@ -1,5 +1,5 @@
 -- ops/rectified.lua: an operation followed by relu, in one pass. Its rules are the operation's own, with the gradient of where the
--- result is positive.
+-- result is positive, or not a number.
 local core = require "engram.core"
 local tensor = require "engram.tensor"
 local autograd = require "engram.autograd"
@@ -7,7 +7,7 @@ local C = core.C
 
 -- The gradient before relu. One that nobody else holds is changed in place.
 local function slope(node, grad)
-   if autograd.is_enabled() then return grad * node.out:gt(0) end
+   if autograd.is_enabled() then return grad:masked_fill(node.out:le(0), 0) end
    local mine = grad.flags == 0 and grad.tensor.contiguous == 1 and C.eg_storage_users(grad.tensor) == 1
    local before = mine and grad or tensor.like(grad)
    core.check(C.eg_unary_backward(C.EG_RELU, before.tensor, grad.tensor, node.out.tensor))

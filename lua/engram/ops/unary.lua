@@ -12,6 +12,7 @@ local function apart_from_zero(x) return x:add(x:sign():mul(0.2)) end
 
 -- name, code, gradient in terms of the input x or the output y (whichever the table says is kept), where to test
 local function sign_like(node, grad) return grad * node[1]:sign() end
+local function alive(node, grad) return grad:masked_fill(node.out:le(0), 0) end         -- infinity times 0 would be no number
 local INV_SQRT_2PI, SQRT_HALF, TWO_OVER_SQRT_PI = 0.3989422804014327, 0.7071067811865476, 1.1283791670955126
 
 local functions = {
@@ -30,7 +31,7 @@ local functions = {
    { "tanh", C.EG_TANH, { "out" }, function(node, grad) return grad * (1 - node.out * node.out) end, fused = true },
    { "sigmoid", C.EG_SIGMOID, { "out" }, function(node, grad) return grad * node.out * (1 - node.out) end, fused = true },
    { "softplus", C.EG_SOFTPLUS, { 1 }, function(node, grad) return grad * node[1]:sigmoid() end },
-   { "relu", C.EG_RELU, { "out" }, function(node, grad) return grad * node.out:gt(0) end, apart_from_zero, fused = true },
+   { "relu", C.EG_RELU, { "out" }, alive, apart_from_zero, fused = true },
    { "gelu", C.EG_GELU, { 1 }, function(node, grad)
       local x = node[1]
       local density = (x * x * -0.5):exp() * INV_SQRT_2PI
