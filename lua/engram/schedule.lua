@@ -98,7 +98,7 @@ function schedule.step(base, options)
    options = core.options("schedule.step", options, { "every", "factor", "by" })
    local every, factor = number("step", "every", options.every, 1), number("step", "factor", options.factor or 0.1)
    local by = counter("step", options.by or "epoch")
-   return make(("step(%g, every %g %s, factor %g)"):format(base, every, by, factor), function(t)
+   return make(("step(%.14g, every %.14g %s, factor %.14g)"):format(base, every, by, factor), function(t)
       return base * factor ^ math.floor((t[by] - 1) / every)
    end)
 end
@@ -114,7 +114,7 @@ function schedule.linear(first, last, options)
    number("linear", "the last value", last)
    options = core.options("schedule.linear", options, { "over", "by" })
    local over, by = number("linear", "over", options.over, 1), counter("linear", options.by)
-   return make(("linear(%g to %g over %g %s)"):format(first, last, over, by), function(t)
+   return make(("linear(%.14g to %.14g over %.14g %s)"):format(first, last, over, by), function(t)
       return first + (last - first) * share(t, by, over)
    end)
 end
@@ -125,7 +125,7 @@ function schedule.cosine(first, last, options)
    number("cosine", "the last value", last)
    options = core.options("schedule.cosine", options, { "over", "by" })
    local over, by = number("cosine", "over", options.over, 1), counter("cosine", options.by)
-   return make(("cosine(%g to %g over %g %s)"):format(first, last, over, by), function(t)
+   return make(("cosine(%.14g to %.14g over %.14g %s)"):format(first, last, over, by), function(t)
       return last + (first - last) * 0.5 * (1 + math.cos(math.pi * share(t, by, over)))
    end)
 end
@@ -136,7 +136,7 @@ function schedule.exponential(base, factor, options)
    number("exponential", "the factor", factor)
    options = core.options("schedule.exponential", options, { "by" })
    local by = counter("exponential", options.by)
-   return make(("exponential(%g, %g by %s)"):format(base, factor, by), function(t) return base * factor ^ (t[by] - 1) end)
+   return make(("exponential(%.14g, %.14g by %s)"):format(base, factor, by), function(t) return base * factor ^ (t[by] - 1) end)
 end
 
 -- warmup(value, {over =, by = "step", from = 0}): rises in a line from `from` to the value (itself a schedule or a number).
@@ -145,7 +145,8 @@ function schedule.warmup(value, options)
    options = core.options("schedule.warmup", options, { "over", "by", "from" })
    local over, by = number("warmup", "over", options.over, 1), counter("warmup", options.by)
    local from = number("warmup", "from", options.from or 0)
-   return make(("warmup(%s over %g %s)"):format(schedule.describe(value), over, by), function(t)
+   local text = ("warmup(%s over %.14g %s%s)"):format(schedule.describe(value), over, by, from ~= 0 and (", from %.14g"):format(from) or "")
+   return make(text, function(t)
       local goal = schedule.resolve(value, t)
       local part = t[by] / over
       return part >= 1 and goal or from + (goal - from) * part
@@ -160,7 +161,7 @@ function schedule.quantile(q, options)
    options = core.options("schedule.quantile", options, { "every" })
    local every = number("quantile", "every", options.every or 1, 1)
    local known = setmetatable({}, { __mode = "k" })             -- per optimizer: { step, value }
-   return make(("quantile(%g)"):format(q), function(t)
+   return make(("quantile(%.14g%s)"):format(q, every ~= 1 and (", every %.14g"):format(every) or ""), function(t)
       local last = known[t.optimizer or known]
       if not last or t.step >= last[1] + every or t.step < last[1] then
          last = { t.step, t.gradient_quantile(q) }

@@ -165,6 +165,20 @@ test("sequences take functions; wrong items and names are told", function()
    expect(tostring(nn.Sequential{ nn.Linear(2, 3), nn.ReLU() })):equals "Sequential {\n  1: Linear(2, 3)\n  2: ReLU()\n}"
 end)
 
+test("a layer prints what it was given, where that is not the default: two that differ are told apart", function()
+   expect(tostring(nn.MaxPool2d(2))):equals "MaxPool2d(2)"
+   expect(tostring(nn.MaxPool2d({ 3, 2 }, { stride = 2, padding = { 1, 0 } }))):equals "MaxPool2d(3, 2, stride = 2, padding = {1, 0})"
+   expect(tostring(nn.AvgPool2d(3, { padding = 1 }))):equals "AvgPool2d(3, padding = 1)"
+   expect(tostring(nn.AvgPool2d(3, { stride = 3, padding = 0 }))):equals "AvgPool2d(3)"
+   expect(tostring(nn.BatchNorm2d(8))):equals "BatchNorm2d(8)"
+   expect(tostring(nn.BatchNorm1d(8, { epsilon = 0.001, momentum = 0.25, affine = false }))):equals
+      "BatchNorm1d(8, epsilon = 0.001, momentum = 0.25, affine = false)"
+   for _, wrong in ipairs{ "x", -0.1, 1.1, 0 / 0 } do
+      expect(function() nn.BatchNorm2d(8, { momentum = wrong }) end):raises "nn.BatchNorm2d: momentum must be a number from 0 to 1, got "
+   end
+   expect(function() nn.BatchNorm1d(8, { affine = 0 }) end):raises "nn.BatchNorm1d: affine must be true or false, got number"
+end)
+
 t.test("Sequential takes relu along with a linear layer or a convolution: the same bits as one after the other", function()
    local function check(layer, x)
       x.grad = nil

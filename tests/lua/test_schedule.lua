@@ -36,6 +36,18 @@ test("step, linear, cosine, exponential, warmup", function()
    expect(at(schedule.warmup(schedule.exponential(4, 0.5), { over = 2 }), "step", { 1, 2, 3 })):close_to({ 2, 2, 1 }, 1e-12)
 end)
 
+test("a schedule's text tells it from every other", function()
+   expect(tostring(schedule.quantile(0.9))):equals "quantile(0.9)"
+   expect(tostring(schedule.quantile(0.9, { every = 100 }))):equals "quantile(0.9, every 100)"
+   expect(tostring(schedule.warmup(1, { over = 4 }))):equals "warmup(1 over 4 step)"
+   expect(tostring(schedule.warmup(1, { over = 4, from = 0.1 }))):equals "warmup(1 over 4 step, from 0.1)"
+   expect(tostring(schedule.linear(0.1, 0.01, { over = 1171875 }))):equals "linear(0.1 to 0.01 over 1171875 step)"
+   expect(tostring(schedule.quantile(0.9999995))):equals "quantile(0.9999995)"
+   expect(tostring(schedule.step(0.12345678, { every = 2 }))):equals "step(0.12345678, every 2 epoch, factor 0.1)"
+   expect(tostring(schedule.exponential(1, 0.99999999))):equals "exponential(1, 0.99999999 by step)"
+   expect(tostring(schedule.cosine(1e-9, 0, { over = 10 }))):equals "cosine(1e-09 to 0 over 10 step)"
+end)
+
 test("quantile lets the top share through, and is found again every so many steps", function()
    local w = engram.zeros(100, { requires_grad = true, dtype = "float64" })
    local asked = 0

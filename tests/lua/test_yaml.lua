@@ -86,7 +86,7 @@ t.test("schedules from plain data are those of the constructors", function()
    t.expect(at(yaml.decode "{constant: 3}", {})):equals(3)
    t.expect(at(yaml.decode "{per_task: [{linear: [1, 0], over: 11}, 7]}", { task = 1, step = 6 })):close_to(0.5)
    t.expect(at(yaml.decode "{warmup: {exponential: [8, 0.5]}, over: 2}", { step = 3 })):equals(2)
-   t.expect(tostring(schedule.of{ quantile = 0.9, every = 100 })):equals "quantile(0.9)"
+   t.expect(tostring(schedule.of{ quantile = 0.9, every = 100 })):equals "quantile(0.9, every 100)"
    t.expect(function() schedule.of "x" end):raises "schedule.of: expected a number, a switch or a table, got string"
    t.expect(function() schedule.of{ per_task = { 1 }, quantile = 1 } end):raises "one schedule at a time: two are named"
    t.expect(function() schedule.of{ per_task = { 1 }, every = 3 } end):raises "schedule.per_task: unknown option 'every'"

@@ -8,13 +8,19 @@ local nn = require "engram.nn.base"
 
 local layers = {}
 
+local MOMENTUM = 0.1                                  -- the share of a batch's figures in the running ones
+
 local function define(name, dims_text, fits)
    local BatchNorm = nn.Module:extend(name)
 
    function BatchNorm:init(features, options)
       options = core.options("nn." .. name, options, { "epsilon", "momentum", "affine", "dtype" })
       self.features = nn.positive("nn." .. name .. ": features", features)
-      self.epsilon, self.momentum = nn.epsilon("nn." .. name, options.epsilon), options.momentum or 0.1
+      self.epsilon, self.momentum = nn.epsilon("nn." .. name, options.epsilon), options.momentum or MOMENTUM
+      if type(self.momentum) ~= "number" or not (self.momentum >= 0 and self.momentum <= 1) then
+         core.raise("nn.%s: momentum must be a number from 0 to 1, got %s", name, core.shown(self.momentum))
+      end
+      nn.flag("nn." .. name .. ": affine", options.affine)
       if options.affine ~= false then
          self.weight = nn.parameter(engram.ones(features, { dtype = options.dtype }))
          self.bias = nn.parameter(engram.zeros(features, { dtype = options.dtype }))
@@ -45,7 +51,13 @@ local function define(name, dims_text, fits)
       return y
    end
 
-   function BatchNorm:settings_text() return tostring(self.features) end
+   function BatchNorm:settings_text()
+      local words = { self.features }
+      if self.epsilon ~= nn.epsilon() then words[2] = "epsilon = " .. self.epsilon end
+      if self.momentum ~= MOMENTUM then words[#words + 1] = "momentum = " .. self.momentum end
+      if not rawget(self, "weight") then words[#words + 1] = "affine = false" end
+      return table.concat(words, ", ")
+   end
    layers[name] = BatchNorm
 end
 

@@ -41,6 +41,9 @@ for name, method in pairs{ Dropout = "dropout", Dropout2d = "dropout2d" } do
    layers[name] = class
 end
 
+-- A size or a pair of sizes, in words.
+local function size_text(size) return type(size) == "table" and "{" .. table.concat(size, ", ") .. "}" or tostring(size) end
+
 -- MaxPool2d(kernel [, {stride = kernel, padding = 0}]) and AvgPool2d
 for name, method in pairs{ MaxPool2d = "max_pool2d", AvgPool2d = "avg_pool2d" } do
    local class = nn.Module:extend(name)
@@ -50,7 +53,15 @@ for name, method in pairs{ MaxPool2d = "max_pool2d", AvgPool2d = "avg_pool2d" } 
       self.kernel = kernel
    end
    function class:forward(x) return x[method](x, self.kernel, self.options) end
-   function class:settings_text() return type(self.kernel) == "table" and table.concat(self.kernel, ", ") or tostring(self.kernel) end
+   function class:settings_text()
+      local kernel = size_text(self.kernel)
+      local words, defaults = { (kernel:gsub("[{}]", "")) }, { stride = kernel, padding = "0" }
+      for _, key in ipairs{ "stride", "padding" } do
+         local text = self.options[key] and size_text(self.options[key]) or defaults[key]
+         if text ~= defaults[key] then words[#words + 1] = key .. " = " .. text end
+      end
+      return table.concat(words, ", ")
+   end
    layers[name] = class
 end
 
