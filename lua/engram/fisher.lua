@@ -11,6 +11,7 @@
 -- a convolution needs one product a sample. Other graphs fall back to one backward pass a sample.
 -- `batched`: the square of a batch's mean gradient instead, about 1 / batch of the empirical one near a minimum.
 local core = require "engram.core"
+local expected = require "engram.data.expected"
 local tensor = require "engram.tensor"
 local autograd = require "engram.autograd"
 local random = require "engram.random"
@@ -141,6 +142,7 @@ local NAMES = { "label", "norm", "batched", "samples", "batch_size", "units", "s
 
 -- How many items, the size of a batch and how many batches.
 local function extent(who, dataset, options)
+   expected(who, dataset)
    local have = dataset:size()
    if have == 0 then raise("%s: the data set has no items", who) end
    local count = math.min(core.whole(who .. ": samples", options.samples or have), have)

@@ -94,6 +94,7 @@ end
 -- t_cumulative(t, freedom): the probability that Student's t is at most t.
 function statistics.t_cumulative(t, freedom)
    check_freedom("t_cumulative", freedom)
+   if type(t) ~= "number" or t ~= t then raise("statistics.t_cumulative: t must be a number, got %s", core.shown(t)) end
    local tail = incomplete_beta(freedom / (freedom + t * t), t * t / (freedom + t * t), freedom / 2, 0.5) / 2
    return t > 0 and 1 - tail or tail
 end

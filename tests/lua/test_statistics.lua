@@ -20,6 +20,12 @@ local printed = {
    [60] = { 1.671, 2.000, 2.660, 3.460 }, [120] = { 1.658, 1.980, 2.617, 3.373 },
 }
 
+t.test("what is no number has no probability", function()
+   t.expect(function() statistics.t_cumulative(nil, 5) end):raises "statistics.t_cumulative: t must be a number, got nil"
+   t.expect(function() statistics.t_cumulative(0 / 0, 5) end):raises "statistics.t_cumulative: t must be a number, got nan"
+   t.expect({ statistics.t_cumulative(math.huge, 5), statistics.t_cumulative(-math.huge, 5) }):equals{ 1, 0 }
+end)
+
 t.test("t quantiles are those of the printed tables", function()
    for freedom, row in pairs(printed) do
       for i, p in ipairs{ 0.95, 0.975, 0.995, 0.9995 } do

@@ -5,6 +5,7 @@
 -- text, base = data sets } whose data are drawn up by `make` each time, with the same bits. The recipe says in words and hashes all that
 -- they are made of; the base is what stays in memory for it. Data of a part that is `sealed` cannot be asked for.
 local core = require "engram.core"
+local suggest = require "engram.suggest"
 local tensor = require "engram.tensor"
 local raise = core.raise
 
@@ -27,6 +28,18 @@ end
 
 local PARTS = { "train", "validation", "test" }
 
+-- The part of that name; raises where the task has none.
+local function part_of(self, name)
+   local part = self.parts[name]
+   if part then return part end
+   local names, known = {}, {}
+   for _, own in ipairs(PARTS) do
+      if self.parts[own] then names[#names + 1], known[own] = own, true end
+   end
+   raise("stream: task '%s' has no part '%s', it has %s%s", rawget(self, "name"), tostring(name), table.concat(names, ", "),
+      suggest.hint(tostring(name), known))
+end
+
 local function check_seal(self, part)
    if part.sealed then
       raise("stream: the test set of '%s' is sealed: what is chosen is chosen on the validation set; for the final report give " ..
@@ -47,7 +60,7 @@ end
 
 -- The data set of a part (as `experience.train` gives it), without a note that somebody asked for a test set: for the trainer.
 function Experience:data(name)
-   local part = self.parts[name]
+   local part = part_of(self, name)
    check_seal(self, part)
    return data_of(part)
 end
@@ -61,14 +74,14 @@ end
 
 -- The data of a part ("train" or "test"), drawn up anew where they are made: for makers of other data, inside a scope.
 function Experience:draw(part)
-   part = self.parts[part]
+   part = part_of(self, part)
    check_seal(self, part)
    return part.set or part.make()
 end
 
 -- The labels of a part, without the images where those need not be made for it: for counting, inside a scope.
 function Experience:labels(part)
-   part = self.parts[part]
+   part = part_of(self, part)
    check_seal(self, part)
    if part.set or part.made then return (part.set or part.made).labels end
    return part.labels and part.labels() or part.make().labels
@@ -76,7 +89,7 @@ end
 
 -- How many items a part has, whether it is there or not.
 function Experience:items(part)
-   part = self.parts[part]
+   part = part_of(self, part)
    return part.set and part.set:size() or part.items
 end
 
@@ -112,10 +125,11 @@ end
 function Experience:has_part(name) return self.parts[name] ~= nil end
 
 -- True when the data of a part are in memory.
-function Experience:has(part) return is_there(self.parts[part]) end
+function Experience:has(part) return is_there(part_of(self, part)) end
 
 -- Frees what was made for a part, or for all; it is made again when it is asked for.
 function Experience:release(which)
+   if which then part_of(self, which) end
    for _, name in ipairs(which and { which } or PARTS) do
       local made = self.parts[name] and self.parts[name].made
       if made then
@@ -143,7 +157,7 @@ end
 
 -- SHA-256 that stands for the bits of a part: of its content, or of its recipe.
 function Experience:identity(part)
-   part = self.parts[part]
+   part = part_of(self, part)
    if part.set then return part.set:content_hash() end
    part.identity = part.identity or core.sha256(part.recipe())
    return part.identity

@@ -1,6 +1,7 @@
 -- data/loader.lua: a data set in batches. `for x, y, index in data.loader(set, { batch_size = 32 }) do ... end`
 local buckets = require "engram.data.buckets"
 local core = require "engram.core"
+local expected = require "engram.data.expected"
 local raise = core.raise
 
 local Loader = {}
@@ -8,20 +9,11 @@ Loader.__index = Loader
 
 local function lib() return require "engram" end
 
--- What was given instead of a data set, and what would make one of it.
-local function kind_of(value)
-   if type(value) ~= "table" then return core.shown(value) end
-   if require "engram.text.corpus".is_corpus(value) then return "a corpus; text.dataset(corpus, vocabulary) makes one of it" end
-   return value.train and "a table { train = }; give its train" or "a table"
-end
-
 -- Options: batch_size (32), shuffle (true; false: the order of the data set), stream ("order": where shuffles are drawn
 -- from), drop_last (false: the last batch may be smaller), bucket (the data set's; none: batches of rows of like length are taken from
 -- so many batches at a time).
 function Loader.new(dataset, options)
-   if type(dataset) ~= "table" or type(dataset.batch) ~= "function" then
-      raise("data.loader: expected a data set, as data.dataset, text.dataset or data.load(name).train, got %s", kind_of(dataset))
-   end
+   expected("data.loader", dataset)
    options = core.options("data.loader", options, { "batch_size", "shuffle", "stream", "drop_last", "bucket" })
    local batch = options.batch_size or 32
    if type(batch) ~= "number" or batch % 1 ~= 0 or batch < 1 then

@@ -29,6 +29,7 @@ local aliases = { learning_rate = "lr" }
 function Optimizer:set(options)
    local who = "optim." .. self.description.name
    local declared, given = self.description.hyper, {}
+   if type(options) ~= "table" then raise("%s: set: expected a table, as opt:set{ lr = 0.1 }, got %s", who, core.shown(options)) end
    for key, value in pairs(options) do
       key = declared[key] and key or aliases[key] or key
       local hyper = declared[key]

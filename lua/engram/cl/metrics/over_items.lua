@@ -1,5 +1,6 @@
 -- cl/metrics/over_items.lua: a sum over a data set of what is asked of a model's outputs, measured so that training does not notice.
 local core = require "engram.core"
+local expected = require "engram.data.expected"
 local tensor = require "engram.tensor"
 
 -- Copies of the model's buffers, and what puts them back.
@@ -21,6 +22,7 @@ end
 -- are set back afterwards, so that measuring does not change training.
 return function(model, dataset, f, options)
    local engram = require "engram"
+   expected("metrics.accuracy", dataset)
    local batch_size, size = core.whole("metrics.accuracy: batch_size", options.batch_size or 200), dataset:size()
    local before, sum = model.training, 0
    local dropout = require "engram.random".stream "dropout"
