@@ -205,6 +205,28 @@ t.test("a training that chooses holds out a tenth where the stream has nothing t
    t.expect(run.accuracy.items):equals{ 4, 4, 4, 4, 4 }
 end)
 
+t.test("a training that chooses says which tasks have nothing to choose by, where others have", function()
+   local stream = cl.stream{ cl.task("glyphs/digits", { limit = 40, test_limit = 10, validation = 0.1 }),
+      cl.task("glyphs/garments", { limit = 40, test_limit = 10 }) }
+   for _, on in ipairs{ "validation", "both" } do
+      t.expect(function() train(stream, { evaluate_on = on }) end):raises("cl.train: evaluate_on = '" .. on .. "' needs a validation " ..
+         "set of every task, and task 2, 'glyphs/garments', has none: hold it out by cl.task(..., { validation = 0.1 })")
+   end
+end)
+
+t.test("what is held out after labels were made wrong, or tasks cut unlike, would be no measure", function()
+   local stream = streams.permuted("glyphs/digits", { tasks = 2, train = 100, test = 20 })
+   for name, changed in pairs{ label_noise = streams.label_noise(stream), imbalance = streams.imbalance(stream, { over = "tasks" }) } do
+      for _, late in ipairs{ changed, streams.recur(changed) } do
+         t.expect(function() streams.validation(late) end):raises("cl.streams.validation: cl.streams." .. name .. " has changed the " ..
+            "training items of task '" .. late[1].name .. "'")
+         t.expect(function() train(late, { evaluate_on = "validation" }) end):raises "hold out before it, by cl.task(..., { validation ="
+      end
+   end
+   local noisy = streams.label_noise(streams.validation(stream, { share = 0.2 }), { rate = 1 })
+   t.expect(noisy[1].validation.labels:tolist()):equals(streams.validation(stream, { share = 0.2 })[1].validation.labels:tolist())
+end)
+
 t.test("a training on a sealed stream cannot be judged by its test sets", function()
    for _, on in ipairs{ "test", "both" } do
       t.expect(function() train(held:seal(), { evaluate_on = on }) end):raises "give stream:unseal()"

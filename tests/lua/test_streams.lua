@@ -449,6 +449,24 @@ end)
 
 -- ---- errors -----------------------------------------------------------------------------------------------
 
+t.test("split: a class that the test set lacks has no items to test on, and its task has the others", function()
+   local function set(labels) return engram.data.dataset{ images = engram.rand(#labels, 2), labels = labels } end
+   local stream = streams.split({ train = set{ 1, 2, 3, 4 }, test = set{ 1, 2, 3 } }, { tasks = 2 })
+   t.expect({ stream[2].test.labels:tolist(), stream[2].test.classes, stream[2]:items "test" }):equals{ { 1 }, 2, 1 }
+   t.expect(function() streams.split({ train = set{ 1, 2, 3, 4 }, test = set{ 1, 2, 3 } }, { tasks = 4 }) end):raises
+      "task 4 (4) has no items to test on"
+end)
+
+t.test("a part that a task does not have is told by name", function()
+   local stream = permuted(2)
+   for _, ask in ipairs{ "data", "draw", "labels", "items", "has", "identity", "release" } do
+      t.expect(function() stream[1][ask](stream[1], "validation") end):raises("stream: task '" .. stream[1].name ..
+         "' has no part 'validation', it has train, test")
+      t.expect(function() stream[1][ask](stream[1], "tset") end):raises "has no part 'tset', it has train, test, did you mean 'test'?"
+   end
+   t.expect(stream[1].validation):is_nil()
+end)
+
 t.test("what cannot be is an error that says so", function()
    local function fails(f, message) t.expect(f):raises(message) end
    fails(function() streams.split("glyphs/digits", digits{ tasks = 3 }) end, "10 classes cannot be dealt evenly to 3 tasks")

@@ -15,8 +15,22 @@ function seal.of_process() return seal.wanted == "validation" end
 
 local SHARE = 0.1                       -- held out of every task where validation is asked for and the stream has none
 
+-- The tasks that have no validation set, in words, and how many.
+local function without_validation(t)
+   local words = {}
+   for k, task in ipairs(t.stream) do
+      if not task:has_part "validation" then words[#words + 1] = ("task %d, '%s'"):format(k, task.name) end
+   end
+   return table.concat(words, ", "), #words
+end
+
 local function held_out(t)
-   if t.stream:has_validation() then return t.stream end
+   local names, count = without_validation(t)
+   if count == 0 then return t.stream end
+   if count < #t.stream then
+      raise("cl.train: evaluate_on = '%s' needs a validation set of every task, and %s, has none: hold it out by cl.task(..., " ..
+         "{ validation = 0.1 })", t.evaluate_on, names)
+   end
    warnings.note(t, "held out", "validation: the stream has no validation sets, so %g %% of each task's training items are held out",
       100 * SHARE)
    return require "engram.cl.streams".validation(t.stream, { share = SHARE })

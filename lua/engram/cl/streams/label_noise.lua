@@ -32,7 +32,7 @@ return {
          local count = math.floor(rate * task:items "train" + 0.5)
          local recipe = ("label noise %d %d %.17g units %d to %d"):format(k, count, seed, task.first_class, task.last_class)
          local function change(labels) return noisy(labels, task, k, count, seed) end
-         return task:derive{ train = { recipe = recipe, labels = change,
+         return task:derive{ changed_by = WHO, train = { recipe = recipe, labels = change,
             make = function(set) return set:with_labels(change(set.labels), set.classes) end } }
       end)
    end,

@@ -16,15 +16,16 @@ local function class_order(classes, order)
    return common.permutation(classes, common.seed(WHO .. ": order", order), "split"):tolist()
 end
 
--- The items of some classes, whose labels become 1, 2, ... in the order of the list.
+-- The items of some classes, whose labels become 1, 2, ... in the order of the list. A class beyond the set's has none in it.
 local function part_of(set, classes)
-   local place, items = {}, 0
+   local place, items, known = {}, 0, {}
    for i, class in ipairs(classes) do
       place[class] = i
+      if class <= set.classes then known[#known + 1] = class end
       items = items + set.labels:eq(class):sum():item()
    end
    return common.part(set, { items = items, recipe = "split: classes " .. table.concat(classes, " "),
-      make = function() return set:only(classes):with_labels(function(label) return place[label] end, #classes) end })
+      make = function() return set:only(known):with_labels(function(label) return place[label] end, #classes) end })
 end
 
 local function name_of(set, classes, k)

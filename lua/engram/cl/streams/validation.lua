@@ -25,6 +25,10 @@ local function check_task(task)
       raise("%s: the items of task '%s' stand in the order of time, some of them in another's place: hold out before the stream is blurred",
          WHO, task.name)
    end
+   if task.changed_by then
+      raise("%s: %s has changed the training items of task '%s', so what is held out would have wrong labels, or be other items in each " ..
+         "task: hold out before it, by cl.task(..., { validation = 0.1 }) or by calling %s first", WHO, task.changed_by, task.name, WHO)
+   end
 end
 
 return {
