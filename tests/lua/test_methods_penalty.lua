@@ -246,6 +246,7 @@ local function as_it_is(x) return x end
 local si_cases = {
    { "paper", { lambda = 3 }, { c = 3, damping = 0.1, clean = function(x) return math.max(0, x) end } },
    { "paper, damping 0.01", { lambda = 3, damping = 0.01 }, { c = 3, damping = 0.01, clean = function(x) return math.max(0, x) end } },
+   { "paper, clip 0.2", { lambda = 3, clip = 0.2 }, { c = 3, damping = 0.1, clip = 0.2, clean = function(x) return math.max(0, x) end } },
    { "van-de-ven", { convention = "van-de-ven", lambda = 3 }, { c = 3, damping = 0.1, total = true, clean = as_it_is } },
    { "avalanche", { convention = "avalanche", lambda = 30 },
       { c = 15, damping = 1e-7, total = true, clean = function(x) return math.min(x, 0.001) end } },

@@ -186,6 +186,22 @@ test("epoch losses, batch losses and measured figures are what they are called",
    expect(measured(stop.accuracy(100, { max_epochs = 2 }))):close_to(cl.metrics.accuracy(run.model, own.train), 1e-2)
 end)
 
+test("the accuracy on a blurred task's items is that on items of its own units, where its units are known", function()
+   local function points(name)
+      return engram.data.dataset{ name = name, images = engram.randn(20, 3, { stream = name }), classes = 2,
+         labels = engram.randint(1, 2, 20, { stream = name }) }
+   end
+   local blurred = cl.streams.blur(cl.stream{ cl.task(points "left"), cl.task(points "right"), scenario = "task" }, { width = 0.5 })
+   local run = cl.train{ model = function() return nn.Linear(3, 4) end, optimizer = function(m) return optim.SGD(m, { lr = 1 }) end,
+      seed = 1, stream = blurred, protocol = "published", stop = stop.accuracy(100, { max_epochs = 1 }) }
+   local whole = blurred[2].train
+   local own = whole:subset(whole.labels:gt(2):nonzero())
+   expect(own:size() < whole:size()):is_true()
+   local percent = cl.metrics.accuracy(run.model, own, { answers = function(logits) return cl.scenario.answers(blurred, logits, 2) end })
+   expect(run.stopped[2].why):equals(("max_epochs = 1: train accuracy %.4g"):format(percent))
+   expect(run.accuracy[2][2]):equals(percent)
+end)
+
 test("what is measured for a rule changes nothing in the training", function()
    local watched = train{ stream = one(stop.first_of{ stop.loss(0, { of = "validation" }), stop.accuracy(100, { of = "validation" }),
       stop.patience(50, { figure = "accuracy", of = "train", restore = false }), stop.epochs(3) }) }

@@ -47,7 +47,7 @@ end
 
 local function evaluate_task(t, j, protocol)
    local experience, published = t.stream[j], protocol == "published"
-   local percent = accuracy_on(t, j, experience:data(published and "train" or protocol), published)
+   local percent = accuracy_on(t, j, published and scenario.own_items(t.stream, j) or experience:data(protocol), published)
    if j ~= t.task then experience:release_but(t.present) end
    return percent
 end

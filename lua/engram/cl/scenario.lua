@@ -11,8 +11,9 @@ local scenario = { names = { "domain", "task", "class" }, outputs = { "seen", "a
 
 local INACTIVE = -1e30                                -- its exponential is 0, and its gradient with it
 
--- Every unit that the model has is active.
+-- everything(stream): whether every unit that the model has is active.
 local function everything(stream) return stream.scenario == "domain" or (stream.scenario == "class" and stream.outputs == "all") end
+scenario.everything = everything
 
 -- range(stream, k, seen): the first and the last unit that are active for an item of task k when `seen` tasks have been met (default:
 -- all of them; before the first task every unit counts).
@@ -95,6 +96,15 @@ function scenario.tasks_of(stream, y)
       stream.owner = owner
    end
    return stream.owner:index_select(1, y)
+end
+
+-- own_items(stream, k): the training items of task k; of a blurred task in the task-incremental scenario those whose units are its own.
+function scenario.own_items(stream, k)
+   local experience = stream[k]
+   local set = experience.train
+   if not (experience.mixed and stream.scenario == "task") then return set end
+   local labels = set.labels
+   return set:subset(labels:ge(experience.first_class):logical_and(labels:le(experience.last_class)):nonzero())
 end
 
 -- answers(stream, logits, k, seen): the unit (n) int64 that is the model's answer to each item of task k.

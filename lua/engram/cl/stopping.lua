@@ -7,6 +7,7 @@
 local core = require "engram.core"
 local divergence = require "engram.cl.divergence"
 local evaluation = require "engram.cl.evaluation"
+local scenario = require "engram.cl.scenario"
 local schedule = require "engram.schedule"
 local state_of = require "engram.cl.methods.state"
 local stop = require "engram.schedule.stop"
@@ -49,6 +50,17 @@ function stopping.check(t)
    end
 end
 
+-- measures(t): whether a rule looks at more than the losses of the steps: it is evaluated for it.
+function stopping.measures(t)
+   for k in ipairs(t.stream) do
+      local rule = stopping.rule_of(t, k)
+      for _, figure in ipairs(rule and rule.figures or {}) do
+         if not figure:find "^batch" and not figure:find "^epoch" then return true end
+      end
+   end
+   return false
+end
+
 -- duration(t, k): how long task k is trained on, in words.
 function stopping.duration(t, k)
    local rule = stopping.rule_of(t, k)
@@ -62,7 +74,7 @@ local measure = {
    ["epoch loss"] = function(t) return t.ending.loss_sum / t.ending.loss_count end,
    ["validation loss"] = function(t) return evaluation.loss(t, t.experience.validation) end,
    ["validation accuracy"] = function(t) return evaluation.accuracy(t, t.experience.validation) end,
-   ["train accuracy"] = function(t) return evaluation.accuracy(t, t.experience.train) end,
+   ["train accuracy"] = function(t) return evaluation.accuracy(t, scenario.own_items(t.stream, t.task)) end,
 }
 
 -- f(method, key) for every method: its name, counted where there are several; a fork may list others, or in another order.

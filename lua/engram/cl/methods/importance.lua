@@ -3,6 +3,7 @@
 local consolidate = require "engram.consolidate"
 local guard = require "engram.cl.guard"
 local head = require "engram.cl.methods.head"
+local penalty = require "engram.cl.methods.penalty"
 local scenario = require "engram.cl.scenario"
 
 local importance = {}
@@ -30,7 +31,7 @@ end
 -- The outputs that count for the task that ends, { first, last }; nil: all.
 local function units(self, t)
    local stream = t.stream
-   if stream.scenario == "domain" or (stream.scenario == "class" and stream.outputs == "all") then return nil end
+   if scenario.everything(stream) then return nil end
    if self.hyper.units == "seen" then return { 1, stream.reach[t.task] } end
    return { scenario.range(stream, t.task, t.task) }
 end
@@ -56,12 +57,8 @@ function importance.count(t, how, label)
    t.count(items, label == "exact" and items * (outputs[2] - outputs[1] + 1) or items)
 end
 
--- The task's items; of a blurred task in the task-incremental scenario those whose units are its own.
-function importance.items(t)
-   local set = t.experience.train
-   if not (t.experience.mixed and t.stream.scenario == "task") then return set end
-   return set:subset(scenario.tasks_of(t.stream, set.labels):eq(t.task):nonzero())
-end
+-- The task's items that are estimated on.
+function importance.items(t) return scenario.own_items(t.stream, t.task) end
 
 -- file(self, t, new): the importances of the task that ends become part of self.importance and self.anchor.
 function importance.file(self, t, new)
@@ -90,7 +87,6 @@ function importance.pull(self, t, factor)
    end
 end
 
--- The lambda of penalty = lambda / 2 sum F (w - anchor)^2.
-function importance.lambda(self) return self.hyper.half and self.hyper.lambda or 2 * self.hyper.lambda end
+importance.lambda = penalty.lambda
 
 return importance

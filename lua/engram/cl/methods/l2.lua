@@ -2,6 +2,7 @@
 -- The penalty is lambda sum (w - anchor)^2, with `half` lambda / 2 of it.
 local autograd = require "engram.autograd"
 local consolidate = require "engram.consolidate"
+local penalty = require "engram.cl.methods.penalty"
 
 return {
    name = "L2",
@@ -16,7 +17,7 @@ return {
 
    gradients = function(self, t)
       if not self.anchor[1] then return end
-      local factor, sum = self:common_lambda(), 0
+      local factor, sum = penalty.lambda(self), 0
       for i, p in ipairs(t.parameters) do
          local distance = p:detach() - self.anchor[1][i]
          local grad = autograd.gradient_of(p)
@@ -28,5 +29,5 @@ return {
 
    task_end = function(self, t) self.anchor[1] = consolidate.copies(t.parameters) end,
 
-   common_lambda = function(self) return self.hyper.half and self.hyper.lambda or 2 * self.hyper.lambda end,
+   common_lambda = penalty.lambda,
 }

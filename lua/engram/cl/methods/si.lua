@@ -6,6 +6,7 @@ local autograd = require "engram.autograd"
 local consolidate = require "engram.consolidate"
 local guard = require "engram.cl.guard"
 local head = require "engram.cl.methods.head"
+local penalty = require "engram.cl.methods.penalty"
 local raise = require "engram.core".raise
 
 -- Tensors for the gradients before the penalty; they need not outlive the step.
@@ -25,8 +26,6 @@ local function check_damping(self, t)
       end
    end
 end
-
-local function lambda(self) return self.hyper.half and self.hyper.lambda or 2 * self.hyper.lambda end
 
 return {
    name = "SI",
@@ -63,10 +62,11 @@ return {
       if t.task == 1 or not self.anchor[1] then self.anchor[1] = consolidate.copies(t.parameters) end
    end,
 
-   -- Beside other methods the loss's gradients are copied before any of them; alone, the penalty's kernel does it on its way.
+   -- Beside other methods, or where they will be clipped, the loss's gradients are copied first; else the penalty's kernel does it on its
+   -- way.
    loss_gradients = function(self, t)
       self.before = nil
-      if self.hyper.gradient ~= "task" or #t.methods == 1 then return end
+      if self.hyper.gradient ~= "task" or (#t.methods == 1 and self.hyper.clip == 0) then return end
       self.before = room_for(t.parameters)
       for i, p in ipairs(t.parameters) do
          local grad = autograd.gradient_of(p)
@@ -78,7 +78,7 @@ return {
       if self.importance[1] then
          local room = self.hyper.gradient == "task" and not self.before and room_for(t.parameters) or nil
          t.penalty = (t.penalty or 0) +
-            consolidate.quadratic_penalty_(t.parameters, self.anchor[1], self.importance[1], lambda(self), room)
+            consolidate.quadratic_penalty_(t.parameters, self.anchor[1], self.importance[1], penalty.lambda(self), room)
          self.before = self.before or room
       end
       local clip = self.hyper.clip
@@ -108,5 +108,5 @@ return {
       self.importance[1], self.anchor[1] = list, consolidate.copies(t.parameters)
    end,
 
-   common_lambda = lambda,
+   common_lambda = penalty.lambda,
 }
