@@ -122,6 +122,23 @@ t.test("a method's field that is not declared, and so would be lost where a run 
       "method Counting: self.counted is not declared: what is kept belongs into state = { counted = KIND }")
 end)
 
+t.test("a scalar of a method's state that is no number is refused where it would be saved", function()
+   cl.methods.register{ name = "Flagging", state = { flag = "scalar" }, task_end = function(self) self.flag = true end }
+   local run = train{ method = cl.methods.Flagging{} }
+   t.expect(function() cl.fork(run, { stream = cl.stream{ cl.task(first), cl.task(second), cl.task(first) } }) end):raises
+      "method Flagging: state.flag is a scalar, and a number is saved of it, got true"
+end)
+
+t.test("a table of several data sets is no data set, and what is one of it is told", function()
+   local pair = { train = first, test = second }
+   local wanted = ": expected a data set, as data.dataset, text.dataset or data.load(name).train, got a table { train = }; give its train"
+   t.expect(function() cl.metrics.accuracy(nn.Linear(2, 2), pair) end):raises("metrics.accuracy" .. wanted)
+   t.expect(function() require "engram.fisher".diagonal(nn.Linear(2, 2), pair) end):raises("fisher.diagonal" .. wanted)
+   t.expect(function() require "engram.fisher".sensitivity(nn.Linear(2, 2), nil) end):raises "fisher.sensitivity: expected a data set"
+   t.expect(function() optim.SGD(nn.Linear(2, 2)):set("lr", 0.1) end):raises
+      "optim.SGD: set: expected a table, as opt:set{ lr = 0.1 }, got 'lr'"
+end)
+
 t.test("schedules see task, epoch and step", function()
    local seen = {}
    train{ optimizer = function(m)

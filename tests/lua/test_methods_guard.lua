@@ -1,7 +1,7 @@
 -- test_methods_guard.lua: what a training says of its methods, when importance is estimated, and what a method's description may hold.
 local t = require "tests.harness"
 local engram = require "engram"
-local nn, optim, cl = engram.nn, engram.optim, engram.cl
+local nn, optim, cl, schedule = engram.nn, engram.optim, engram.cl, engram.schedule
 
 local function items(name, count)
    return engram.data.dataset{ name = name, images = engram.randn(count, 5, { stream = name }):keep(),
@@ -179,6 +179,16 @@ t.test("options without effect in this stream are said", function()
    t.expect(said(cl.methods.PackNet{}, task)["PackNet retrain"]):is_nil()                                          -- 4 steps
 end)
 
+t.test("an option of evaluation is without effect where nothing is evaluated, held out or measured", function()
+   local function unused(key, given) return said(nil, given)["unused " .. key] end
+   t.expect(unused("evaluate_batch_size", { evaluate_batch_size = 5 })):is_true()
+   t.expect(unused("evaluate_batch_size", { evaluate_batch_size = 5, stop = schedule.stop.loss(0, { max_epochs = 1 }) })):is_true()
+   t.expect(unused("evaluate_batch_size", { evaluate_batch_size = 5, stop = schedule.stop.accuracy(100, { max_epochs = 1 }) })):is_nil()
+   t.expect(unused("evaluate_on", { evaluate_on = "test" })):is_true()
+   t.expect(unused("evaluate_on", { evaluate_on = "validation" })):is_nil()
+   t.expect(unused("evaluate_on", { evaluate_on = "both" })):is_nil()
+end)
+
 t.test("a data set that is tested on what it is trained on is said to be", function()
    t.expect(said(nil)["test leakage"]):is_true()
    t.expect(said(nil, { stream = cl.streams.permuted(a, { tasks = 2 }) })["test leakage"]):is_true()
@@ -262,6 +272,19 @@ t.test("descriptions and options are checked", function()
    refused("convention 'x' sets 'lamda', which is no hyper-parameter", { name = "M", hyper = { lambda = { default = 1 } },
       presets = { x = { lamda = 2 } } })
    refused("did you mean 'after_step'?", { name = "M", after_steps = function() end })
+   for _, taken in ipairs{ "loss", "batch", "plan", "bytes", "allocate", "task_end", "common_lambda" } do
+      refused("M: state." .. taken .. ": the name is taken", { name = "M", state = { [taken] = "scalar" } })
+      refused("M: scratch: the name '" .. taken .. "' is taken", { name = "M", scratch = { taken } })
+   end
+   refused("M: hyper.strength must be a table, as { default = 0.1, min = 0 }, got number", { name = "M", hyper = { strength = 0.01 } })
+   refused("M: hyper must be a table, got string", { name = "M", hyper = "strength" })
+   refused("M: state must be a table, got string", { name = "M", state = "scalar" })
+   refused("M: scratch must be a table, got string", { name = "M", scratch = "drawn" })
+   refused("M: scratch: expected names, got a table", { name = "M", scratch = { {} } })
+   refused("M: loss must be a function, got number", { name = "M", loss = 3 })
+   refused("M: after_step must be a function, got table", { name = "M", after_step = {} })
+   refused("M: convention 'x' sets 'lambda', which is no hyper-parameter", { name = "M", presets = { x = { lambda = 2 } } })
+   refused("M: presets.x must be a table, got number", { name = "M", hyper = { a = { default = 1 } }, presets = { x = 2 } })
    for _, name in ipairs(cl.methods.list()) do
       local description = cl.methods.description(name)
       t.expect(type(description.doc)):equals "string"

@@ -330,6 +330,15 @@ t.test("methods that replay: joint training pads, a memory asks for rows of one 
    t.expect(train(two_tasks{ padding = "fixed" }, words, { method = cl.methods.ER{ memory = 10 } }).steps):equals(12)
 end)
 
+t.test("a memory asks for rows of one width of texts that are made when they are asked for, too", function()
+   local stream, words = two_tasks()
+   local finance = text.load("sentences/finance", { train = 120, test = 40 })
+   local set = { train = text.dataset(finance.train, words), test = text.dataset(finance.test, words) }
+   for _, late in ipairs{ cl.streams.split(set, { tasks = 3 }), cl.streams.label_noise(stream), cl.streams.blur(stream) } do
+      t.expect(function() train(late, words, { method = cl.methods.ER{ memory = 10 } }) end):raises 'with padding = "fixed"'
+   end
+end)
+
 local Progress = getmetatable(require "engram.run.progress".new{}).__index
 
 -- What f warns of, as a list.

@@ -88,6 +88,7 @@ local function capture_methods(tensors, list)
    local saved = json.array{}
    for i, method in ipairs(list) do
       local state = {}
+      state_of.check(method)
       for name in pairs(method.description.state or {}) do
          state[name] = pack(tensors, ("method.%d.%s"):format(i, name), method[name])
       end

@@ -3,6 +3,7 @@
 local autograd = require "engram.autograd"
 local divergence = require "engram.cl.divergence"
 local plan = require "engram.cl.plan"
+local state = require "engram.cl.methods.state"
 local warnings = require "engram.cl.warnings"
 
 local guard = {}
@@ -12,12 +13,7 @@ local STILL = 1e-5                                    -- a share of the weights'
 
 -- True when the method keeps or sees items of old tasks.
 local function remembers(method)
-   local description = method.description
-   if description.train_data then return true end
-   for _, kind in pairs(description.state or {}) do
-      if kind == "buffer" then return true end
-   end
-   return false
+   return method.description.train_data ~= nil or state.holds(method.description, "buffer")
 end
 
 -- Without items of old tasks nothing tells the classes of one task from those of another.

@@ -3,6 +3,8 @@ local budget = require "engram.cl.budget"
 local core = require "engram.core"
 local plan = require "engram.cl.plan"
 local suggest = require "engram.suggest"
+local state = require "engram.cl.methods.state"
+local stopping = require "engram.cl.stopping"
 local stream = require "engram.cl.stream"
 local raise = core.raise
 
@@ -90,13 +92,10 @@ end
 -- A memory keeps rows of one width.
 local function check_rows(methods, given)
    for _, method in ipairs(methods) do
-      for _, kind in pairs(method.description.state or {}) do
-         for _, experience in ipairs(given) do
-            local set = experience.parts.train.set
-            if kind == "buffer" and set and set.trim then
-               raise("cl.train: %s keeps items, whose rows must have one width; make the data of '%s' with padding = \"fixed\"",
-                  method.description.name, experience.name)
-            end
+      for _, experience in ipairs(state.holds(method.description, "buffer") and given or {}) do
+         if experience:made_of().trim then
+            raise("cl.train: %s keeps items, whose rows must have one width; make the data of '%s' with padding = \"fixed\"",
+               method.description.name, experience.name)
          end
       end
    end
@@ -142,8 +141,8 @@ function options.unused(given, t)
    local never = given.evaluate == "never" and given.protocol ~= "both"
    note("evaluate_items", not given.evaluate_every, "without evaluate_every there is no continual evaluation")
    note("evaluate_tasks", never and not given.evaluate_every, "evaluate is 'never'")
-   note("evaluate_on", never and not given.evaluate_every, "evaluate is 'never'")
-   note("evaluate_batch_size", never, "evaluate is 'never'")
+   note("evaluate_on", never and not given.evaluate_every and given.evaluate_on == "test", "evaluate is 'never'")
+   note("evaluate_batch_size", never and not stopping.measures(t), "evaluate is 'never'")
    note("protocol", given.evaluate == "never" and given.protocol == "published", "evaluate is 'never'")
    local rules = 0
    for _, experience in ipairs(t.stream) do rules = rules + (experience.stop and 1 or 0) end

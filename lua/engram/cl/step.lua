@@ -6,6 +6,7 @@ local arithmetic = require "engram.cl.metrics.arithmetic"
 local divergence = require "engram.cl.divergence"
 local guard = require "engram.cl.guard"
 local scenario = require "engram.cl.scenario"
+local state = require "engram.cl.methods.state"
 
 local step = {}
 
@@ -45,9 +46,7 @@ end
 -- Whether a method keeps items, of which it may put more and more beside the step's own.
 local function keeps_items(t)
    for _, method in ipairs(t.methods) do
-      for _, kind in pairs(method.description.state or {}) do
-         if kind == "buffer" then return true end
-      end
+      if state.holds(method.description, "buffer") then return true end
    end
    return false
 end

@@ -12,31 +12,55 @@ description.hooks = { "plan", "train_data", "begin", "task_begin", "batch", "los
    "task_end", "test_begin", "test_end" }
 local FIELDS = { "name", "doc", "source", "hyper", "state", "presets", "check", "regularizer", "common_lambda", "extra_bytes", "scratch",
    unpack(description.hooks) }
+local FUNCTIONS = { "check", "common_lambda", "extra_bytes", unpack(description.hooks) }
+local TABLES = { "hyper", "state", "scratch", "presets" }
 local RESERVED = { description = true, hyper = true, owner = true }            -- what every method has
+local TAKEN = { description = true, hyper = true, owner = true, bytes = true, allocate = true }          -- of a field they would hide
+for _, name in ipairs(FUNCTIONS) do TAKEN[name] = true end
 
--- check(given): raises for a field that is unknown, a kind of state that is none, a preset of what is no hyper-parameter.
-function description.check(given)
-   core.options("cl.methods.register", given, FIELDS)
-   if type(given.name) ~= "string" then raise "cl.methods.register: a method needs a name" end
+local function refuse(given, format, ...) raise("cl.methods.register: %s: %s", given.name, format:format(...)) end
+
+local function check_type(given, what, value, wanted, example)
+   if value ~= nil and type(value) ~= wanted then
+      refuse(given, "%s must be a %s%s, got %s", what, wanted, example or "", core.typename(value))
+   end
+end
+
+-- The names of what a method keeps, and of what kind it is.
+local function check_state(given)
    for name, kind in pairs(given.state or {}) do
-      if RESERVED[name] then raise("cl.methods.register: %s: state.%s: the name is taken", given.name, name) end
+      if TAKEN[name] then refuse(given, "state.%s: the name is taken", name) end
       if not state.is_kind(kind) then
-         raise("cl.methods.register: %s: state.%s must be one of %s, got '%s'", given.name, name, table.concat(state.kinds, ", "),
-            tostring(kind))
+         refuse(given, "state.%s must be one of %s, got '%s'", name, table.concat(state.kinds, ", "), tostring(kind))
       end
    end
    for _, name in ipairs(given.scratch or {}) do
-      if RESERVED[name] or given.state and given.state[name] then
-         raise("cl.methods.register: %s: scratch: the name '%s' is taken", given.name, tostring(name))
-      end
+      if type(name) ~= "string" then refuse(given, "scratch: expected names, got %s", core.shown(name)) end
+      if TAKEN[name] or given.state and given.state[name] then refuse(given, "scratch: the name '%s' is taken", name) end
    end
+end
+
+local function check_presets(given)
    for convention, preset in pairs(given.presets or {}) do
+      check_type(given, "presets." .. tostring(convention), preset, "table")
       for key in pairs(preset) do
-         if not given.hyper[key] then
-            raise("cl.methods.register: %s: convention '%s' sets '%s', which is no hyper-parameter", given.name, convention, key)
-         end
+         if not (given.hyper or {})[key] then refuse(given, "convention '%s' sets '%s', which is no hyper-parameter", convention, key) end
       end
    end
+end
+
+-- check(given): raises for a field that is unknown or of the wrong type, a kind of state that is none, a name that would hide a hook, a
+-- preset of what is no hyper-parameter.
+function description.check(given)
+   core.options("cl.methods.register", given, FIELDS)
+   if type(given.name) ~= "string" then raise "cl.methods.register: a method needs a name" end
+   for _, name in ipairs(TABLES) do check_type(given, name, given[name], "table") end
+   for _, name in ipairs(FUNCTIONS) do check_type(given, name, given[name], "function") end
+   for key, about in pairs(given.hyper or {}) do
+      check_type(given, "hyper." .. tostring(key), about, "table", ", as { default = 0.1, min = 0 }")
+   end
+   check_state(given)
+   check_presets(given)
 end
 
 -- is_field(given, name): whether a method may have a field of the name.

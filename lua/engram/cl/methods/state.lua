@@ -7,6 +7,7 @@
 --   buffer      a memory of items (cl/buffer.lua), empty
 --   model       the weights of a model by name, empty: a teacher (cl/teacher.lua)
 local buffer = require "engram.cl.buffer"
+local core = require "engram.core"
 local json = require "engram.json"
 local tensor = require "engram.tensor"
 
@@ -30,6 +31,14 @@ local kinds = {
 -- The names of the kinds, for messages.
 state.kinds = { "parameters", "marks", "tasks", "scalar", "buffer", "model" }
 function state.is_kind(name) return kinds[name] ~= nil end
+
+-- holds(description, kind): whether a method declares state of a kind.
+function state.holds(description, kind)
+   for _, own in pairs(description.state or {}) do
+      if own == kind then return true end
+   end
+   return false
+end
 
 function state.make(kind, parameters) return kinds[kind](parameters) end
 
@@ -63,6 +72,16 @@ function state.copy(declared, from, to)
 end
 
 -- ---- checkpoints ------------------------------------------------------------------------------------------
+
+-- check(method): raises for a scalar that is no number, which would come back as something else, or not at all.
+function state.check(method)
+   for name, kind in pairs(method.description.state or {}) do
+      if kind == "scalar" and type(method[name]) ~= "number" then
+         core.raise("method %s: state.%s is a scalar, and a number is saved of it, got %s", method.description.name, name,
+            core.shown(method[name]))
+      end
+   end
+end
 
 -- pack(tensors, prefix, value): puts the tensors of a value into `tensors` as PREFIX.KEY.KEY; returns the rest, for JSON: true stands
 -- for a tensor.
