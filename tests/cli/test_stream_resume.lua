@@ -63,8 +63,8 @@ end
 t.test("a run goes on in the scenario, and with the outputs, that it began with", function()
    t.expect((sh "rm -rf cut; STRIKE=3 engram run --quiet --runs cut experiment.lua")):equals(137)
    for change, message in pairs{
-      ['s/scenario = settings.scenario/scenario = "task"/'] = "was made with scenario = class, the script now has task; a run can only go on",
-      ['s/scenario = settings.scenario/outputs = "all", &/'] = "was made with outputs = seen, the script now has all; a run can only go on",
+      ['s/scenario = settings.scenario/scenario = "task"/'] = "was made with scenario = class, the script now has task; a run can",
+      ['s/scenario = settings.scenario/outputs = "all", &/'] = "was made with outputs = seen, the script now has all; a run can",
    } do
       sh(("cp experiment.lua kept.lua && sed -i '%s' experiment.lua"):format(change))
       local code, _, err = sh "engram resume --quiet cut/experiment/*"

@@ -151,6 +151,20 @@ t.test("convention classp-repository equals the plain loop", function()
    for i, want in ipairs(model:parameters()) do t.expect(run.model:parameters()[i]:detach()):close_to(want:detach(), 1e-4) end
 end)
 
+t.test("convention classp-repository: its own model has the training's loss, and may have a parameter without a part in it", function()
+   local labels = 0
+   local function counted(logits, y)
+      labels = labels + #y
+      return nn.cross_entropy(logits, y)
+   end
+   local Net = nn.Module:extend "Net"
+   function Net:init() self.body, self.idle = make_model(), nn.Linear(2, 2) end
+   function Net:forward(x) return self.body(x) end
+   train{ model = function() return Net() end, loss = counted, stream = cl.stream{ cl.task(first), cl.task(second) },
+      method = cl.methods.EWC{ convention = "classp-repository" } }
+   t.expect(labels):equals(3 * 40)
+end)
+
 t.test("errors", function()
    t.expect(function() cl.methods.EWC{ lamda = 1 } end):raises "did you mean 'lambda'?"
    t.expect(function() cl.methods.EWC{ fisher = "exct" } end):raises "did you mean 'exact'?"

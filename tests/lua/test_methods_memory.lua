@@ -641,6 +641,32 @@ t.test("a stream in the order of time: what a method mixes of several tasks, or 
    t.expect(met):equals{ true, true, true }
 end)
 
+t.test("tasks that blur and come again: importances are those of a task's own units, whenever it comes", function()
+   for _, method in ipairs{ cl.methods.EWC{}, cl.methods.MAS{} } do
+      local own = cl.streams.blur(cl.streams.recur(stream "task", { times = 2 }), { width = 0.4 })
+      t.expect(#train("task", method, { stream = own, shuffle = true }).hash):equals(64)
+   end
+end)
+
+t.test("Rehearsal keeps no more than its memory where tasks blur", function()
+   for _, scenario in ipairs(SCENARIOS) do
+      for seed = 1, 6 do
+         local method, most = cl.methods.Rehearsal{ memory = 9 }, 0
+         train(scenario, method, { stream = cl.streams.blur(stream(scenario), { width = 0.5, seed = seed }),
+            on_step = function() most = math.max(most, method.memory:size()) end })
+         t.expect({ scenario, seed, math.max(most, method.memory:size()) }):equals{ scenario, seed, 9 }
+      end
+   end
+end)
+
+t.test("the bytes of a union are known without its data, which are not drawn again", function()
+   local made = cl.streams.permuted("glyphs/digits", { tasks = 3, train = 20, test = 10 })
+   local run = cl.train{ model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 10) } end, stream = made, seed = 1,
+      optimizer = function(m) return optim.SGD(m, { lr = LR }) end, method = cl.methods.Joint{}, evaluate = "never" }
+   t.expect(run.bytes.method_state["Joint.data"]):equals(3 * 20 * (784 + 8))
+   for k = 1, 3 do t.expect({ k, made[k]:has "train" }):equals{ k, false } end
+end)
+
 t.test("two methods cannot both choose what is trained on", function()
    t.expect(function() train("domain", { cl.methods.Joint{}, cl.methods.GDumb{} }) end):raises "Joint and GDumb both choose what is"
    t.expect(function() train("domain", cl.methods.GDumb{}, { model = make_model "domain"() }) end):raises "GDumb trains from scratch"
@@ -688,21 +714,21 @@ t.test("PackNet: what does not move belongs to the first task whole and is never
       t.expect(run.accuracy[3][1]):equals(run.accuracy[1][1])
       return before, after, owners
    end
-   local whole = {}
-   for i = 1, 12 do whole[i] = 1 end
+   local ones = {}
+   for i = 1, 12 do ones[i] = 1 end
    local before, after, owners = layers(function(m) return optim.SGD({ m[3].weight, m[3].bias }, { lr = LR }) end)
-   t.expect({ after[1], owners[1] }):equals{ before[1], whole }
+   t.expect({ after[1], owners[1] }):equals{ before[1], ones }
    before, after, owners = layers(function(m) return optim.SGD({ m[1].bias, m[3].weight, m[3].bias }, { lr = LR }) end, true)
-   t.expect({ after[1], owners[1] }):equals{ before[1], whole }
+   t.expect({ after[1], owners[1] }):equals{ before[1], ones }
 end)
 
 t.test("PackNet prunes a task that a budget ends early, after its last step", function()
    local method, given = cl.methods.PackNet{ prune = 0.5, retrain = 0.3 }, { evaluate = "task" }
    given.stream = cl.stream{ cl.task(sets[1], { epochs = 4 }), cl.task(sets[2], { epochs = 4 }), scenario = "task" }
-   local whole = train("task", cl.methods.again(method), given)
-   given.budget = { arithmetic_per_task = whole.arithmetic.total / 8 }
+   local long = train("task", cl.methods.again(method), given)
+   given.budget = { arithmetic_per_task = long.arithmetic.total / 8 }
    local run = train("task", method, given)
-   t.expect(run.steps):below(whole.steps * 0.7)
+   t.expect(run.steps):below(long.steps * 0.7)
    local count = { [0] = 0, 0, 0 }
    for _, owner in ipairs(plain.from(method.belongs)[1]) do count[owner] = count[owner] + 1 end
    t.expect({ count[1], count[2], count[0] }):equals{ 6, 3, 3 }

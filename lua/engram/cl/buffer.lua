@@ -196,8 +196,9 @@ function Buffer:take(dataset, count, by_class, tasks)
    self.count, self.seen = self.count + #chosen, self.seen + dataset:size()
 end
 
--- shrink(n): n items of each task stay, drawn from those that are in it; the room of the others is given back.
-function Buffer:shrink(n)
+-- shrink(n, most): n items of each task stay, and at most so many in all, drawn from those that are in it; the room of the others is
+-- given back.
+function Buffer:shrink(n, most)
    if self.count == 0 then return end
    local parts, last = {}, self.tasks:narrow(1, 1, self.count):max():item()
    for k = 1, last do
@@ -206,6 +207,7 @@ function Buffer:shrink(n)
       if #own > 0 then parts[#parts + 1] = own end
    end
    local index = #parts > 0 and lib().cat(parts, 1) or lib().zeros(0, { dtype = "int64" })
+   if #index > most then index = index:index_select(1, lib().randperm(#index, { stream = "replay" }):narrow(1, 1, most)) end
    for _, name in ipairs(FIELDS) do
       local own = self[name]
       if own then

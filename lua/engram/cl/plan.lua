@@ -36,8 +36,8 @@ end
 -- keeps_order(t, k): whether the items of task k are trained on in their order of time: not those that a method has chosen.
 function plan.keeps_order(t, k) return t.stream[k].ordered and not chooser(t) or false end
 
--- of(t, k [, size]): { items =, epochs =, steps_per_epoch =, steps = } of task k; under a rule (rule =) the last two are the most that it can
--- come to, `cap` says by what, and open is true where it may end sooner. size: how many items there are, once they are at hand.
+-- of(t, k [, size]): { items =, epochs =, steps_per_epoch =, steps = } of task k; under a rule (rule =) the last two are the most that it
+-- can come to, `cap` says by what, and open is true where it may end sooner. size: the items, once they are at hand.
 function plan.of(t, k, size)
    local experience, method = t.stream[k], chooser(t)
    local _, alone = experience:steps_of(t.batch_size, t.drop_last)

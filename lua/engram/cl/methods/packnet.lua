@@ -120,7 +120,8 @@ return {
 
    begin = function(_, t)
       if t.task > 0 then
-         raise("PackNet must train from the first task on, and this is a fork from task %d of a run without it: fork one that has it", t.task)
+         raise("PackNet must train from the first task on, and this is a fork from task %d of a run without it: fork one that has it",
+            t.task)
       end
       if t.stream.scenario ~= "task" then
          raise("PackNet must know an item's task, also at the test: it needs scenario = 'task', this stream has '%s'", t.stream.scenario)

@@ -24,8 +24,11 @@ function repository.scout(t, lr)
       local x, y = loader:next()
       if not x then return false end
       opt:zero_grad()
-      scenario.loss({ stream = t.stream, task = 1 }, model(x), y, 1):backward()
-      for i, p in ipairs(parameters) do squares[i]:add_(autograd.gradient_of(p):square()) end
+      scenario.loss({ stream = t.stream, task = 1, loss_function = t.loss_function }, model(x), y, 1):backward()
+      for i, p in ipairs(parameters) do
+         local grad = autograd.gradient_of(p)
+         if grad then squares[i]:add_(grad:square()) end
+      end
       opt:step()
       return true
    end

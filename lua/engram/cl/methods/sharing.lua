@@ -58,11 +58,12 @@ function sharing.data(t, buffer, capacity)
    return setmetatable({ t = t, memory = buffer, own = own, items = own + copies(t, t.task, capacity) * buffer:size() }, Mixed)
 end
 
--- file(t, buffer, capacity): at a task's end: it gets its share, and the tasks before keep no more than that.
+-- file(t, buffer, capacity): at a task's end: it gets its share, and the tasks before keep no more than that. Of a blurred task some items
+-- are of its neighbours, so that there may be items of more tasks than have come.
 function sharing.file(t, buffer, capacity)
    if t.experience.again then return end
    local share = math.floor(capacity / (#tasks_before(t, t.task) + 1))
-   buffer:shrink(share)
+   buffer:shrink(share, capacity - share)
    buffer:take(t.experience.train, share, false, function(y) return memory.tasks_of(t.stream, t.task, y) end)
 end
 

@@ -18,10 +18,17 @@ end
 
 function Union:size() return self.items end
 
--- Bytes of the items and labels.
+local LABEL_BYTES = 8                                 -- int64
+
+-- Bytes of the items and labels, counted without drawing any: what is made of a data set has numbers of its kind.
 function Union:bytes()
    local sum = 0
-   for k in ipairs(self.ends) do sum = sum + self.stream[k].train.images:bytes() + self.stream[k].train.labels:bytes() end
+   for k in ipairs(self.ends) do
+      local task, of = self.stream[k], self.stream[k]:made_of().images
+      local item = of:bytes() / of:numel()
+      for _, size in ipairs(task:shape()) do item = item * size end
+      sum = sum + task:items "train" * (item + LABEL_BYTES)
+   end
    return sum
 end
 
