@@ -2,17 +2,13 @@
 -- when they had the same, so a state that is too large is refused, with the setting to change, and arithmetic that is spent ends the
 -- training. Seconds are no budget: they would make results depend on the machine.
 local core = require "engram.core"
+local grouped = require "engram.cl.grouped"
 local warnings = require "engram.cl.warnings"
 local raise = core.raise
 
 local budget = {}
 
 local NAMES = { "state_bytes", "arithmetic", "arithmetic_per_task" }
-
-local function grouped(n)
-   local text = ("%.0f"):format(n):reverse():gsub("(%d%d%d)", "%1,"):reverse()
-   return (text:gsub("^,", ""))
-end
 
 -- check(given) -> the limits or nil, and in words what they are.
 function budget.check(given)

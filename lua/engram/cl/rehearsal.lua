@@ -1,5 +1,6 @@
 -- cl/rehearsal.lua: `engram run --dry-run`: what a training would be, and about how long it would take, told instead of trained.
 local core = require "engram.core"
+local grouped = require "engram.cl.grouped"
 local plan = require "engram.cl.plan"
 local metrics = require "engram.cl.metrics"
 local seal = require "engram.cl.seal"
@@ -13,11 +14,6 @@ rehearsal.wanted = false                -- set by the command: "dry-run", or "se
 local SECONDS, STEPS = 2, 4             -- so long, and so many steps at least, unless the epoch ends before
 
 local function shape_of(tensor) return "(" .. table.concat(tensor.shape, ", ") .. ")" end
-
-local function grouped(n)
-   local text = ("%d"):format(n):reverse():gsub("(%d%d%d)", "%1,"):reverse()
-   return (text:gsub("^,", ""))
-end
 
 local function duration(seconds)
    if seconds < 120 then return ("%.1f s"):format(seconds) end

@@ -75,7 +75,7 @@ local function list_of(row, first)
    return list
 end
 
--- A point of continual evaluation; `first` is the first task that was looked at, where that is not task 1.
+-- A point of continual evaluation; the line says with which task its accuracies begin, where that is not task 1.
 function Report:continual(point)
    if not self.folder then return end
    local first = math.huge
