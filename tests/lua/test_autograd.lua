@@ -211,4 +211,16 @@ test("an error inside backward leaves the graph usable and recording as it was",
    expect(x.grad:item()):equals(2)
 end)
 
+t.test("relu passes no gradient where it is dead, however large, and all of it where its output is not a number", function()
+   local inf, nan, linear_relu = math.huge, 0 / 0, require "engram.tensor".linear_relu
+   local seed = engram.tensor{ inf, inf, inf, 3 }
+   local function gradient_of(f)
+      local x = engram.tensor({ -1, 0, 2, nan }, { requires_grad = true })
+      return engram.grad(f(x), { x }, { grad_outputs = seed, create_graph = true })[1]:detach():tolist()
+   end
+   t.expect(gradient_of(function(x) return x:relu() end)):equals{ 0, 0, inf, 3 }
+   local one, none = engram.ones(1, 1), engram.zeros(1)
+   t.expect(gradient_of(function(x) return linear_relu(x:reshape(4, 1), one, none):reshape(4) end)):equals{ 0, 0, inf, 3 }
+end)
+
 t.done()

@@ -196,7 +196,7 @@ function Buffer:take(dataset, count, by_class, tasks)
    self.count, self.seen = self.count + #chosen, self.seen + dataset:size()
 end
 
--- shrink(n, most): n items of each task stay, and at most so many in all, drawn from those that are in it; the room of the others is
+-- shrink(n [, most]): n items of each task stay, and at most so many in all, drawn from those that are in it; the room of the others is
 -- given back.
 function Buffer:shrink(n, most)
    if self.count == 0 then return end
@@ -207,7 +207,7 @@ function Buffer:shrink(n, most)
       if #own > 0 then parts[#parts + 1] = own end
    end
    local index = #parts > 0 and lib().cat(parts, 1) or lib().zeros(0, { dtype = "int64" })
-   if #index > most then index = index:index_select(1, lib().randperm(#index, { stream = "replay" }):narrow(1, 1, most)) end
+   if most and #index > most then index = index:index_select(1, lib().randperm(#index, { stream = "replay" }):narrow(1, 1, most)) end
    for _, name in ipairs(FIELDS) do
       local own = self[name]
       if own then
