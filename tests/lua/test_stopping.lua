@@ -202,6 +202,12 @@ test("the accuracy on a blurred task's items is that on items of its own units, 
    expect(run.accuracy[2][2]):equals(percent)
 end)
 
+test("an epoch that a rule ends with its last step is whole: the best weights may be those", function()
+   local run = train{ stop = stop.first_of{ stop.steps(10), stop.patience(5, { of = "epoch", restore = true }) }, stream = one() }
+   local record = run.stopped[1]
+   expect({ record.why, record.epochs, record.restored_epoch }):equals{ "10 steps", 2, 2 }
+end)
+
 test("what is measured for a rule changes nothing in the training", function()
    local watched = train{ stream = one(stop.first_of{ stop.loss(0, { of = "validation" }), stop.accuracy(100, { of = "validation" }),
       stop.patience(50, { figure = "accuracy", of = "train", restore = false }), stop.epochs(3) }) }

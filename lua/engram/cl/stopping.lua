@@ -142,13 +142,16 @@ function stopping.after_step(t)
    ask(t, "step")
 end
 
--- after_epoch(t): true when the rule ends the task here. An epoch that a cap has cut short is none.
+-- after_epoch(t): true when the rule ends the task here. An epoch that a cap has cut short is none; one whose last step has ended the task
+-- is whole, and may be the best.
 function stopping.after_epoch(t)
    local own = t.ending
-   if not own or own.why or t.step_in_task % t.steps_per_epoch ~= 0 then return false end
+   if not own or own.loss_count == 0 or t.step_in_task % t.steps_per_epoch ~= 0 then return false end
+   local before = own.why
    ask(t, "epoch")
+   own.why = before or own.why
    own.loss_sum, own.loss_count = 0, 0
-   return own.why ~= nil
+   return not before and own.why ~= nil
 end
 
 -- ---- the end ----------------------------------------------------------------------------------------------

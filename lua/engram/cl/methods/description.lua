@@ -34,8 +34,8 @@ local function check_state(given)
          refuse(given, "state.%s must be one of %s, got '%s'", name, table.concat(state.kinds, ", "), tostring(kind))
       end
    end
-   for _, name in ipairs(given.scratch or {}) do
-      if type(name) ~= "string" then refuse(given, "scratch: expected names, got %s", core.shown(name)) end
+   for i, name in pairs(given.scratch or {}) do
+      if type(i) ~= "number" or type(name) ~= "string" then refuse(given, "scratch: expected a list of names, as { \"drawn\" }") end
       if TAKEN[name] or given.state and given.state[name] then refuse(given, "scratch: the name '%s' is taken", name) end
    end
 end

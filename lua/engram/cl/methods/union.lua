@@ -24,7 +24,7 @@ local LABEL_BYTES = 8                                 -- int64
 function Union:bytes()
    local sum = 0
    for k in ipairs(self.ends) do
-      local task, of = self.stream[k], self.stream[k]:made_of().images
+      local task, of = self.stream[k], self.stream[k]:made_of().images or self.stream[k].train.images
       local item = of:bytes() / of:numel()
       for _, size in ipairs(task:shape()) do item = item * size end
       sum = sum + task:items "train" * (item + LABEL_BYTES)
