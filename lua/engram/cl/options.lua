@@ -78,14 +78,12 @@ local function evaluated_items(given, tasks, length, batch_size)
    return items
 end
 
--- The model's parameters that the optimizer moves: one of another model would train nothing, silently.
+-- The model's parameters that the optimizer moves, and the others: one of another model would train nothing, silently.
 local function moved_parameters(model, optimizer)
-   local held, moved = {}, {}
+   local held, moved, others = {}, {}, {}
    for _, p in ipairs(optimizer.parameters) do held[p] = true end
-   for _, p in ipairs(model:parameters()) do
-      if held[p] then moved[#moved + 1] = p end
-   end
-   if #moved > 0 then return moved end
+   for _, p in ipairs(model:parameters()) do table.insert(held[p] and moved or others, p) end
+   if #moved > 0 then return moved, others end
    raise "cl.train: the optimizer moves none of the model's parameters: make it from this one, or give optimizer = function(model)"
 end
 
@@ -158,8 +156,8 @@ function options.unused(given, t)
    return list
 end
 
--- make(given): the model and its optimizer, each given as it is or as a function that makes it, which of the model's parameters that one
--- moves, and the model's function if any.
+-- make(given): the model and its optimizer, each given as it is or as a function that makes it; the model's function, if any; which of the
+-- model's parameters the optimizer moves, and the others.
 function options.make(given)
    local make_model = type(given.model) == "function" and given.model or nil
    local model = make_model and make_model() or given.model
@@ -169,7 +167,7 @@ function options.make(given)
    if not is_optimizer(optimizer) then
       raise("cl.train: optimizer must be an optimizer or a function of the model that makes one, got %s", core.typename(optimizer))
    end
-   return model, optimizer, moved_parameters(model, optimizer), make_model
+   return model, optimizer, make_model, moved_parameters(model, optimizer)
 end
 
 return options

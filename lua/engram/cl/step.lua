@@ -76,7 +76,7 @@ end
 -- Drops the gradients of all parameters: of those that the optimizer does not hold too, which methods see.
 local function drop_gradients(t)
    t.optimizer:zero_grad()
-   for _, p in ipairs(t.parameters) do autograd.drop_gradient(p) end
+   for _, p in ipairs(t.unmoved) do autograd.drop_gradient(p) end
 end
 
 local function one_step(t)

@@ -67,7 +67,7 @@ local function begin(given)
    local t = options.check(given)
    seal.begin(t)
    if t.seed then random.seed(t.seed) end
-   t.given, t.model, t.optimizer, t.moving, t.make_model = given, options.make(given)
+   t.given, t.model, t.optimizer, t.make_model, t.moving, t.unmoved = given, options.make(given)
    t.parameters, t.poll, t.losses = t.model:parameters(), poller(t), {}
    t.task, t.epoch, t.step, t.step_in_task, t.loss_sum, t.loss_count = 0, 0, 0, 0, 0, 0
    t.idle, t.largest_loss = 0, 0
