@@ -257,12 +257,6 @@ function Stream:is_sealed()
    return false
 end
 
--- True when every task has a validation set.
-function Stream:has_validation()
-   for _, task in ipairs(self) do if not task:has_part "validation" then return false end end
-   return true
-end
-
 function Stream.__tostring(self)
    local words = {}
    for i, task in ipairs(self) do
