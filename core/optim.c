@@ -203,8 +203,7 @@ static int64_t tiles_of(const step *s) {
 }
 
 static void run(step *s) {
-  int arrays = 3 + 2 * !!s->a + 2 * !!s->b; /* passes over memory; simple work has two */
-  eg_parallel_whole_over(s->g->count * arrays / 2, tiles_of(s), s->rows ? run_rows_tile : run_tile, s);
+  eg_parallel_whole_over(s->g->count, tiles_of(s), s->rows ? run_rows_tile : run_tile, s);
   eg_storage_touch(s->p);
 }
 
