@@ -27,7 +27,7 @@ local function seed_for(y, grad, who)
       if C.eg_same_shape(grad.tensor, y.tensor) == 0 then
          raise("%s: the gradient has shape %s, the tensor %s", who, tensor.shape_text(grad), tensor.shape_text(y))
       end
-      return node, alias(grad)
+      return node, alias(grad:to(y.dtype))
    end
    if y.tensor.count ~= 1 then
       raise("%s: only a tensor with one element needs no gradient argument, this one has shape %s; sum it, or pass a gradient",
@@ -38,9 +38,9 @@ local function seed_for(y, grad, who)
    return node, one
 end
 
--- A gradient that nobody else holds may become .grad as it is.
+-- A gradient that nobody else holds may become .grad as it is; what a graph is made of may be held by other leaves.
 local function own(g, create_graph)
-   if create_graph then return g end
+   if create_graph then return g:clone() end
    if g.flags == 0 and g.tensor.contiguous == 1 and C.eg_storage_users(g.tensor) == 1 then return g end
    return g:clone()
 end
@@ -176,6 +176,7 @@ function autograd.drop_gradient(x)
 end
 
 function setters.grad(x, value)
+   tensor.live(x, "grad")
    if value ~= nil then
       tensor.live(value, "grad")
       if C.eg_same_shape(x.tensor, value.tensor) == 0 then

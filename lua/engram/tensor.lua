@@ -155,33 +155,34 @@ local function wrap(pointer)
 end
 tensor.wrap = wrap
 
-local function hand_over(value, to, seen)
+-- Marks what is returned, also within tables, as kept.
+local function hold(value, held, seen)
    if is_tensor(value) then
       if bit.band(value.flags, KEPT) == 0 then
          value.flags = bit.bor(value.flags, KEPT)
-         to[#to + 1] = value
+         held[value] = true
       end
    elseif type(value) == "table" and not seen[value] then
       seen[value] = true
-      for _, inner in next, value do hand_over(inner, to, seen) end
+      for _, inner in next, value do hold(inner, held, seen) end
    end
 end
 
+-- Of what is returned, that which was made here belongs to the scope around from now on; the rest is whose it was.
 local function leave(inner, outer, returned)
    scope = outer
-   local kept = {}
-   for i = 1, returned.n do hand_over(returned[i], kept, {}) end
+   local held = {}
+   for i = 1, returned.n do hold(returned[i], held, {}) end
    for i = 1, inner.n do
       local x = inner[i]
-      if bit.band(x.flags, KEPT) == 0 then release(x) end
-   end
-   for _, x in ipairs(kept) do                        -- returned: they now belong to the scope around
-      x.flags = bit.band(x.flags, bit.bnot(KEPT))
-      if outer then
+      if bit.band(x.flags, KEPT) == 0 then
+         release(x)
+      elseif outer and held[x] then
          outer.n = outer.n + 1
          outer[outer.n] = x
       end
    end
+   for x in pairs(held) do x.flags = bit.band(x.flags, bit.bnot(KEPT)) end
 end
 
 local function pack(...) return { n = select("#", ...), ... } end

@@ -211,6 +211,69 @@ test("an error inside backward leaves the graph usable and recording as it was",
    expect(x.grad:item()):equals(2)
 end)
 
+test("leaves do not share the gradient that a recorded walk gives them", function()
+   local x, z, w = leaf{ 1, 1, 1 }, leaf{ 1, 1, 1 }, engram.tensor{ 1, 2, 3 }
+   local function backward(options) ((x + z) * w):sum():backward(nil, options) end
+   backward{ create_graph = true }
+   backward()
+   expect(x.grad:tolist()):equals{ 2, 4, 6 }
+   expect(z.grad:tolist()):equals{ 2, 4, 6 }
+end)
+
+test("what is written into a tensor in place keeps its gradient, or is refused", function()
+   local x, rows, index = leaf{ 1, 2 }, engram.zeros(3, 2), engram.tensor({ 1, 3 }, { dtype = "int64" })
+   for _, f in ipairs{ function() rows[1] = x * 2 end, function() rows:copy_(x) end,
+      function() rows:index_add_(2, { 1, 2 }, (x * 2):expand(3, 2)) end,
+      function() engram.zeros(3):scatter_add_(1, index, x) end } do
+      expect(f):raises "the operand requires a gradient, which an in-place change does not record"
+   end
+   rows[1] = x:detach()
+   expect(rows[1]:tolist()):equals{ 1, 2 }
+end)
+
+test("a change of anything that an operation keeps is noticed, also of its fourth and later arguments", function()
+   local norm = engram.nn.BatchNorm1d(2)
+   norm:eval()
+   local y = norm(engram.tensor{ { 1, 2 }, { 3, 4 } })
+   norm:train()
+   norm(engram.randn(8, 2) + 10)
+   expect(function() y:sum():backward() end):raises "a tensor that batchnorm needs was changed in place"
+end)
+
+test("where clamp, maximum and where take another number no gradient comes through, however large it is there", function()
+   for name, f in pairs{ clamp = function(x) return x:clamp(0) end, maximum = function(x) return x:maximum(0) end,
+      two = function(x) return x:maximum(engram.zeros(2)) end, minimum = function(x) return -(-x):minimum(0) end,
+      masked = function(x) return x:masked_fill(x:detach():le(0), 0) end } do
+      local x = leaf{ -1, 4 }
+      f(x):sqrt():sum():backward()
+      expect({ name, x.grad:tolist() }):equals{ name, { 0, 0.25 } }
+   end
+end)
+
+test("a seed of another dtype becomes the result's", function()
+   local x = engram.ones(3, { dtype = "float64", requires_grad = true })
+   ;(x * 2):backward(engram.ones(3))
+   expect(x.grad.dtype):equals "float64"
+end)
+
+test("grad frees what it walked and no more", function()
+   local x, w = leaf{ 2, 2 }, leaf{ 1, 1 }
+   local h = x * x
+   local a, b = (h * w):sum(), h:sum()
+   engram.grad(a, { w })
+   b:backward()
+   expect(x.grad:tolist()):equals{ 4, 4 }
+end)
+
+test("a walk that failed leaves nothing behind for the next", function()
+   local weight, scale, x = engram.ones(3, 3):requires_grad_(), engram.ones(2, 3):requires_grad_(), engram.randn(2, 3)
+   local y = x:linear(weight):tanh() + scale:exp()             -- of which a sample's square is not known
+   expect(function() engram.fisher.squared_gradients(y, engram.ones(2, 3), { weight, scale }) end):raises "exp"
+   y:backward(engram.ones(2, 3))
+   local found = weight.grad:tolist()
+   expect(engram.grad(x:linear(weight):tanh():sum(), { weight })[1]:tolist()):equals(found)
+end)
+
 t.test("relu passes no gradient where it is dead, however large, and all of it where its output is not a number", function()
    local inf, nan, linear_relu = math.huge, 0 / 0, require "engram.tensor".linear_relu
    local seed = engram.tensor{ inf, inf, inf, 3 }

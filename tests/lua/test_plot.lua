@@ -17,6 +17,10 @@ t.test("a list of numbers in ASCII", function()
       "          2            4" }, "\n"))
 end)
 
+t.test("a curve that is flat but for rounding is drawn as a flat one", function()
+   t.expect(plot({ 0.3, 0.1 + 0.2 }, { width = 30, height = 5, ascii = true })):contains "0.3"
+end)
+
 t.test("the same in braille has eight dots a character", function()
    local text = plot({ 0, 1, 2, 3, 4 }, { width = 30, height = 5, ascii = false })
    t.expect(text):contains "⠉"

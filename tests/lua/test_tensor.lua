@@ -272,6 +272,42 @@ test("errors point at the user's line and suggest names", function()
    expect(function() engram.arange(3):exp() end):raises "expected float32 or float64"
 end)
 
+test("a scope gives nothing away that it did not make", function()
+   local x = engram.ones(3)
+   engram.scope(function() return engram.scope(function() return x, { x } end) end)
+   expect(x:sum():item()):equals(3)
+   local made
+   engram.scope(function()
+      made = engram.scope(function() return x + 1 end)
+      expect(made:sum():item()):equals(6)
+   end)
+   expect(function() made:sum() end):raises "was released"
+end)
+
+test("a tensor that was released says so, whatever is asked of it", function()
+   local x
+   engram.scope(function() x = engram.zeros(3) end)
+   expect(function() x.grad = engram.zeros(3) end):raises "grad: this tensor was released"
+   expect(function() x:topk(1) end):raises "topk: this tensor was released"
+end)
+
+test("assignment by a mask or positions writes all that is given, or nothing", function()
+   local mask = engram.tensor({ { 0, 1, 1 }, { 1, 0, 0 } }, { dtype = "uint8" })
+   for _, x in ipairs{ engram.zeros(2, 3), engram.zeros(3, 2):t() } do
+      x[mask] = engram.tensor{ 5, 6, 7 }
+      expect(x:tolist()):equals{ { 0, 5, 6 }, { 7, 0, 0 } }
+      expect(function() x[mask] = engram.tensor{ 1, 2 } end):raises "the mask selects 3 elements, the value has shape (2)"
+      expect(function() x[mask:narrow(2, 1, 1)] = 5 end):raises "a uint8 mask must have the tensor's shape (2, 3), it has (2, 1)"
+      expect(function() x[mask] = { 1, 2, 3 } end):raises "expected a number or a tensor to assign, got table"
+      expect(x:tolist()):equals{ { 0, 5, 6 }, { 7, 0, 0 } }
+   end
+   local v = engram.zeros(3)
+   v[engram.tensor{ 1, 5, 2 }:argmax()] = 9
+   expect(v:tolist()):equals{ 0, 9, 0 }
+   expect(v[v:argmax()]:item()):equals(9)
+   expect(function() v[engram.tensor({ 1, 2 }, { dtype = "int64" })] = engram.tensor{ 1 } end):raises "2 positions, but 1 rows"
+end)
+
 t.test("full with its arguments in another order says which is right", function()
    t.expect(function() engram.full(3, { 2, 2 }) end):raises("sizes come before the value")
    t.expect(engram.full({ 2, 2 }, 3):sum():item()):equals(12)

@@ -55,12 +55,17 @@ function recording.apply(op, a, b, c, d, e, f)
    return out, saved
 end
 
--- Raises when x may not be changed in place: it is a leaf that requires a gradient, or part of a graph being recorded.
-function recording.check_in_place(x, who)
+-- Raises when x may not be changed in place, by y: it is a leaf that requires a gradient, or part of a graph being recorded; or y is,
+-- whose part in it would be lost. Counts the change, so that a graph that kept x notices.
+function recording.check_in_place(x, who, y)
    tensor.live(x, who)
    if enabled and x.record ~= 0 and records[x.record].requires then
       raise("%s: changes in place a tensor that is part of a graph; do it inside engram.no_grad, or use the operation " ..
          "without the trailing _", who)
+   end
+   if enabled and y and parent_of(y) then
+      raise("%s: the operand requires a gradient, which an in-place change does not record; use the operation without the " ..
+         "trailing _, cat, stack or where, or give its :detach()", who)
    end
    C.eg_storage_touch(x.tensor)
 end

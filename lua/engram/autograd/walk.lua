@@ -19,7 +19,7 @@ local stamp = 0
 local function visit(record_, stack, n)
    if not record_ then return n end
    if record_.stamp ~= stamp then
-      record_.stamp, record_.users = stamp, 0
+      record_.stamp, record_.users, record_.pending = stamp, 0, nil       -- a walk that failed may have left some
       n = n + 1
       stack[n] = record_
    end
@@ -39,7 +39,7 @@ end
 function walking.order_from(root)
    stamp = stamp + 1
    local stack, n = { root }, 1
-   root.stamp, root.users = stamp, 0
+   root.stamp, root.users, root.pending = stamp, 0, nil
    while n > 0 do
       local node = stack[n]
       n = n - 1
@@ -118,9 +118,7 @@ end
 
 local function gradients_of(node, grad, create_graph)
    local op = node.op
-   check_version(node, node[1])
-   check_version(node, node[2])
-   check_version(node, node[3])
+   for i = 1, 6 do check_version(node, node[i]) end
    check_version(node, node.out)
    local view = not create_graph and all_wanted(node) and node or view_of(node, create_graph)
    local rule = not create_graph and op.fused or op.backward
@@ -178,7 +176,7 @@ local function walk(order, seed, create_graph, retain, arrive, state)
             if not create_graph and grad.flags == 0 and not node.holds then release(grad) end
          end
       end
-      if node.op and not retain then free_kept(node) end
+      if node.op and node.wanted and not retain then free_kept(node) end
    end
 end
 

@@ -142,9 +142,8 @@ end
 
 -- What f makes of each label that occurs (1 for the others), and the largest of that.
 local function map_labels(self, f)
-   local labels, map, most = ffi.cast("int64_t *", self.labels:contiguous().tensor.data), {}, 0
-   for i = 0, self:size() - 1 do
-      local label = tonumber(labels[i])
+   local map, most = {}, 0
+   for _, label in ipairs(self.labels:tolist()) do
       if not map[label] then
          local new = f(label)
          if type(new) ~= "number" or new % 1 ~= 0 or new < 1 then

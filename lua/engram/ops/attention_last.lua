@@ -70,15 +70,17 @@ local attention_last = {
       local grad_q, grad_weight, grad_bias = parameter_gradients(node, grad, grad_x, 0)
       local last = last_of(x)
       if grad_x then last_of(grad_x):add_(grad_q:matmul(third(weight, 1))) end
-      if node.p2 then check(C.eg_matmul(third(grad_weight, 1).tensor, grad_q:t().tensor, last.tensor)) end
-      if grad_bias then check(C.eg_reduce(C.EG_SUM, third(grad_bias, 1).tensor, grad_q.tensor, 0)) end
+      local of_weight, turned, of_bias = node.p2 and third(grad_weight, 1), grad_q:t(), grad_bias and third(grad_bias, 1)
+      if of_weight then check(C.eg_matmul(of_weight.tensor, turned.tensor, last.tensor)) end
+      if of_bias then check(C.eg_reduce(C.EG_SUM, of_bias.tensor, grad_q.tensor, 0)) end
       return grad_x, node.p2 and grad_weight, grad_bias
    end,
    squares = function(node, grad, absolute)
       local grad_q, weight, bias = parameter_gradients(node, grad, nil, absolute and 2 or 1)
       local of_weight, of_bias = third(weight, 1), bias and third(bias, 1)
       check(C.eg_fill(of_weight.tensor, 0))
-      check(C.eg_fisher_linear(of_weight.tensor, pointer(of_bias), grad_q.tensor, last_of(node[1]).tensor, 1, absolute and 2 or 0))
+      local last = last_of(node[1])
+      check(C.eg_fisher_linear(of_weight.tensor, pointer(of_bias), grad_q.tensor, last.tensor, 1, absolute and 2 or 0))
       return nil, weight, bias
    end,
    -- The last position's query, through the weights of keys; with the sequence, twice; through the weights of values.

@@ -29,6 +29,11 @@ local function pairs_of(make)
 end
 local function positive(x) return x:abs():add(0.5) end
 
+-- The gradient of a where it was chosen of a and b, half of it where they are equal; none where it loses.
+local function chosen(grad, a, b, loses)
+   return tensor.where(a:eq(b), grad * 0.5, grad):masked_fill(methods[loses](a, b), 0)
+end
+
 local binary = {
    add = { "a + b", C.EG_ADD, {}, function(_, grad) return grad, grad end },
    sub = { "a - b", C.EG_SUB, {}, function(node, grad) return grad, node.p2 and -grad end },
@@ -47,14 +52,10 @@ local binary = {
       return grad, node.p2 and -(grad * (node[1] / node[2]):floor())
    end, positive },
    maximum = { "the larger of a and b; where they are equal each gets half of the gradient", C.EG_MAXIMUM, { 1, 2 }, function(node, grad)
-      local a, b = node[1], node[2]
-      local share = (a:gt(b):to(grad.dtype) + a:ge(b):to(grad.dtype)) * 0.5
-      return grad * share, grad * (1 - share)
+      return chosen(grad, node[1], node[2], "lt"), chosen(grad, node[2], node[1], "lt")
    end },
    minimum = { "the smaller of a and b; where they are equal each gets half of the gradient", C.EG_MINIMUM, { 1, 2 }, function(node, grad)
-      local a, b = node[1], node[2]
-      local share = (a:lt(b):to(grad.dtype) + a:le(b):to(grad.dtype)) * 0.5
-      return grad * share, grad * (1 - share)
+      return chosen(grad, node[1], node[2], "gt"), chosen(grad, node[2], node[1], "gt")
    end },
 }
 local order = { "add", "sub", "mul", "div", "pow", "remainder", "maximum", "minimum" }
@@ -68,7 +69,7 @@ local function with_number(code, reversed)
    end
 end
 
-local function zero(node, grad) return grad * 0 end
+local function zero(_, grad) return require "engram".zeros_like(grad) end
 local scalar = {
    add = { C.EG_ADD, 0, {}, function(_, grad) return grad end },
    sub = { C.EG_SUB, 0, {}, function(_, grad) return grad end },
@@ -83,10 +84,10 @@ local scalar = {
    rpow = { C.EG_POW, 1, { "out" }, function(node, grad) return grad * node.out * math.log(node[2]) end },
    remainder = { C.EG_REMAINDER, 0, {}, function(_, grad) return grad end },
    maximum = { C.EG_MAXIMUM, 0, { 1 }, function(node, grad)
-      return grad * (node[1]:gt(node[2]):to(grad.dtype) + node[1]:ge(node[2]):to(grad.dtype)) * 0.5
+      return chosen(grad, node[1], node[2], "lt")
    end },
    minimum = { C.EG_MINIMUM, 0, { 1 }, function(node, grad)
-      return grad * (node[1]:lt(node[2]):to(grad.dtype) + node[1]:le(node[2]):to(grad.dtype)) * 0.5
+      return chosen(grad, node[1], node[2], "gt")
    end },
 }
 local scalar_order = { "add", "sub", "rsub", "mul", "div", "rdiv", "pow", "rpow", "remainder", "maximum", "minimum" }
@@ -143,16 +144,13 @@ end
 -- x:add_(y, alpha): in place; y is converted to x's dtype and may broadcast to x's shape, not the other way round.
 local function in_place(name, code)
    return function(x, y, alpha)
-      autograd.check_in_place(x, name .. "_")
+      autograd.check_in_place(x, name .. "_", is_tensor(y) and y or nil)
       if type(y) == "number" then
          check(C.eg_binary_scalar(code, x.tensor, x.tensor, alpha and y * alpha or y, 0))
          return x
       end
       if not is_tensor(y) then return refuse(name .. "_", x, y) end
       live(y, name .. "_")
-      if autograd.is_enabled() and y.requires_grad then
-         raise("%s_: the operand requires a gradient, which an in-place change does not record; use %s", name, name)
-      end
       if y.tensor.dtype ~= x.tensor.dtype then y = y:to(x.dtype) end
       if alpha and alpha ~= 1 then
          if code == C.EG_ADD or code == C.EG_SUB then

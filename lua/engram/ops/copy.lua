@@ -64,7 +64,7 @@ function methods.byte(x) return methods.to(x, "uint8") end
 
 -- x:copy_(y): y's values, converted and broadcast, into x. Returns x.
 function methods.copy_(x, y)
-   autograd.check_in_place(x, "copy_")
+   autograd.check_in_place(x, "copy_", y)
    check(C.eg_copy(x.tensor, live(y, "copy_")))
    return x
 end

@@ -88,7 +88,7 @@ ops.where = {
       return out
    end,
    backward = function(node, grad)
-      local zero = grad * 0
+      local zero = lib().zeros_like(grad)               -- infinity times 0 would be no number
       return nil, lib().where(node[1], grad, zero), lib().where(node[1], zero, grad)
    end,
    samples = function()
@@ -156,14 +156,14 @@ end
 
 -- x:index_add_(dim, index, y): adds the elements of y at index along dim. Returns x.
 function methods.index_add_(x, dim, index, y)
-   autograd.check_in_place(x, "index_add_")
+   autograd.check_in_place(x, "index_add_", y)
    check(C.eg_index_add(x.tensor, dimension(x, dim, "index_add_"), index_tensor(index, "index_add_").tensor, live(y)))
    return x
 end
 
 -- x:scatter_add_(dim, index, y). Returns x.
 function methods.scatter_add_(x, dim, index, y)
-   autograd.check_in_place(x, "scatter_add_")
+   autograd.check_in_place(x, "scatter_add_", y)
    check(C.eg_scatter_add(x.tensor, dimension(x, dim, "scatter_add_"), index_tensor(index, "scatter_add_").tensor, live(y)))
    return x
 end
@@ -180,6 +180,7 @@ end
 
 -- x:topk(k [, dim = -1 [, largest = true]]): the k largest values in falling order and their positions.
 function methods.topk(x, k, dim, largest)
+   live(x, "topk")
    local d = dimension(x, dim or -1, "topk") + 1
    if type(k) ~= "number" or k % 1 ~= 0 or k < 0 or k > x:size(d) then
       raise("topk: k = %s is out of range for size %d", tostring(k), x:size(d))

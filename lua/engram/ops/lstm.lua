@@ -77,8 +77,8 @@ local lstm = {
       check(C.eg_lstm_backward(grad_in.tensor, grad_initial.tensor, grad.tensor, node.out.tensor, node.saved.tensor, weight.tensor,
          initial.tensor))
       check(C.eg_fill(squares.tensor, 0))
-      check(C.eg_fisher_sequence(squares.tensor, nil, grad_in:reshape(-1, 4 * hidden).tensor,
-         before(node.out, initial, hidden):reshape(-1, hidden).tensor, steps, absolute and 1 or 0))
+      local rows, states = grad_in:reshape(-1, 4 * hidden), before(node.out, initial, hidden):reshape(-1, hidden)
+      check(C.eg_fisher_sequence(squares.tensor, nil, rows.tensor, states.tensor, steps, absolute and 1 or 0))
       return nil, squares
    end,
    -- The state before each step with its weight; what the input gives to the gates is a linear layer's.

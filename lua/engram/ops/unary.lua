@@ -89,7 +89,7 @@ local clamp = {
       return out
    end,
    backward = function(node, grad)
-      return grad * node[1]:ge(node[2]):mul(node[1]:le(node[3]))
+      return grad:masked_fill(node[1]:ge(node[2]):logical_and(node[1]:le(node[3])):logical_not(), 0)
    end,
    samples = function()
       local engram = require "engram"

@@ -25,7 +25,7 @@ local function bounds(series)
    end
    if x0 > x1 then return nil end
    if x0 == x1 then x0, x1 = x0 - 1, x1 + 1 end
-   if y0 == y1 then
+   if y1 - y0 <= 1e-12 * math.max(math.abs(y0), math.abs(y1)) then         -- flat, but for rounding
       local room = y0 == 0 and 1 or math.abs(y0) / 2
       y0, y1 = y0 - room, y1 + room
    end

@@ -36,13 +36,19 @@ local function view(x, items)
 end
 
 local function check_mask(x, mask)
-   if mask:dim() ~= x:dim() then
+   if core.C.eg_same_shape(mask.tensor, x.tensor) == 0 then
       raise("index: a uint8 mask must have the tensor's shape %s, it has %s", tensor.shape_text(x), tensor.shape_text(mask))
    end
 end
 
+-- A position in a tensor without dimensions, as of x:argmax(), is a number.
+local function plain(key)
+   return is_tensor(key) and key:dim() == 0 and key.dtype == "int64" and key:item() or key
+end
+
 function methods.index(x, key)
    live(x)
+   key = plain(key)
    if type(key) == "number" then
       if x:dim() == 0 then raise "index: a scalar has no elements to index; use :item()" end
       return x:select(1, key)
@@ -64,25 +70,39 @@ local function assign(target, value)
    raise("index: expected a number or a tensor to assign, got %s", core.typename(value))
 end
 
+-- x[mask] = value: one for all, or one for each element that the mask selects, in their order.
+local function assign_masked(x, mask, value)
+   check_mask(x, mask)
+   local engram, new = require "engram", value
+   if type(value) == "number" then
+      new = engram.full(value, { dtype = x.dtype })
+   elseif not is_tensor(value) then
+      assign(x, value)
+   elseif value:dim() > 0 then
+      local positions = mask:nonzero()
+      if value:dim() ~= 1 or #value ~= #positions then
+         raise("index: the mask selects %d elements, the value has shape %s", #positions, tensor.shape_text(value))
+      end
+      new = engram.zeros(x:numel(), { dtype = x.dtype }):index_add_(1, positions, value:to(x.dtype)):reshape(x.shape)
+   end
+   return x:copy_(tensor.where(mask, new:to(x.dtype), x:detach():clone()))
+end
+
+-- x[positions] = value: a number, a row for all, or a row for each.
+local function assign_rows(x, positions, value)
+   if positions:dim() ~= 1 then raise("index: positions must have one dimension, got shape %s", tensor.shape_text(positions)) end
+   local each = is_tensor(value) and value:dim() == x:dim()
+   if each and #value ~= #positions then raise("index: %d positions, but %d rows to assign", #positions, #value) end
+   for i, position in ipairs(positions:tolist()) do assign(x:select(1, position), each and value[i] or value) end
+end
+
+-- x[key] = value: a number, or a tensor that broadcasts to what the key names (to each row of positions; a mask takes one for all or a
+-- vector of as many as it selects). Raises for shapes that do not fit, before anything is written.
 function methods.index_assign(x, key, value)
-   require "engram.autograd".check_in_place(x, "index assignment")
-   if is_tensor(key) and key.dtype == "uint8" then
-      check_mask(x, key)
-      if type(value) == "number" then
-         return x:copy_(tensor.where(key, require "engram".full(value, { dtype = x.dtype }), x:detach():clone()))
-      end
-      key = key:nonzero()
-      local flat = x:view(-1)
-      for i = 1, #key do flat:select(1, key[i]:item()):copy_(value:dim() > 0 and value[i] or value) end
-      return
-   end
-   if is_tensor(key) then
-      for i = 1, #key do
-         local row = x:select(1, key[i]:item())
-         assign(row, is_tensor(value) and value:dim() == x:dim() and value[i] or value)
-      end
-      return
-   end
+   require "engram.autograd".check_in_place(x, "index assignment", is_tensor(value) and value or nil)
+   key = plain(key)
+   if is_tensor(key) and key.dtype == "uint8" then return assign_masked(x, key, value) end
+   if is_tensor(key) then return assign_rows(x, key, value) end
    for _, item in ipairs(type(key) == "table" and key or {}) do
       if is_tensor(item) then raise "index: an index tensor inside a list can be read but not assigned" end
    end
