@@ -36,6 +36,39 @@ test("constructors take sizes, a table of sizes, and options last", function()
    expect(engram.tensor{ true, false }:tolist()):equals{ 1, 0 }
 end)
 
+test("constructors use what they are told, or refuse it", function()
+   local filled = engram.full_like(m, 1, { requires_grad = true })
+   expect({ filled.requires_grad, filled:sum():item() }):equals{ true, 6 }
+   local whole = engram.randperm(3, { dtype = "int64" })
+   expect(whole.dtype):equals "int64"
+   local function refused(text, f, ...)
+      local arguments = { ... }
+      expect(function() f(unpack(arguments)) end):raises(text)
+   end
+   refused("has a key 'dtype'; options come after it", engram.tensor, { 1, 2, dtype = "float64" })
+   refused("has a key 'a'", engram.tensor, { a = 1 })
+   refused("has a key 0", engram.tensor, { [0] = 1 })
+   refused("element 1: 300 is no uint8 number", engram.tensor, { 300, -1 }, { dtype = "uint8" })
+   refused("element 2: nan is no int64 number", engram.tensor, { 1, 0 / 0 }, { dtype = "int64" })
+   refused("element 1: 9.2233720368548e+18 is no int64 number", engram.tensor, { 2 ^ 63 }, { dtype = "int64" })
+   refused("element 1: 1.5 is no int64 number", engram.tensor, { 1.5 }, { dtype = "int64" })
+   refused("element 256: 256 is no uint8 number", engram.arange, 300, { dtype = "uint8" })
+   expect(engram.tensor({ -2 ^ 63, 255 }, { dtype = "int64" }):tolist()):equals{ -2 ^ 63, 255 }
+   refused("randperm: output is (3) float64, expected int64", engram.randperm, 3, { dtype = "float64" })
+   refused("int64 has no gradient", engram.randperm, 3, { requires_grad = true })
+   refused("int64 has no gradient", engram.randint, 1, 3, 2, { requires_grad = true })
+   refused("randperm: expected how many numbers, got nil", engram.randperm)
+   refused("linspace: expected the first number, the last, and how many", engram.linspace, 0, 1)
+   refused("eye: expected the number of rows", engram.eye)
+   refused("full_like: expected a number to fill with, got nil", engram.full_like, m)
+   refused("zeros: expected sizes, or one table of sizes, then options", engram.zeros, 2, { 3 })
+   refused("full: expected sizes, or one table of sizes, then the value", engram.full, { 2, 3 }, 1.5, 2)
+   refused("one_hot: expected a tensor, got table", engram.one_hot, { 1, 2 }, 3)
+   refused("normal_: expected a number, got string", engram.zeros(2).normal_, engram.zeros(2), 0, "a")
+   refused("uniform_: expected a number, got string", engram.zeros(2).uniform_, engram.zeros(2), "a")
+   refused("bernoulli_: expected a number, got string", engram.zeros(2).bernoulli_, engram.zeros(2), "a")
+end)
+
 test("random constructors draw from named streams", function()
    engram.seed(4)
    local a = engram.randn(5)

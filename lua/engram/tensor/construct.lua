@@ -9,6 +9,8 @@ local C, check, raise = core.C, core.check, core.raise
 local construct = {}
 local ALLOWED = { "dtype", "requires_grad", "stream" }
 
+local function refuse_sizes(who) raise("%s: expected sizes, or one table of sizes, then options", who) end
+
 -- Splits f(2, 3, {dtype = ...}) or f({2, 3}, {...}) into a shape and options.
 local function split(who, ...)
    local given = { ... }
@@ -20,8 +22,10 @@ local function split(who, ...)
    end
    local shape = given
    if type(given[1]) == "table" then
-      if #given > 1 then raise("%s: expected sizes, or one table of sizes, then options", who) end
+      if #given > 1 then refuse_sizes(who) end
       shape = given[1]
+   elseif type(given[#given]) == "table" then
+      refuse_sizes(who)
    end
    return shape, options or {}
 end
@@ -49,6 +53,7 @@ function construct.full(...)
    options = core.options("full", options, ALLOWED)
    local value = table.remove(given)
    local shape = type(given[1]) == "table" and given[1] or given
+   if shape == given[1] and #given > 1 then raise "full: expected sizes, or one table of sizes, then the value to fill with" end
    if type(value) ~= "number" then raise("full: expected a number to fill with, got %s", core.typename(value)) end
    local x = tensor.new(tensor.dtype_number(options.dtype, 0), shape, "full")
    check(C.eg_fill(x.tensor, value))
@@ -73,15 +78,16 @@ function construct.randint(low, high, ...)
    if type(low) ~= "number" or type(high) ~= "number" then raise "randint: expected low, high, then sizes" end
    local x = tensor.new(tensor.dtype_number(options.dtype, 2), shape, "randint")
    check(C.eg_randint(x.tensor, random.stream(options.stream), low, high))
-   return x
+   return finish(x, options)
 end
 
 -- randperm(n): the numbers 1 .. n in random order (int64).
 function construct.randperm(n, options)
    options = core.options("randperm", options, ALLOWED)
-   local x = tensor.new(2, { n }, "randperm")
+   if type(n) ~= "number" then raise("randperm: expected how many numbers, got %s", core.typename(n)) end
+   local x = tensor.new(tensor.dtype_number(options.dtype, 2), { n }, "randperm")
    check(C.eg_randperm(x.tensor, random.stream(options.stream)))
-   return x
+   return finish(x, options)
 end
 
 -- arange(first, last [, step]): first, first + step, ... up to last (included); arange(n) is 1 .. n. int64 when all are whole.
@@ -104,6 +110,9 @@ end
 -- linspace(first, last, count): evenly spaced, both ends included.
 function construct.linspace(first, last, count, options)
    options = core.options("linspace", options, ALLOWED)
+   if type(first) ~= "number" or type(last) ~= "number" or type(count) ~= "number" then
+      raise "linspace: expected the first number, the last, and how many there are"
+   end
    local x = tensor.new(tensor.dtype_number(options.dtype, 0), { count }, "linspace")
    for i = 0, count - 1 do
       tensor.set_element(x, i, count == 1 and first or first + (last - first) * i / (count - 1))
@@ -115,6 +124,7 @@ end
 function construct.eye(n, m, options)
    if type(m) == "table" then m, options = nil, m end
    options = core.options("eye", options, ALLOWED)
+   if type(n) ~= "number" or type(m or n) ~= "number" then raise "eye: expected the number of rows, then that of columns" end
    local x = construct.zeros(n, m or n, { dtype = options.dtype })
    for i = 0, math.min(n, m or n) - 1 do tensor.set_element(x, i * (m or n) + i, 1) end
    return finish(x, options)
@@ -125,6 +135,12 @@ end
 local function measure(value, shape, depth)
    if type(value) ~= "table" then return end
    shape[depth] = #value
+   for key in pairs(value) do
+      if type(key) ~= "number" or key < 1 then
+         raise("tensor: the table of numbers has a key %s; options come after it: engram.tensor({ 1, 2 }, { dtype = \"float64\" })",
+            core.shown(key))
+      end
+   end
    if table.maxn(value) ~= #value then raise("tensor: a table with holes: element %d is nil", #value + 1) end
    if depth > 8 then raise "tensor: a table nested more than 8 deep" end
    if #value > 0 then measure(value[1], shape, depth + 1) end
@@ -170,36 +186,46 @@ for _, name in ipairs{ "zeros", "ones", "empty", "rand", "randn" } do
 end
 
 function construct.full_like(x, value, options)
-   return construct.zeros_like(x, options):fill_(value)
+   tensor.live(x, "full_like")
+   if type(value) ~= "number" then raise("full_like: expected a number to fill with, got %s", core.typename(value)) end
+   options = core.options("full_like", options, ALLOWED)
+   return construct.full(x.shape, value, { dtype = options.dtype or x.dtype, requires_grad = options.requires_grad })
 end
 
-function construct.one_hot(labels, classes, dtype) return labels:one_hot(classes, dtype) end
+function construct.one_hot(labels, classes, dtype) return tensor.methods.one_hot(labels, classes, dtype) end
 construct.cat, construct.stack, construct.where = tensor.cat, tensor.stack, tensor.where
 
 -- ---- in-place draws ---------------------------------------------------------------------------------------
 
 local methods = tensor.methods
 
+local function number(who, value, default)
+   if type(value or default) ~= "number" then raise("%s: expected a number, got %s", who, core.typename(value)) end
+   return value or default
+end
+
 -- x:uniform_([low, high [, stream]]) and x:normal_([mean, deviation [, stream]]): drawn anew in place.
 function methods.uniform_(x, low, high, stream)
    require "engram.autograd".check_in_place(x, "uniform_")
-   check(C.eg_uniform(x.tensor, random.stream(stream), low or 0, high or 1))
+   check(C.eg_uniform(x.tensor, random.stream(stream), number("uniform_", low, 0), number("uniform_", high, 1)))
    return x
 end
 function methods.normal_(x, mean, deviation, stream)
    require "engram.autograd".check_in_place(x, "normal_")
-   check(C.eg_normal(x.tensor, random.stream(stream), mean or 0, deviation or 1))
+   check(C.eg_normal(x.tensor, random.stream(stream), number("normal_", mean, 0), number("normal_", deviation, 1)))
    return x
 end
 function methods.bernoulli_(x, p, stream)
    require "engram.autograd".check_in_place(x, "bernoulli_")
-   check(C.eg_bernoulli(x.tensor, random.stream(stream), p or 0.5))
+   check(C.eg_bernoulli(x.tensor, random.stream(stream), number("bernoulli_", p, 0.5)))
    return x
 end
 
 -- ---- elements ---------------------------------------------------------------------------------------------
 
 local pointers = { [0] = ffi.typeof "float *", ffi.typeof "double *", ffi.typeof "int64_t *", ffi.typeof "uint8_t *" }
+
+local least, most = { [2] = -2 ^ 63, [3] = 0 }, { [2] = 2 ^ 63 - 1024, [3] = 255 }     -- of whole numbers that a Lua number can be
 
 -- The i-th element (0-based, row-major) of a contiguous tensor as a Lua number, and its assignment.
 function tensor.element(x, i)
@@ -208,6 +234,9 @@ function tensor.element(x, i)
 end
 function tensor.set_element(x, i, value)
    local t = x.tensor
+   if t.dtype > 1 and (value % 1 ~= 0 or value < least[t.dtype] or value > most[t.dtype]) then
+      raise("element %d: %s is no %s number", i + 1, value, x.dtype)
+   end
    ffi.cast(pointers[t.dtype], t.data)[i] = value
 end
 
