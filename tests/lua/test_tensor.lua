@@ -287,6 +287,55 @@ test("a view outlives the tensor it looks at", function()
    expect(row:tolist()):equals{ 4, 5, 6 }
 end)
 
+test("reductions over none, over all and over the same dimension twice", function()
+   expect(m:sum{}:item()):equals(21)
+   expect(m:mean{}:item()):equals(3.5)
+   expect(m:sum({ 1, 2 }, true).shape):equals{ 1, 1 }
+   expect(function() m:sum{ 1, 1 } end):raises "sum: dimension 1 is named twice"
+   expect(function() m:prod{ 1, -2 } end):raises "prod: dimension 1 is named twice"
+   expect(m:sum_to{ 3 }:tolist()):equals{ 5, 7, 9 }
+   expect(m:sum_to{}:item()):equals(21)
+   expect(function() engram.ones(4):sum_to{ 5 } end):raises "sum_to: (5) does not broadcast to (4)"
+   expect(function() engram.ones(4):sum_to{ 1, 4 } end):raises "sum_to: (1, 4) does not broadcast to (4)"
+   expect(function() m:sum_to(3) end):raises "sum_to: expected a table of sizes, got number"
+end)
+
+test("norms: how many are not 0, and gradients at 0", function()
+   local function gradient(f, x)
+      x = engram.tensor(x):requires_grad_()
+      f(x):backward()
+      return x.grad:tolist()
+   end
+   expect(engram.tensor{ 0, -3, 4 }:norm(0):item()):equals(2)
+   expect(m:norm(0, 1):tolist()):equals{ 2, 2, 2 }
+   for _, p in ipairs{ 1, 1.5, 2, 3, math.huge } do
+      expect(gradient(function(x) return x:norm(p) end, { 0, 0, 0 })):equals{ 0, 0, 0 }
+   end
+   expect(gradient(function(x) return x:norm(2, 2):sum() end, { { 0, 0 }, { 3, 4 } })):close_to{ { 0, 0 }, { 0.6, 0.8 } }
+   expect(gradient(function(x) return x:std() end, { 2, 2, 2 })):equals{ 0, 0, 0 }
+   expect(engram.tensor{ 0, 2 }:norm(-1):item()):equals(0)
+   expect(engram.tensor{ 0, 0 / 0 }:norm():item()):equals(0 / 0)
+end)
+
+test("the largest elements share the gradient of max, the smallest that of min", function()
+   local x = engram.tensor{ { 1, 3 }, { 3, 1 } }:requires_grad_()
+   x:max():backward()
+   expect(x.grad:tolist()):equals{ { 0, 0.5 }, { 0.5, 0 } }
+   x.grad = nil
+   x:min():backward()
+   expect(x.grad:tolist()):equals{ { 0.5, 0 }, { 0, 0.5 } }
+end)
+
+test("allclose: infinities are close to themselves and to nothing else", function()
+   local x = engram.tensor{ math.huge, -math.huge, 1 }
+   expect(x:allclose(x)):is_true()
+   expect(x:allclose(-x)):is_false()
+   expect(engram.tensor{ 1 }:allclose(engram.tensor{ math.huge })):is_false()
+   expect(engram.tensor{ 0 / 0 }:allclose(engram.tensor{ 0 / 0 })):is_false()
+   expect(engram.tensor{ 1 }:allclose(engram.tensor{ 1 + 1e-6 })):is_true()
+   expect(function() x:allclose(1) end):raises "allclose: expected a tensor, got number"
+end)
+
 -- ---- errors -----------------------------------------------------------------------------------------------------------------
 
 test("errors point at the user's line and suggest names", function()

@@ -76,19 +76,42 @@ ops.prod = {
    end,
 }
 
+local function cannot_sum_to(x, shape)
+   raise("sum_to: (%s) does not broadcast to %s", table.concat(shape, ", "), tensor.shape_text(x))
+end
+
 ops.sum_to = {
    doc = "sum_to(x, shape): sums over what broadcasting would have stretched.",
    forward = function(x, shape)
       local out = x
       while out.tensor.dims > #shape do out = reduced(out, C.EG_SUM, 0, false) end
       for d = 1, #shape do
-         if shape[d] == 1 and out.tensor.size[d - 1] ~= 1 then out = reduced(out, C.EG_SUM, d - 1, true) end
+         if shape[d] ~= out.tensor.size[d - 1] then
+            if shape[d] ~= 1 then cannot_sum_to(x, shape) end
+            out = reduced(out, C.EG_SUM, d - 1, true)
+         end
       end
       return out == x and tensor.alias(x) or out
    end,
    backward = function(node, grad) return grad:expand(node[3]) end,
    samples = function() return { { randn(2, 3, 4), { 3, 1 }, { 2, 3, 4 } }, { randn(3, 4), { 4 }, { 3, 4 } } } end,
 }
+
+-- The largest or the smallest of all elements; those that are equal share its gradient.
+local function extreme_of_all(doc, code)
+   return {
+      doc = doc,
+      keeps = { 1, "out" },
+      forward = function(x) return reduced(x, code, -1, false) end,
+      backward = function(node, grad)
+         local ties = node[1]:eq(node.out):to(grad.dtype)
+         return grad / ties:sum() * ties
+      end,
+      samples = function() return { { randn(3, 4) }, { randn(4, 3):t() } } end,
+   }
+end
+ops.max = extreme_of_all("max(x): the largest element.", C.EG_MAX)
+ops.min = extreme_of_all("min(x): the smallest element.", C.EG_MIN)
 
 ops.cumsum = {
    doc = "cumsum(x, dim): running sums.",
@@ -111,16 +134,19 @@ local function over_several(x, name, op, dim, keep)
    local dims = {}
    for i, d in ipairs(dim) do dims[i] = dimension(x, d, name) + 1 end
    table.sort(dims, function(a, b) return a > b end)
-   for _, d in ipairs(dims) do x = apply(op, x, d - 1, keep or false, x.shape) end
+   for i, d in ipairs(dims) do
+      if d == dims[i - 1] then raise("%s: dimension %d is named twice", name, d) end
+      x = apply(op, x, d - 1, keep or false, x.shape)
+   end
    return x
 end
 
--- One dimension, or several in a table; none: all.
+-- One dimension, or several in a table; none, or a table of none: all.
 local function over(name, op, real_only)
    return function(x, dim, keep)
       live(x, name)
       if real_only and x.tensor.dtype > 1 then raise("%s: %s has no mean; convert it with :to(\"float32\")", name, x.dtype) end
-      if dim == nil then return apply(op, x, -1, keep or false, x.shape) end
+      if dim == nil or (type(dim) == "table" and #dim == 0) then return apply(op, x, -1, keep or false, x.shape) end
       if type(dim) == "table" then return over_several(x, name, op, dim, keep) end
       return apply(op, x, dimension(x, dim, name), keep or false, x.shape)
    end
@@ -129,7 +155,8 @@ methods.sum, methods.mean, methods.prod = over("sum", ops.sum), over("mean", ops
 
 -- x:sum_to(shape): the inverse of broadcasting.
 function methods.sum_to(x, shape)
-   live(x, "sum_to")
+   if type(shape) ~= "table" then raise("sum_to: expected a table of sizes, got %s", core.typename(shape)) end
+   if live(x, "sum_to").dims < #shape then cannot_sum_to(x, shape) end
    return apply(ops.sum_to, x, shape, x.shape)
 end
 
@@ -151,14 +178,10 @@ end
 methods.argmax = position("argmax", function(out, x, d) return C.eg_argmax(out, x, d) end)
 methods.argmin = position("argmin", function(out, x, d) return C.eg_argmin(out, x, d) end)
 
-local function extreme(name, arg, code)
+local function extreme(name, arg)
    return function(x, dim, keep)
       live(x, name)
-      if dim == nil then
-         if not (x.requires_grad and autograd.is_enabled()) then return reduced(x, code, -1, false) end
-         local flat = x:reshape(-1)
-         return flat:gather(1, methods[arg](flat, 1, true)):squeeze(1)
-      end
+      if dim == nil then return (apply(ops[name], x)) end
       local index = methods[arg](x, dim, true)
       local values = x:gather(dim, index)
       if keep then return values, index end
@@ -166,7 +189,7 @@ local function extreme(name, arg, code)
    end
 end
 -- x:max(): the largest element. x:max(dim [, keep]): largest elements and their 1-based positions.
-methods.max, methods.min = extreme("max", "argmax", C.EG_MAX), extreme("min", "argmin", C.EG_MIN)
+methods.max, methods.min = extreme("max", "argmax"), extreme("min", "argmin")
 
 -- x:var([dim [, unbiased [, keep]]]): variance, divided by n - 1 unless unbiased is false.
 function methods.var(x, dim, unbiased, keep)
@@ -178,9 +201,16 @@ function methods.var(x, dim, unbiased, keep)
    return total / (unbiased == false and n or n - 1)
 end
 
-function methods.std(x, dim, unbiased, keep) return methods.var(x, dim, unbiased, keep):sqrt() end
+-- total ^ (1 / p), whose gradient is 0 where total is, instead of infinite.
+local function root(total, p)
+   local nothing = total:eq(0)
+   local some = total:masked_fill(nothing, 1)
+   return (p == 2 and some:sqrt() or some:pow(1 / p)):masked_fill(nothing, 0)
+end
 
--- x:norm([p [, dim [, keep]]]): the p-norm (default 2; math.huge: the largest absolute value).
+function methods.std(x, dim, unbiased, keep) return root(methods.var(x, dim, unbiased, keep), 2) end
+
+-- x:norm([p [, dim [, keep]]]): the p-norm (default 2; math.huge: the largest absolute value; 0: how many are not 0).
 function methods.norm(x, p, dim, keep)
    live(x, "norm")
    p = p or 2
@@ -188,9 +218,10 @@ function methods.norm(x, p, dim, keep)
       local largest = x:abs():max(dim, keep)
       return largest
    end
+   if p == 0 then return x:ne(0):to(x.dtype):sum(dim, keep) end
    if p == 1 then return x:abs():sum(dim, keep) end
-   if p == 2 then return x:square():sum(dim, keep):sqrt() end
-   return x:abs():pow(p):sum(dim, keep):pow(1 / p)
+   local total = (p == 2 and x:square() or x:abs():pow(p)):sum(dim, keep)
+   return p > 0 and root(total, p) or total:pow(1 / p)
 end
 
 -- x:item(): the one element as a Lua number.
@@ -210,13 +241,16 @@ function methods.equal(x, y)
    return equal[0] == 1
 end
 
--- x:allclose(y [, relative = 1e-5 [, absolute = 1e-8]]): |x - y| <= absolute + relative |y| everywhere.
+-- x:allclose(y [, relative = 1e-5 [, absolute = 1e-8]]): |x - y| <= absolute + relative |y| everywhere; infinities are close to themselves.
 function methods.allclose(x, y, relative, absolute)
    live(x, "allclose")
-   local difference = (x:detach():double() - y:detach():double()):abs()
-   return difference:le(y:detach():double():abs() * (relative or 1e-5) + (absolute or 1e-8)):all()
+   live(y, "allclose")
+   x, y = x:detach():double(), y:detach():double()
+   local difference = (x - y):abs()
+   local close = difference:le(y:abs() * (relative or 1e-5) + (absolute or 1e-8)):logical_and(difference:lt(math.huge))
+   return close:logical_or(x:eq(y)):all()
 end
 
 return function(define)
-   for _, name in ipairs{ "sum", "mean", "prod", "sum_to", "cumsum" } do define(name, ops[name]) end
+   for _, name in ipairs{ "sum", "mean", "prod", "sum_to", "max", "min", "cumsum" } do define(name, ops[name]) end
 end
