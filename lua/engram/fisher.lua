@@ -151,8 +151,8 @@ local function extent(who, dataset, options)
    return count, size, math.ceil(count / size)
 end
 
--- The mean over items, or over batches, of what `how` asks for; one tensor a parameter. In evaluation mode; the model's mode and
--- gradients are left as they were.
+-- The mean over items, or over batches, of what `how` asks for; one tensor a parameter. In evaluation mode; the model's modes
+-- and gradients are left as they were.
 local function mean_size(who, model, dataset, options, how)
    local count, size, batches = extent(who, dataset, options)
    how.batched, how.units, how.stream = options.batched, options.units, options.stream or "fisher"
@@ -167,13 +167,9 @@ local function mean_size(who, model, dataset, options, how)
       add_batch(model, parameters, x, labels, how, batch)
       for i = 1, #totals do totals[i]:add_(batch[i]) end
    end
-   local training = model.training
-   model:eval()
-   local ok, message = pcall(function()
+   model:in_mode(false, function()
       for first = 1, count, size do tensor.scope(add, first) end
    end)
-   model:train(training)
-   if not ok then error(message, 0) end
    for _, t in ipairs(totals) do t:mul_(1 / (how.batched and batches or count)) end
    return totals
 end
@@ -182,7 +178,7 @@ end
 -- stream = "fisher", poll = function}): the list of mean squared gradients of log p(label), one tensor a parameter, in the order of
 -- model:parameters(). batched: squares of the mean gradients of batches instead, and their mean over the batches. units: only these
 -- outputs count. The first `samples` items of the data set are used; drop_last leaves a last batch that is not full. Evaluation mode;
--- the model's mode and gradients stay as they were. `poll` is called for every walk and may raise.
+-- the model's modes and gradients stay as they were. `poll` is called for every walk and may raise.
 function fisher.diagonal(model, dataset, options)
    options = core.options("fisher.diagonal", options, NAMES)
    local rule = options.label or "exact"

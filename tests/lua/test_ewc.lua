@@ -92,6 +92,21 @@ t.test("the Fisher is taken in evaluation mode and leaves training mode and grad
    for i in ipairs(a) do t.expect(a[i]):close_to(b[i], 1e-5) end
 end)
 
+t.test("the Fisher, the sensitivity and accuracies leave every module's own mode alone, also after an error", function()
+   local model = nn.Sequential{ nn.Linear(5, 6), nn.Dropout(0.5), nn.Linear(6, 3) }
+   model[2]:eval()
+   local function fails() error("enough", 0) end
+   local function check()
+      t.expect({ model.training, model[1].training, model[2].training, model[3].training }):equals{ true, true, false, true }
+   end
+   for _, measure in ipairs{ engram.fisher.diagonal, engram.fisher.sensitivity, cl.metrics.accuracy } do
+      measure(model, first)
+      check()
+      t.expect(function() measure(model, first, { poll = fails }) end):raises "enough"
+      check()
+   end
+end)
+
 t.test("the Fisher polls at every walk, so that Ctrl-C need not wait for a batch", function()
    local polls = 0
    engram.fisher.diagonal(make_model(), first, { poll = function() polls = polls + 1 end })

@@ -17,14 +17,12 @@ local function change_places(own, weights)
 end
 
 -- answer(model, weights, x): what the model with these weights gives for x, in evaluation mode and outside the graph. The model's weights,
--- mode, gradients and graph are left as they were.
+-- modes, gradients and graph are left as they were.
 function teacher.answer(model, weights, x)
-   local own, training = model:state(), model.training
-   model:eval()
+   local own = model:state()
    change_places(own, weights)
-   local ok, result = pcall(autograd.no_grad, model, x)
+   local ok, result = pcall(model.in_mode, model, false, autograd.no_grad, model, x)
    change_places(own, weights)
-   model:train(training)
    if not ok then error(result, 0) end
    return result
 end

@@ -122,6 +122,18 @@ function Module:train(mode)
 end
 function Module:eval() return self:train(false) end
 
+-- module:in_mode(training, f, ...): what f(...) returns, with everything in training (true) or evaluation mode (false). Then each module
+-- is in its own mode again, also after an error.
+function Module:in_mode(training, f, ...)
+   local before = {}
+   for _, module in self:named_modules() do before[module] = module.training end
+   self:train(training)
+   local ok, result = pcall(f, ...)
+   for module, mode in pairs(before) do rawset(module, "training", mode) end
+   if not ok then error(result, 0) end
+   return result
+end
+
 -- Drops all gradients.
 function Module:zero_grad()
    for _, p in ipairs(self:parameters()) do autograd.drop_gradient(p) end

@@ -24,21 +24,19 @@ return function(model, dataset, f, options)
    local engram = require "engram"
    expected("metrics.accuracy", dataset)
    local batch_size, size = core.whole("metrics.accuracy: batch_size", options.batch_size or 200), dataset:size()
-   local before, sum = model.training, 0
+   local sum = 0
    local dropout = require "engram.random".stream "dropout"
    local counter, buffers = dropout.counter, copy_buffers(model)
-   model:train(options.training or false)
    local function add(first)
       local x, y = dataset:batch(engram.arange(first, math.min(first + batch_size - 1, size)))
       sum = sum + f(model(x), y)
    end
-   local ok, message = pcall(function()
+   local ok, message = pcall(model.in_mode, model, options.training or false, function()
       for first = 1, size, batch_size do
          if options.poll then options.poll() end
          engram.no_grad(tensor.scope, add, first)
       end
    end)
-   model:train(before)
    dropout.counter = counter
    restore_buffers(buffers)
    if not ok then error(message, 0) end
