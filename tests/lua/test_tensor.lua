@@ -97,6 +97,10 @@ test("arithmetic with numbers, both ways round", function()
    expect((-m)[1]:tolist()):equals{ -1, -2, -3 }
    expect((engram.tensor{ -7, 7 } % 3):tolist()):equals{ 2, 1 }
    expect((engram.tensor{ -7, 7 } % -3):tolist()):equals{ -1, -2 }
+   expect((7 % engram.tensor{ 3, -3, 2.5 }):tolist()):equals{ 1, -2, 2 }
+   expect((7.5 % engram.tensor({ 2, 4 }, { dtype = "int64" })):tolist()):equals{ 1.5, 3.5 }
+   expect((7 % engram.tensor({ 2, 4 }, { dtype = "int64" })).dtype):equals "int64"
+   expect(function() return 7 % engram.tensor({ 0 }, { dtype = "int64" }) end):raises "by zero"
 end)
 
 test("broadcasting and dtype promotion", function()
@@ -114,6 +118,8 @@ end)
 test("integers beyond 2^53 keep their bits; division of whole numbers by zero is an error", function()
    local big = engram.full({ 1 }, 2 ^ 62, { dtype = "int64" }) + 1
    expect((big - 2 ^ 62):item()):equals(1)
+   expect(engram.tensor({ 2 ^ 24, 2 ^ 24 + 1 }, { dtype = "int64" }):gt(2 ^ 24 + 0.5):tolist()):equals{ 0, 1 }
+   expect(engram.tensor({ 1, 255 }, { dtype = "uint8" }):le(254.5):tolist()):equals{ 1, 0 }
    expect(function() return engram.arange(3) % 0 end):raises "by zero"
 end)
 
@@ -340,6 +346,10 @@ end)
 
 test("errors point at the user's line and suggest names", function()
    expect(function() return m + "x" end):raises "add: expected a tensor or a number, got string"
+   expect(function() return "x" + m end):raises "add: expected a tensor or a number, got string"
+   expect(function() return m:pow() end):raises "pow: expected a tensor or a number, got nil"
+   expect(function() return m:eq() end):raises "eq: expected a tensor or a number, got nil"
+   expect(function() return m:add(1, "x") end):raises "add: expected a tensor or a number, got string"
    expect(function() return m + engram.ones(4) end):raises "test_tensor.lua:"
    expect(function() return m.shap end):raises "did you mean 'shape'?"
    expect(function() return m:matmull(m) end):raises "did you mean 'matmul'?"

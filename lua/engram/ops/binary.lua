@@ -83,6 +83,7 @@ local scalar = {
    end },
    rpow = { C.EG_POW, 1, { "out" }, function(node, grad) return grad * node.out * math.log(node[2]) end },
    remainder = { C.EG_REMAINDER, 0, {}, function(_, grad) return grad end },
+   rremainder = { C.EG_REMAINDER, 1, { 1 }, function(node, grad) return -(grad * (node[2] / node[1]):floor()) end },
    maximum = { C.EG_MAXIMUM, 0, { 1 }, function(node, grad)
       return chosen(grad, node[1], node[2], "lt")
    end },
@@ -90,7 +91,8 @@ local scalar = {
       return chosen(grad, node[1], node[2], "gt")
    end },
 }
-local scalar_order = { "add", "sub", "rsub", "mul", "div", "rdiv", "pow", "rpow", "remainder", "maximum", "minimum" }
+local scalar_order = { "add", "sub", "rsub", "mul", "div", "rdiv", "pow", "rpow", "remainder", "rremainder", "maximum",
+   "minimum" }
 
 -- ---- dtypes -----------------------------------------------------------------------------------------------
 
@@ -113,7 +115,8 @@ local function real_enough(x, number, name)
 end
 
 local function refuse(name, a, b)
-   local other = is_tensor(a) and b or a
+   local other = a
+   if is_tensor(a) then other = b end
    raise("%s: expected a tensor or a number, got %s", name, core.typename(other))
 end
 
@@ -124,7 +127,7 @@ local function method(name, op, with, reversed)
       if is_tensor(a) then
          live(a, name)
          if type(b) == "number" then
-            if alpha then b = b * alpha end
+            if alpha then b = b * (type(alpha) == "number" and alpha or refuse(name, a, alpha)) end
             return apply(with, real_enough(a, b, name), b)
          end
          if is_tensor(b) then
@@ -172,7 +175,6 @@ local function comparison(name, code)
       live(a, name)
       local out
       if type(b) == "number" then
-         a = real_enough(a, b, name)
          out = tensor.like(a, 3)
          check(C.eg_binary_scalar(code, out.tensor, a.tensor, b, 0))
          return out
