@@ -152,6 +152,7 @@ end
 
 -- The value in a file of JSON.
 function json.load(path)
+   if type(path) ~= "string" then core.raise("json.load: expected a path, got %s", core.typename(path)) end
    local file, problem = io.open(path, "rb")
    if not file then core.raise("%s", problem) end
    local text = file:read "*a"
@@ -162,6 +163,7 @@ end
 
 -- Writes value to a file, indented; whole or not at all.
 function json.save(path, value)
+   if type(path) ~= "string" then core.raise("json.save: expected a path, got %s", core.typename(path)) end
    local text = json.encode(value, true) .. "\n"
    core.check(C.eg_file_write(path, text, #text))
 end

@@ -90,6 +90,7 @@ end
 
 -- The value in a YAML file.
 function yaml.load(path)
+   if type(path) ~= "string" then core.raise("yaml.load: expected a path, got %s", core.typename(path)) end
    local text, problem = yaml.read(path)
    if not text then core.raise("%s", problem) end
    return decoded(text, path)

@@ -48,6 +48,7 @@ t.test("what is no data set is refused", function()
    t.expect(function() small{ labels = engram.ones(6) } end):raises "labels must be (items) int64"
    t.expect(function() small{ images = 3 } end):raises "small: images: expected a tensor"
    t.expect(function() small{ image = 3 } end):raises "did you mean 'images'?"
+   t.expect(function() data.dataset() end):raises "data set: images: expected a tensor, got nil"
 end)
 
 t.test("subset, take and only", function()
@@ -62,6 +63,7 @@ t.test("subset, take and only", function()
    t.expect(set:only({}):size()):equals(0)
    t.expect(function() set:take(-1) end):raises "take: expected a number of items"
    t.expect(function() set:only{ 4 } end):raises "only: class 4 is out of range, expected 1 to 3"
+   t.expect(function() set:only(3) end):raises "only: expected a list of classes, got 3"
 end)
 
 t.test("split draws two parts without overlap", function()
@@ -96,6 +98,7 @@ t.test("labels can be renamed and joined", function()
    t.expect(set:with_labels(function() return 1 end, 5).classes):equals(5)
    t.expect(set.labels):equals{ 1, 2, 3, 1, 2, 3 }
    t.expect(function() set:with_labels(function() return 0 end) end):raises "label 1 became 0"
+   t.expect(function() set:with_labels{ 1, 2 } end):raises "with_labels: expected a function of a label, or labels (items) int64, got a table"
    t.expect(function() set:with_labels(function() return 9 end, 5) end):raises "label 9 is more than the 5 classes"
 end)
 

@@ -105,6 +105,8 @@ t.test("values of the wrong type are refused", function()
    refused({ "lr=" }, { lr = 0.1 }, "lr: expected a number, got nothing")
    refused({ "flag=yes" }, { flag = true }, "flag: expected true or false, got 'yes'")
    refused({ "list=1,b" }, { list = { 1 } }, "list: expected a number, got 'b' (item 2 of the list)")
+   refused({}, { lr = 0 / 0 }, "settings: lr: the default: expected a number, got nan")
+   refused({}, { lr = { default = 0 / 0, min = 0 } }, "settings: lr: the default: expected a number of at least 0, got nan")
 end)
 
 t.test("unknown settings are refused with a suggestion", function()

@@ -152,6 +152,9 @@ test("views share memory, reshape copies only where it must", function()
    expect(v:reshape(3, -1).shape):equals{ 3, 2 }
    expect(function() v:reshape(4, -1) end):raises "do not fit"
    expect(function() v:reshape(7) end):raises "7 elements"
+   expect(function() v:reshape(2, { 3 }) end):raises "reshape: size 2 must be a whole number, got table"
+   expect(function() v:view("x", -1) end):raises "view: size 1 must be a whole number, got string"
+   expect(function() v:view(-2, 3) end):raises "view: size -2 of dimension 1 is negative"
    expect(v:flatten().shape):equals{ 6 }
    expect(engram.zeros(2, 3, 4):flatten(2).shape):equals{ 2, 12 }
    expect(engram.zeros(2, 3, 4):transpose(1, -1).shape):equals{ 4, 3, 2 }

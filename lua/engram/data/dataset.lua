@@ -32,7 +32,7 @@ end
 -- A data set of images (items, ...) and labels (items) int64 from 1. A batch holds images * scale + shift, as float32;
 -- int64 images (tokens) are handed over as they are. classes: how many there are (default: the largest label).
 function Dataset.new(fields)
-   core.options("data.dataset", fields, FIELDS)
+   fields = core.options("data.dataset", fields, FIELDS)
    local self = { name = "data set", scale = 1, shift = 0 }
    for key, value in pairs(fields) do self[key] = value end
    if tensor.live(self.images, self.name .. ": images").dims < 1 then raise("%s: images must be (items, ...)", self.name) end
@@ -128,6 +128,7 @@ end
 
 -- The items of the listed classes, in their order; labels stay as they are.
 function Dataset:only(classes)
+   if type(classes) ~= "table" then raise("only: expected a list of classes, got %s", core.shown(classes)) end
    local wanted = lib().zeros(self.classes, { dtype = "uint8" })
    for _, class in ipairs(classes) do
       if type(class) ~= "number" or class % 1 ~= 0 or class < 1 or class > self.classes then
@@ -165,6 +166,9 @@ function Dataset:with_labels(f, classes)
       if not classes then copy.classes = nil end
       check_labels(copy)
       return copy
+   end
+   if type(f) ~= "function" then
+      raise("with_labels: expected a function of a label, or labels (items) int64, got %s", core.shown(f))
    end
    local map, most = map_labels(self, f)
    if classes and most > classes then raise("with_labels: label %d is more than the %d classes", most, classes) end

@@ -33,6 +33,7 @@ local function complete(x, shape, who)
          if open then raise("%s: more than one size is -1", who) end
          open = i
       else
+         if type(shape[i]) ~= "number" then raise("%s: size %d must be a whole number, got %s", who, i, core.typename(shape[i])) end
          known = known * shape[i]
       end
    end
@@ -49,12 +50,12 @@ end
 local ops = {}
 
 ops.reshape = {
-   doc = "reshape(x, shape): the same elements in row-major order in another shape; a view where strides allow it.",
-   forward = function(x, shape, from)
-      local n, buffer = tensor.set_sizes(shape, "reshape")
+   doc = "reshape(x, shape): the same elements in row-major order in another shape; a view where strides allow it, or always.",
+   forward = function(x, shape, _, always)
+      local n, buffer = tensor.set_sizes(shape, always and "view" or "reshape")
       local pointer = C.eg_view_shape(x.tensor, n, buffer)
       if pointer == nil then
-         if x.tensor.contiguous == 1 then raise("%s", core.message()) end
+         if always or x.tensor.contiguous == 1 then raise("%s", core.message()) end
          local copy = tensor.like(x)
          check(C.eg_copy(copy.tensor, x.tensor))
          n, buffer = tensor.set_sizes(shape, "reshape")
@@ -151,10 +152,7 @@ end
 -- As reshape, but never copies: raises when strides do not allow it.
 function methods.view(x, ...)
    live(x, "view")
-   local shape = complete(x, shape_of(...), "view")
-   local n, buffer = tensor.set_sizes(shape, "view")
-   wrap(C.eg_view_shape(x.tensor, n, buffer))            -- raises when a copy would be needed
-   return apply(ops.reshape, x, shape, x.shape)
+   return apply(ops.reshape, x, complete(x, shape_of(...), "view"), x.shape, true)
 end
 
 function methods.view_as(x, other) return methods.view(x, other.shape) end

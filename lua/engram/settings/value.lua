@@ -98,8 +98,8 @@ end
 local function wanted(about)
    local range = description.range(about)
    if about.choices then return range end
-   return ((about.type == "integer" and "a whole number " or "a number ")
-      .. (about.min and about.max and "from " or "of ") .. range)
+   local kind = about.type == "integer" and "a whole number" or "a number"
+   return range and kind .. (about.min and about.max and " from " or " of ") .. range or kind
 end
 
 -- ", did you mean 'Adam'?" where a choice is near.
