@@ -175,6 +175,20 @@ t.test("a damaged file that is here is deleted and fetched again", function()
    same_as_served(run("good", folder))
 end)
 
+t.test("a file that is here but cannot be read is left alone", function()
+   local folder = t.temporary_folder()
+   local path = folder .. "/tiny/" .. first
+   shell("mkdir -p " .. path)
+   local problem, damaged = fetch.problem(path, source.files[1])
+   t.expect(problem):contains "is a folder"
+   t.expect(damaged):is_false()
+   shell(("rmdir %s && echo mine >%s"):format(path, path))
+   local function unreadable() return problem, damaged end
+   t.expect(function() fetch.run("tiny", { files = { { name = first, check = unreadable } } }, { folder = folder, quiet = true }) end)
+      :raises("data fetch tiny: " .. path .. ": is a folder")
+   t.expect(t.read(path)):equals "mine\n"
+end)
+
 t.test("a folder that cannot be written is named", function()
    t.expect(function() run("good", "/proc/engram") end):raises "/proc/engram"
 end)
@@ -215,13 +229,25 @@ t.test("fetch, list, check, load", function()
    t.expect({ set.train:size(), set.test:size() }):equals{ 40, 20 }
 end)
 
+t.test("what was fetched is on disk before it gets its name", function()
+   local folder = t.temporary_folder()
+   local code, _, err = command(("fetch --folder=%s tiny"):format(folder), "ENGRAM_FAULT=sync:1:EIO ENGRAM_MIRROR=" .. server .. "/good")
+   t.expect(code):equals(1)
+   t.expect(err):contains(folder .. "/tiny/" .. first .. ".part: cannot be synced")
+   t.expect(exists(folder .. "/tiny/" .. first)):is_false()
+end)
+
 t.test("an interrupt stops the download at once", function()
-   local started = os.time()
-   local code, _, err = t.command(("env ENGRAM_DATA=%s ENGRAM_MIRROR=%s/stall timeout --foreground --preserve-status -s TERM 1"
-      .. " engram data fetch mnist"):format(t.temporary_folder(), server))
+   requests()
+   local code, out, err = t.command(([[
+      ENGRAM_MIRROR=%s/stall engram data fetch --folder=%s mnist & fetch=$!
+      for i in $(seq 200); do grep -q stall %s && break; sleep 0.05; done
+      date +%%s; kill -TERM $fetch; wait $fetch; code=$?; date +%%s; exit $code]]):format(server, t.temporary_folder(), log))
+   t.expect(requests()):contains "stall/mnist/"                            -- asked, and waits for an answer
    t.expect(code):equals(143)
    t.expect(err):contains "interrupted"
-   t.expect(os.time() - started):below(10)
+   local told, ended = out:match "(%d+)\n(%d+)"
+   t.expect(ended - told):below(10)
 end)
 
 t.test("check finds damaged and missing files", function()

@@ -78,9 +78,10 @@ local function check(name, quiet)
    if not here[1].path then here = folders.instead(source) or here end
    for _, found in ipairs(here) do
       local file, path = found.file, found.path
-      local problem = path and fetch.problem(path, file)
+      local problem, damaged
+      if path then problem, damaged = fetch.problem(path, file) end
       if not path then print(("%s/%s: not here: engram data fetch %s"):format(name, file.name, name))
-      elseif problem then print(problem .. ": delete it, then engram data fetch " .. name)
+      elseif problem then print(problem .. (damaged and ": delete it, then engram data fetch " .. name or ""))
       elseif not quiet then print(path .. ": sound") end
       sound = sound and path ~= nil and not problem
    end

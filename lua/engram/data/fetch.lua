@@ -14,16 +14,18 @@ local ATTEMPTS = 3                                     -- at one mirror, as long
 
 local hex = ffi.new "char[65]"
 
--- nil when the file is, or unpacks to, what it should, else what is wrong with it.
+-- nil when the file is, or unpacks to, what it should, else what is wrong with it, and true when that is its content: a file that could not
+-- be read may be sound.
 function fetch.problem(path, file)
    if file.check then return file.check(path) end
-   if (file.archive and C.eg_sha256_file or C.eg_sha256_unpacked)(path, hex) ~= 0 then
+   local status = (file.archive and C.eg_sha256_file or C.eg_sha256_unpacked)(path, hex)
+   if status ~= 0 then
       if core.interrupted() then raise "interrupted" end
-      return core.message()
+      return core.message(), status == C.EG_EFORMAT
    end
    if ffi.string(hex) == file.sha256 then return nil end
    return ("%s: its content is not the published one (SHA-256 %s..., expected %s...)"):format(path,
-      ffi.string(hex, 12), file.sha256:sub(1, 12))
+      ffi.string(hex, 12), file.sha256:sub(1, 12)), true
 end
 
 -- ---- one transfer -----------------------------------------------------------------------------------------
@@ -103,6 +105,7 @@ local function fetch_file(name, source, file, folder, options, say)
       say("%s/%s: from %s", name, file.name, base)
       local why = from_mirror(base .. file.name, part, file, say)
       if not why then
+         core.check(C.eg_file_sync(part))
          core.check(C.eg_rename(part, path))
          say("%s/%s: %d bytes, content verified", name, file.name, size_of(path))
          return
@@ -112,17 +115,21 @@ local function fetch_file(name, source, file, folder, options, say)
    give_up(name, file, folder, failures)
 end
 
--- True when the file is in `folder`, or anywhere with `elsewhere`, and sound. One in `folder` that is not is deleted.
+-- True when the file is in `folder`, or anywhere with `elsewhere`, and sound. One in `folder` that is damaged is deleted; raises for one
+-- that cannot be read.
 local function is_here(name, file, folder, elsewhere, say)
    local own = folder .. "/" .. file.name
    local path = C.eg_file_kind(own) == 1 and own or elsewhere and folders.find(name .. "/" .. file.name)
    if not path then return false end
-   local problem = fetch.problem(path, file)
+   local problem, damaged = fetch.problem(path, file)
    if not problem then
       say("%s/%s: here and sound", name, file.name)
       return true
    end
-   if path == own then os.remove(path) end
+   if path == own then
+      if not damaged then raise("data fetch %s: %s", name, problem) end
+      os.remove(path)
+   end
    say("%s; %s", problem, path == own and "deleted" or "fetching another to " .. own)
    return false
 end

@@ -17,7 +17,7 @@ local function counted(name, counts)
       for _, label in ipairs(corpus.labels) do found[label] = (found[label] or 0) + 1 end
       for i, expected in ipairs(counts) do
          if found[i] ~= expected or found[#counts + 1] then
-            return ("%s: has %d texts of class %d, expected %d"):format(path, found[i] or 0, i, expected)
+            return ("%s: has %d texts of class %d, expected %d"):format(path, found[i] or 0, i, expected), true
          end
       end
    end }
