@@ -15,9 +15,11 @@ function plugins.sh(line, timeout) return t.command(("cd %s || exit; %s"):format
 
 local has_compiler = plugins.sh "command -v cc" == 0
 
--- A test that compiles; skipped by name without a compiler.
-function plugins.test(name, body)
-   if has_compiler then t.test(name, body) else t.skip(name, "there is no cc") end
+-- A test that compiles, and may need another tool; skipped by name without them.
+function plugins.test(name, body, tool)
+   if not has_compiler then return t.skip(name, "there is no cc") end
+   if tool and plugins.sh("command -v " .. tool) ~= 0 then return t.skip(name, "there is no " .. tool) end
+   t.test(name, body)
 end
 
 function plugins.compile(name, text, flags)

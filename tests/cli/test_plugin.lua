@@ -26,13 +26,12 @@ t.test("plugin new writes what works, and overwrites nothing", function()
 end)
 
 test("plugin new --c needs only cc, make and the header", function()
-   if sh "command -v make" ~= 0 then return end
    t.expect(sh "engram plugin new Nudge --c there"):equals(0)
    local code, out, problem = sh(("make -C there check ENGRAM=%s"):format(t.quote(t.program)))
    if code ~= 0 then error(out .. problem, 0) end
    t.expect(out):contains "Nudge: the three steps are as by hand"
    t.expect(out):contains "./nudge.so: 12 passed, 0 failed"
-end)
+end, "make")
 
 -- The output of engram plugin check of a plugin, which must have failed.
 local function check_fails(path, options)
