@@ -77,11 +77,12 @@ eg_tensor *eg_view_shape(const eg_tensor *t, int dims, const int64_t *size);
 /* Releases the tensor and, with its last user, the storage. NULL is allowed. */
 void eg_free(eg_tensor *t);
 
-/* What Lua holds: a tensor, and the number of its record in the graph (0: none). Dropping it frees the tensor. */
+/* What Lua holds: a tensor, and the number of its record in the graph (0: none). Dropping it frees the tensor. The flags are Lua's:
+ * 1 outlives its scope, 2 stands in several places of a backward pass, 4 is a gradient that was asked for or given. */
 typedef struct eg_handle {
   eg_tensor *tensor;
   uint32_t record;
-  uint32_t flags; /* Lua's: 1 outlives its scope, 2 stands in several places of a backward pass */
+  uint32_t flags;
 } eg_handle;
 void eg_handle_drop(eg_handle *handle);
 

@@ -58,8 +58,8 @@ end)
 
 t.test("what cannot be held out is told", function()
    local function refused(share, text) t.expect(function() numbered():hold_out(share) end):raises(text) end
-   refused(0, "must be a fraction below 1 or a number of items, got 0")
-   refused(-1, "got -1")
+   refused(0, "holds out 0 of 90 items")
+   refused(-1, "hold_out: share: expected a fraction or a number of items up to 90, got -1")
    refused(1.5, "got 1.5")
    refused("a tenth", "got a tenth")
    refused(90, "holds out 90 of 90 items: some must be held, some must stay")

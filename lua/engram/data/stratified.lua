@@ -6,10 +6,7 @@ local raise = core.raise
 
 -- How many of n items a share (a fraction below 1, or a number) is; some are held and some stay.
 local function total_of(who, share, n)
-   local total = type(share) == "number" and (share < 1 and math.floor(share * n + 0.5) or share)
-   if not total or total % 1 ~= 0 or share <= 0 then
-      raise("%s must be a fraction below 1 or a number of items, got %s", who, tostring(share))
-   end
+   local total = core.part(who, share, n, "items")
    if total < 1 or total >= n then raise("%s = %s holds out %d of %d items: some must be held, some must stay", who, share, total, n) end
    return total
 end

@@ -14,22 +14,18 @@ local function beside(v, x)
    return v:reshape(shape)
 end
 
--- Means over everything but the channels, (1, c, 1, 1).
-local function channel_mean(x)
+-- All dimensions but that of the channels.
+local function others(x)
    local dims = {}
    for d = 1, x:dim() do
       if d ~= 2 then dims[#dims + 1] = d end
    end
-   return x:mean(dims, true)
+   return dims
 end
 
-local function channel_sum(x)
-   local dims = {}
-   for d = 1, x:dim() do
-      if d ~= 2 then dims[#dims + 1] = d end
-   end
-   return x:sum(dims)
-end
+-- Means over everything but the channels, (1, c, 1, 1), and sums, (c).
+local function channel_mean(x) return x:mean(others(x), true) end
+local function channel_sum(x) return x:sum(others(x)) end
 
 -- x normalised and 1 / deviation, made of operations. epsilon: with the batch's statistics; nil: mean and rstd are constants.
 local function normalised(node)
