@@ -88,6 +88,11 @@ function core.whole(what, value)
    return value
 end
 
+-- Raises unless value is a path.
+function core.path(who, value)
+   if type(value) ~= "string" then raise("%s: expected a path, got %s", who, core.typename(value)) end
+end
+
 -- How many of `size` things are meant by n: so many, or below 1 that fraction of them; raises for anything else. things: their name.
 function core.part(who, n, size, things)
    local count = type(n) == "number" and (n < 1 and math.floor(n * size + 0.5) or n)

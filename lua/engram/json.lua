@@ -9,7 +9,10 @@ json.null = setmetatable({}, { __tostring = function() return "null" end })
 
 -- Marks a table as a JSON array, so that an empty one is written as [].
 local Array = {}
-function json.array(list) return setmetatable(list or {}, Array) end
+function json.array(list)
+   if type(list or {}) ~= "table" then core.raise("json.array: expected a list, got %s", core.typename(list)) end
+   return setmetatable(list or {}, Array)
+end
 
 -- ---- writing ----------------------------------------------------------------------------------------------
 
@@ -152,7 +155,7 @@ end
 
 -- The value in a file of JSON.
 function json.load(path)
-   if type(path) ~= "string" then core.raise("json.load: expected a path, got %s", core.typename(path)) end
+   core.path("json.load", path)
    local file, problem = io.open(path, "rb")
    if not file then core.raise("%s", problem) end
    local text = file:read "*a"
@@ -163,7 +166,7 @@ end
 
 -- Writes value to a file, indented; whole or not at all.
 function json.save(path, value)
-   if type(path) ~= "string" then core.raise("json.save: expected a path, got %s", core.typename(path)) end
+   core.path("json.save", path)
    local text = json.encode(value, true) .. "\n"
    core.check(C.eg_file_write(path, text, #text))
 end

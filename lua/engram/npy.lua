@@ -7,13 +7,13 @@ local npy = {}
 
 -- npy.load(path): the array as a tensor; integers narrower than 64 bits become int64, except uint8; booleans uint8.
 function npy.load(path)
-   if type(path) ~= "string" then raise("npy.load: expected a path, got %s", core.typename(path)) end
+   core.path("npy.load", path)
    return tensor.wrap(C.eg_npy_read(path))
 end
 
 -- npy.save(path, x): whole or not at all.
 function npy.save(path, x)
-   if type(path) ~= "string" then raise("npy.save: expected a path, got %s", core.typename(path)) end
+   core.path("npy.save", path)
    core.check(C.eg_npy_write(path, tensor.live(x, "npy.save")))
 end
 

@@ -39,6 +39,7 @@ end
 -- A stream that belongs to nobody else: made from `seed` and `name`, not part of the state.
 function random.private(seed, name)
    check_seed(seed)
+   if type(name) ~= "string" then core.raise("random.private: expected a name, got %s", core.typename(name)) end
    return ffi.new("eg_rng", C.eg_rng_key(seed, name), 0)
 end
 

@@ -82,7 +82,7 @@ end
 -- CRC-32C of it all to the metadata, as crc32c, which safetensors.load compares.
 function safetensors.save(path, tensors, options)
    options = core.options("safetensors.save", options, { "metadata", "order", "checksum" })
-   if type(path) ~= "string" then raise("safetensors.save: expected a path, got %s", core.typename(path)) end
+   core.path("safetensors.save", path)
    if type(tensors) ~= "table" then raise("safetensors.save: expected { name = tensor }, got %s", core.typename(tensors)) end
    local names = names_in_order("safetensors.save", tensors, options.order)
    local pointers = ffi.new("eg_tensor *[?]", #names + 1)
@@ -108,7 +108,7 @@ end
 -- safetensors.load(path): { name = tensor }, { key = text } of its metadata, and the list of names in the file's order.
 -- float16 and bfloat16 become float32, narrow integers int64, booleans uint8. Raises where a checksum is not that of what was read.
 function safetensors.load(path)
-   if type(path) ~= "string" then raise("safetensors.load: expected a path, got %s", core.typename(path)) end
+   core.path("safetensors.load", path)
    local file = C.eg_safetensors_open(path)
    if file == nil then raise("%s", core.message()) end
    local ok, tensors, metadata, order = pcall(read_all, file)

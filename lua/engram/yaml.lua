@@ -90,7 +90,7 @@ end
 
 -- The value in a YAML file.
 function yaml.load(path)
-   if type(path) ~= "string" then core.raise("yaml.load: expected a path, got %s", core.typename(path)) end
+   core.path("yaml.load", path)
    local text, problem = yaml.read(path)
    if not text then core.raise("%s", problem) end
    return decoded(text, path)
@@ -187,6 +187,7 @@ end
 
 -- Writes value to a file as YAML; whole or not at all.
 function yaml.save(path, value)
+   core.path("yaml.save", path)
    local text = yaml.encode(value)
    core.check(C.eg_file_write(path, text, #text))
 end

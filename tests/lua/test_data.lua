@@ -98,7 +98,7 @@ t.test("labels can be renamed and joined", function()
    t.expect(set:with_labels(function() return 1 end, 5).classes):equals(5)
    t.expect(set.labels):equals{ 1, 2, 3, 1, 2, 3 }
    t.expect(function() set:with_labels(function() return 0 end) end):raises "label 1 became 0"
-   t.expect(function() set:with_labels{ 1, 2 } end):raises "with_labels: expected a function of a label, or labels (items) int64, got a table"
+   t.expect(function() set:with_labels{ 1, 2 } end):raises "with_labels: expected a function of a label, or labels (items) int64"
    t.expect(function() set:with_labels(function() return 9 end, 5) end):raises "label 9 is more than the 5 classes"
 end)
 
@@ -287,6 +287,9 @@ t.test("data sets have names, and users can add theirs", function()
    t.expect(function() data.load "mnits" end):raises "there is no data set 'mnits', did you mean 'mnist'?"
    t.expect(function() data.load(3) end):raises "expected a name, got number"
    t.expect(function() data.register("x", {}) end):raises "'x' has no load function"
+   t.expect(function() data.register "x" end):raises "'x' has no load function"
+   t.expect(function() data.idx() end):raises "data.idx: images: expected a path, got nil"
+   t.expect(function() data.idx("a", 1) end):raises "data.idx: labels: expected a path, got number"
 end)
 
 if os.getenv "ENGRAM_DATA" and data.folders()[1] then

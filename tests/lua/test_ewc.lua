@@ -181,6 +181,11 @@ t.test("convention classp-repository: its own model has the training's loss, and
 end)
 
 t.test("errors", function()
+   local consolidate, list = engram.consolidate, { engram.ones(2) }
+   t.expect(function() consolidate.copies(3) end):raises "consolidate.copies: expected a list of tensors, got number"
+   t.expect(function() consolidate.copies{ 3 } end):raises "consolidate.copies: expected a tensor, got number"
+   t.expect(function() consolidate.quadratic_penalty_(list, list) end):raises "quadratic_penalty_: expected a list of tensors, got nil"
+   t.expect(function() consolidate.path_integral_() end):raises "path_integral_: expected a list of tensors, got nil"
    t.expect(function() cl.methods.EWC{ lamda = 1 } end):raises "did you mean 'lambda'?"
    t.expect(function() cl.methods.EWC{ fisher = "exct" } end):raises "did you mean 'exact'?"
    t.expect(function() cl.methods.EWC{ lambda = -1 } end):raises "expected at least 0"

@@ -102,6 +102,7 @@ t.test("files", function()
    t.expect(function() json.load(path) end):raises(path .. ": json: line 1")
    t.expect(function() json.load(path .. ".none") end):raises "No such file"
    t.expect(function() json.load "/tmp" end):raises "/tmp"
+   t.expect(function() json.array(3) end):raises "json.array: expected a list, got number"
    t.expect(function() json.load() end):raises "json.load: expected a path, got nil"
    t.expect(function() json.save(nil, {}) end):raises "json.save: expected a path, got nil"
    t.expect(function() json.save("/dev/full", {}) end):raises "/dev/full: cannot write: No space left"

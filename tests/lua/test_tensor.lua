@@ -77,6 +77,7 @@ test("random constructors draw from named streams", function()
    engram.seed(4)
    expect(engram.randn(5):equal(a)):is_true()
    expect(engram.randn(5):equal(b)):is_true()
+   expect(function() engram.random.private(1) end):raises "random.private: expected a name, got nil"
    local permutation = engram.randperm(50)
    expect((permutation:sort()):tolist()):equals(engram.arange(50):tolist())
    local dice = engram.randint(1, 6, 1000)

@@ -73,6 +73,7 @@ t.test("a tokenizer of one's own goes the same way", function()
    t.expect(function() text.tokenizers.commas{ breaks = true } end):raises "commas: breaks is of no use here"
    local words = text.vocabulary(text.corpus{ texts = { "x,y,x" }, labels = { 1 } }, { tokenizer = text.tokenizers.commas() })
    t.expect(words:encode "y,x,z"):equals{ 4, 3, 2 }
+   t.expect(function() text.register_tokenizer "none" end):raises "'none' needs a function split"
    t.expect(function() text.register_tokenizer("commas", { split = print }) end):raises "the name 'commas' is taken"
 end)
 

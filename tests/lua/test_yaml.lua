@@ -67,6 +67,7 @@ t.test("files: read, written, and refused with their name", function()
    t.expect(function() yaml.load(folder .. "/b.yaml") end):raises(folder .. "/b.yaml:2:1: duplicate key 'a', first at line 1")
    t.expect(function() yaml.load(folder .. "/c.yaml") end):raises "c.yaml: No such file"
    t.expect(function() yaml.load() end):raises "yaml.load: expected a path, got nil"
+   t.expect(function() yaml.save({}, folder) end):raises "yaml.save: expected a path, got table"
    t.expect(function() yaml.load(folder) end):raises "a folder, expected a YAML file"
    t.expect(function() yaml.decode(3) end):raises "yaml.decode: expected a string, got number"
    t.expect(function() yaml.decode "[" end):raises "yaml.decode: line 2, column 1: "

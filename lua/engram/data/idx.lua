@@ -11,6 +11,8 @@ local idx = {}
 -- out as 0 .. 1. Options: name, classes, class_names.
 function idx.pair(images_path, labels_path, options)
    options = core.options("data.idx", options, { "name", "classes", "class_names" })
+   core.path("data.idx: images", images_path)
+   core.path("data.idx: labels", labels_path)
    local images, labels = tensor.wrap(C.eg_idx_read(images_path)), tensor.wrap(C.eg_idx_read(labels_path))
    if labels:dim() ~= 1 or labels.dtype == "float32" or labels.dtype == "float64" then
       raise("%s: holds %s %s, expected one whole number an item", labels_path, tensor.shape_text(labels), labels.dtype)

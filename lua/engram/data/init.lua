@@ -15,7 +15,7 @@ local registry = {}
 -- data.register(name, { load = function(options) -> { train =, test = }, doc = }): makes data.load(name) work. Also:
 -- options (names that load takes), items, shape, licence (for `engram data list`).
 function data.register(name, entry)
-   core.options("data.register", entry, { "load", "doc", "options", "items", "shape", "licence" })
+   entry = core.options("data.register", entry, { "load", "doc", "options", "items", "shape", "licence" })
    if type(entry.load) ~= "function" then raise("data.register: '%s' has no load function", tostring(name)) end
    registry[name] = entry
 end

@@ -185,7 +185,7 @@ local function is_empty(content, spaces) return select(3, tokenizer.cut(spaces, 
 -- "utf-8", name = }). Raises PATH:LINE: what is wrong, and what to do.
 return function(path, options)
    options = core.options("text.read", options, OPTIONS)
-   if type(path) ~= "string" then raise("text.read: expected a path, got %s", core.typename(path)) end
+   core.path("text.read", path)
    local bare = path:gsub("%.[gG][zZ]$", "")
    local how = { header = header_of(options.header), label = options.label, text = options.text,
       format = choice("format", options.format or (bare:lower():find "%.csv$" and "csv" or "tsv"), FORMATS),

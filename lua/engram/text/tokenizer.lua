@@ -15,7 +15,7 @@ local ENDS = { ["end"] = true, start = true }
 
 -- register(name, { doc =, rule = number in the core }) or { doc =, split = function(text) -> list of tokens }.
 function tokenizer.register(name, description)
-   core.options("text.tokenizers", description, { "doc", "rule", "split" })
+   description = core.options("text.tokenizers", description, { "doc", "rule", "split" })
    if rules[name] then raise("text.tokenizers: the name '%s' is taken", tostring(name)) end
    if type(description.split) ~= "function" and not description.rule then
       raise("text.tokenizers: '%s' needs a function split", tostring(name))

@@ -100,7 +100,7 @@ end
 
 -- load(path): what Vocabulary:save has written, or the vocabulary of a checkpoint.
 function files.load(path)
-   if type(path) ~= "string" then raise("text.load_vocabulary: expected a path, got %s", core.typename(path)) end
+   core.path("text.load_vocabulary", path)
    if path:find "%.safetensors$" then
       local bytes = safetensors.load(path)[NAME]
       if not bytes or bytes.dtype ~= "uint8" then raise("%s: holds no vocabulary", path) end
