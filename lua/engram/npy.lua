@@ -1,7 +1,7 @@
 -- npy.lua: one tensor in NumPy's own file format.
 local core = require "engram.core"
 local tensor = require "engram.tensor"
-local C, raise = core.C, core.raise
+local C = core.C
 
 local npy = {}
 

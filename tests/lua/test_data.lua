@@ -108,6 +108,7 @@ t.test("normalize and with_images", function()
    t.expect(x:view(4)):close_to({ (1 / 255 - 0.1307) / 0.3081, (2 / 255 - 0.1307) / 0.3081, (3 / 255 - 0.1307) / 0.3081,
       (4 / 255 - 0.1307) / 0.3081 }, 1e-6)
    t.expect(set:with_images(engram.zeros(6, 5)).images.shape):equals{ 6, 5 }
+   t.expect(function() set:with_images() end):raises "with_images: expected a tensor, got nil"
    t.expect(function() set:with_images(engram.zeros(5, 5)) end):raises "5 images for 6 labels"
    t.expect(function() set:normalize(0, 0) end):raises "a deviation above 0"
 end)

@@ -308,6 +308,10 @@ test("reductions over none, over all and over the same dimension twice", functio
    expect(function() engram.ones(4):sum_to{ 5 } end):raises "sum_to: (5) does not broadcast to (4)"
    expect(function() engram.ones(4):sum_to{ 1, 4 } end):raises "sum_to: (1, 4) does not broadcast to (4)"
    expect(function() m:sum_to(3) end):raises "sum_to: expected a table of sizes, got number"
+   expect(function() m:sum_to{ "a" } end):raises "sum_to: size 1 must be a whole number, got a"
+   expect(function() m:norm "a" end):raises "norm: p must be a number, got string"
+   expect(function() m:view_as(1) end):raises "view_as: expected a tensor, got number"
+   expect(function() engram.ones(2):add_(1, "a") end):raises "add_: the factor must be a number, got string"
 end)
 
 test("norms: how many are not 0, and gradients at 0", function()

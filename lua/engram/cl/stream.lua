@@ -193,6 +193,7 @@ function stream.is_stream(value) return getmetatable(value) == Stream end
 
 -- Each experience through f(experience, k) into another stream.
 function Stream:map(f)
+   if type(f) ~= "function" then raise("map: expected a function of an experience, got %s", core.typename(f)) end
    local list = {}
    for k, task in ipairs(self) do list[k] = f(task, k) end
    return stream.assemble(list, self)

@@ -180,6 +180,7 @@ end
 
 -- The same labels with other images, one for each.
 function Dataset:with_images(images)
+   tensor.live(images, "with_images")
    if #images ~= self:size() then raise("with_images: %d images for %d labels", #images, self:size()) end
    return derive(self, { images = images:detach():contiguous() })
 end

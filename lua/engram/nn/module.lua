@@ -43,7 +43,7 @@ function Module:forward() raise("%s has no forward method", self.class_name) end
 
 -- self:buffer(name, t): a tensor that is saved with the module but not trained.
 function Module:buffer(name, t)
-   t:keep()
+   tensor.methods.keep(t)
    rawset(self, name, t)
    table.insert(self._buffers, name)
 end
@@ -109,6 +109,7 @@ end
 
 -- module:apply(f): calls f(module) for itself and every module below. Returns the module.
 function Module:apply(f)
+   if type(f) ~= "function" then raise("apply: expected a function of a module, got %s", core.typename(f)) end
    for _, module in self:named_modules() do f(module) end
    return self
 end

@@ -148,6 +148,7 @@ end
 local function in_place(name, code)
    return function(x, y, alpha)
       autograd.check_in_place(x, name .. "_", is_tensor(y) and y or nil)
+      if alpha and type(alpha) ~= "number" then raise("%s_: the factor must be a number, got %s", name, core.typename(alpha)) end
       if type(y) == "number" then
          check(C.eg_binary_scalar(code, x.tensor, x.tensor, alpha and y * alpha or y, 0))
          return x

@@ -156,6 +156,7 @@ methods.sum, methods.mean, methods.prod = over("sum", ops.sum), over("mean", ops
 -- x:sum_to(shape): the inverse of broadcasting.
 function methods.sum_to(x, shape)
    if type(shape) ~= "table" then raise("sum_to: expected a table of sizes, got %s", core.typename(shape)) end
+   tensor.set_sizes(shape, "sum_to")
    if live(x, "sum_to").dims < #shape then cannot_sum_to(x, shape) end
    return apply(ops.sum_to, x, shape, x.shape)
 end
@@ -214,6 +215,7 @@ function methods.std(x, dim, unbiased, keep) return root(methods.var(x, dim, unb
 function methods.norm(x, p, dim, keep)
    live(x, "norm")
    p = p or 2
+   if type(p) ~= "number" then raise("norm: p must be a number, got %s", core.typename(p)) end
    if p == math.huge then
       local largest = x:abs():max(dim, keep)
       return largest

@@ -155,8 +155,8 @@ function methods.view(x, ...)
    return apply(ops.reshape, x, complete(x, shape_of(...), "view"), x.shape, true)
 end
 
-function methods.view_as(x, other) return methods.view(x, other.shape) end
-function methods.reshape_as(x, other) return methods.reshape(x, other.shape) end
+function methods.view_as(x, other) return methods.view(x, live(other, "view_as") and other.shape) end
+function methods.reshape_as(x, other) return methods.reshape(x, live(other, "reshape_as") and other.shape) end
 
 -- x:flatten([first [, last]]): dimensions first .. last (default all) become one.
 function methods.flatten(x, first, last)
@@ -236,7 +236,7 @@ function methods.expand(x, ...)
    end
    return apply(ops.expand, x, shape)
 end
-function methods.expand_as(x, other) return methods.expand(x, other.shape) end
+function methods.expand_as(x, other) return methods.expand(x, live(other, "expand_as") and other.shape) end
 
 -- x:unsqueeze(dim): a new dimension of size 1 at dim.
 function methods.unsqueeze(x, dim)

@@ -184,7 +184,7 @@ end
 
 -- The message of an error within a step: a tensor taken for a number is told in the words of a description.
 local function explained(message)
-   if not message:find "'struct eg_handle'" then return message end
+   if not (message:find "'struct eg_handle'" or message:find "a number, got tensor") then return message end
    local place = not message:find "/engram/ops/[%w_]+%.lua:%d+:" and message:match "^%S+:%d+: " or ""   -- the library's lines tell nothing
    return place .. "a tensor stands where a number is expected; the number in a scalar slot s.NAME is s.NAME:item()"
 end
