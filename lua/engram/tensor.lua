@@ -190,6 +190,7 @@ local function pack(...) return { n = select("#", ...), ... } end
 -- scope(f, ...): calls f(...); then releases every tensor made inside, except those returned (also within tables) and
 -- those that were :keep()t. An error inside releases them too and is raised again.
 function tensor.scope(f, ...)
+   if f == nil then raise "scope: expected a function" end
    local outer = scope
    local inner = { n = 0 }
    scope = inner

@@ -391,6 +391,17 @@ test("a tensor that was released says so, whatever is asked of it", function()
    expect(function() x:topk(1) end):raises "topk: this tensor was released"
 end)
 
+test("wrong arguments are told in words", function()
+   local x = engram.ones(3)
+   expect(function() engram.where(x, 1) end):raises "where: expected a tensor, got nil"
+   expect(function() x:quantile "a" end):raises "quantile: expected a number from 0 to 1, got string"
+   expect(function() x:clamp "a" end):raises "clamp: expected numbers, low and high, got string and number"
+   expect(function() engram.scope() end):raises "scope: expected a function"
+   expect(function() engram.no_grad() end):raises "no_grad: expected a function"
+   local optimizer = engram.optim.SGD({ engram.nn.parameter(x) }, { lr = 1 })
+   expect(function() optimizer:step(1) end):raises "step: expected nothing, or the trainer's state"
+end)
+
 test("assignment by a mask or positions writes all that is given, or nothing", function()
    local mask = engram.tensor({ { 0, 1, 1 }, { 1, 0, 0 } }, { dtype = "uint8" })
    for _, x in ipairs{ engram.zeros(2, 3), engram.zeros(3, 2):t() } do

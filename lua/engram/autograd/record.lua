@@ -80,12 +80,14 @@ end
 
 -- no_grad(f, ...): calls f(...) without recording; returns what f returns.
 function recording.no_grad(f, ...)
+   if f == nil then raise "no_grad: expected a function" end
    local before = enabled
    enabled = false
    return restore(before, pcall(f, ...))
 end
 
 function recording.enable_grad(f, ...)
+   if f == nil then raise "enable_grad: expected a function" end
    local before = enabled
    enabled = true
    return restore(before, pcall(f, ...))

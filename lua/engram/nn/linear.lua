@@ -14,7 +14,7 @@ function Linear:init(in_features, out_features, options)
    nn.initial.default_(self.weight, rawget(self, "bias"))
 end
 
-function Linear:forward(x) return x:linear(self.weight, self.bias) end
+function Linear:forward(x) return tensor.methods.linear(x, self.weight, self.bias) end
 Linear.before_relu = { forward = Linear.forward, together = function(self, x) return tensor.linear_relu(x, self.weight, self.bias) end }
 
 function Linear:settings_text()

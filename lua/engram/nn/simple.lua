@@ -1,13 +1,14 @@
 -- nn/simple.lua: modules without weights: activations, dropout, pooling, Flatten.
 local core = require "engram.core"
 local nn = require "engram.nn.base"
+local methods = require "engram.tensor".methods
 
 local layers = {}
 
 -- A module that calls one method of its input.
 local function activation(name, method)
    local class = nn.Module:extend(name)
-   class.forward = function(_, x) return x[method](x) end
+   class.forward = function(_, x) return methods[method](x) end
    layers[name] = class
 end
 activation("ReLU", "relu")
@@ -20,7 +21,7 @@ activation("Softplus", "softplus")
 for name, method in pairs{ Softmax = "softmax", LogSoftmax = "log_softmax" } do
    local class = nn.Module:extend(name)
    function class:init(dim) self.dim = dim or -1 end
-   function class:forward(x) return x[method](x, self.dim) end
+   function class:forward(x) return methods[method](x, self.dim) end
    function class:settings_text() return tostring(self.dim) end
    layers[name] = class
 end
@@ -35,7 +36,7 @@ for name, method in pairs{ Dropout = "dropout", Dropout2d = "dropout2d" } do
    end
    function class:forward(x)
       if not self.training then return x end
-      return x[method](x, self.p)
+      return methods[method](x, self.p)
    end
    function class:settings_text() return tostring(self.p) end
    layers[name] = class
@@ -52,7 +53,7 @@ for name, method in pairs{ MaxPool2d = "max_pool2d", AvgPool2d = "avg_pool2d" } 
       require "engram.tensor".pair(kernel, nil, "nn." .. name .. ": kernel size")
       self.kernel = kernel
    end
-   function class:forward(x) return x[method](x, self.kernel, self.options) end
+   function class:forward(x) return methods[method](x, self.kernel, self.options) end
    function class:settings_text()
       local kernel = size_text(self.kernel)
       local words, defaults = { (kernel:gsub("[{}]", "")) }, { stride = kernel, padding = "0" }
@@ -68,7 +69,7 @@ end
 -- Flatten(first = 2, last = -1): keeps the samples apart.
 local Flatten = nn.Module:extend "Flatten"
 function Flatten:init(first, last) self.first, self.last = first or 2, last or -1 end
-function Flatten:forward(x) return x:flatten(self.first, self.last) end
+function Flatten:forward(x) return methods.flatten(x, self.first, self.last) end
 layers.Flatten = Flatten
 
 -- Identity(): x.

@@ -211,6 +211,7 @@ end
 
 -- x:quantile(q): the q-th quantile of all elements as a Lua number, linear between neighbours.
 function methods.quantile(x, q)
+   if type(q) ~= "number" then raise("quantile: expected a number from 0 to 1, got %s", core.typename(q)) end
    local value = require "ffi".new "double[1]"
    check(C.eg_quantile(live(x, "quantile"), q, value))
    return value[0]
@@ -261,7 +262,7 @@ local function where(condition, a, b)
    live(condition, "where")
    if type(a) == "number" and type(b) == "number" then raise "where: at least one of the two choices must be a tensor" end
    local function as_tensor(v, other)
-      if type(v) == "number" then return lib().full(v, { dtype = other.dtype }) end
+      if type(v) == "number" then return lib().full(v, { dtype = live(other, "where") and other.dtype }) end
       live(v, "where")
       return v
    end

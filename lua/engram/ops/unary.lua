@@ -116,13 +116,20 @@ return function(define)
    tensor.metatable.__unm = methods.neg
 
    define("clamp", clamp)
+   local function ends(who, low, high)
+      low, high = low or -math.huge, high or math.huge
+      if type(low) ~= "number" or type(high) ~= "number" then
+         core.raise("%s: expected numbers, low and high, got %s and %s", who, core.typename(low), core.typename(high))
+      end
+      return low, high
+   end
    function methods.clamp(x, low, high)
       live(x, "clamp")
-      return apply(clamp, x, low or -math.huge, high or math.huge)
+      return apply(clamp, x, ends("clamp", low, high))
    end
    function methods.clamp_(x, low, high)
       autograd.check_in_place(x, "clamp_")
-      check(C.eg_clamp(x.tensor, x.tensor, low or -math.huge, high or math.huge))
+      check(C.eg_clamp(x.tensor, x.tensor, ends("clamp_", low, high)))
       return x
    end
 end

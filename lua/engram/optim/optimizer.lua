@@ -120,7 +120,8 @@ end
 local function advance(self, given)
    local own = self.context
    own.step, own.step_in_task = own.step + 1, own.step_in_task + 1
-   if given then
+   if given ~= nil then
+      if type(given) ~= "table" then core.raise("step: expected nothing, or the trainer's state, got %s", core.typename(given)) end
       for _, key in ipairs{ "task", "epoch", "step", "step_in_task", "steps_per_epoch", "steps_in_task", "loss" } do
          if given[key] ~= nil then own[key] = given[key] end
       end
