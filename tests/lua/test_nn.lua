@@ -227,7 +227,8 @@ end)
 
 t.test("a layer that is called with no tensor says so", function()
    local layers = { nn.Linear(3, 2), nn.ReLU(), nn.Softmax(), nn.Dropout(), nn.Flatten(), nn.MaxPool2d(2), nn.Conv2d(1, 2, 3),
-      nn.LayerNorm(3), nn.BatchNorm1d(3), nn.Embedding(5, 2), nn.LSTM(3, 2), nn.MultiheadAttention(4, 2), nn.Sequential{ nn.Linear(3, 2), nn.ReLU() } }
+      nn.LayerNorm(3), nn.BatchNorm1d(3), nn.Embedding(5, 2), nn.LSTM(3, 2), nn.MultiheadAttention(4, 2),
+      nn.Sequential{ nn.Linear(3, 2), nn.ReLU() } }
    for _, layer in ipairs(layers) do
       t.expect(function() layer{ 1, 2, 3 } end):raises "expected a tensor, got table"
    end
