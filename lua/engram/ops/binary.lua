@@ -52,10 +52,10 @@ local binary = {
       return grad, node.p2 and -(grad * (node[1] / node[2]):floor())
    end, positive },
    maximum = { "the larger of a and b; where they are equal each gets half of the gradient", C.EG_MAXIMUM, { 1, 2 }, function(node, grad)
-      return chosen(grad, node[1], node[2], "lt"), chosen(grad, node[2], node[1], "lt")
+      return node.p1 and chosen(grad, node[1], node[2], "lt"), node.p2 and chosen(grad, node[2], node[1], "lt")
    end },
    minimum = { "the smaller of a and b; where they are equal each gets half of the gradient", C.EG_MINIMUM, { 1, 2 }, function(node, grad)
-      return chosen(grad, node[1], node[2], "gt"), chosen(grad, node[2], node[1], "gt")
+      return node.p1 and chosen(grad, node[1], node[2], "gt"), node.p2 and chosen(grad, node[2], node[1], "gt")
    end },
 }
 local order = { "add", "sub", "mul", "div", "pow", "remainder", "maximum", "minimum" }
@@ -147,7 +147,7 @@ end
 -- x:add_(y, alpha): in place; y is converted to x's dtype and may broadcast to x's shape, not the other way round.
 local function in_place(name, code)
    return function(x, y, alpha)
-      autograd.check_in_place(x, name .. "_", is_tensor(y) and y or nil)
+      autograd.check_in_place(x, name .. "_", y)
       if alpha and type(alpha) ~= "number" then raise("%s_: the factor must be a number, got %s", name, core.typename(alpha)) end
       if type(y) == "number" then
          check(C.eg_binary_scalar(code, x.tensor, x.tensor, alpha and y * alpha or y, 0))

@@ -64,11 +64,7 @@ function methods.index(x, key)
    raise("index: expected a number, a table or a tensor, got %s", core.typename(key))
 end
 
-local function assign(target, value)
-   if type(value) == "number" then return target:fill_(value) end
-   if is_tensor(value) then return target:copy_(value) end
-   raise("index: expected a number or a tensor to assign, got %s", core.typename(value))
-end
+local function assign(target, value) return type(value) == "number" and target:fill_(value) or target:copy_(value) end
 
 -- x[mask] = value: one for all, or one for each element that the mask selects, in their order.
 local function assign_masked(x, mask, value)
@@ -76,8 +72,6 @@ local function assign_masked(x, mask, value)
    local engram, new = require "engram", value
    if type(value) == "number" then
       new = engram.full(value, { dtype = x.dtype })
-   elseif not is_tensor(value) then
-      assign(x, value)
    elseif value:dim() > 0 then
       local positions = mask:nonzero()
       if value:dim() ~= 1 or #value ~= #positions then
@@ -99,7 +93,10 @@ end
 -- x[key] = value: a number, or a tensor that broadcasts to what the key names (to each row of positions; a mask takes one for all or a
 -- vector of as many as it selects). Raises for shapes that do not fit, before anything is written.
 function methods.index_assign(x, key, value)
-   require "engram.autograd".check_in_place(x, "index assignment", is_tensor(value) and value or nil)
+   if type(value) ~= "number" and not is_tensor(value) then
+      raise("index: expected a number or a tensor to assign, got %s", core.typename(value))
+   end
+   require "engram.autograd".check_in_place(x, "index assignment", value)
    key = plain(key)
    if is_tensor(key) and key.dtype == "uint8" then return assign_masked(x, key, value) end
    if is_tensor(key) then return assign_rows(x, key, value) end
