@@ -152,6 +152,12 @@ static eg_status field(eg_records *r, bool *last) {
       return end_field(r);
     }
     if (closed) return fail_at(r, r->line, "text behind a closing quote; a quote within a quoted field is doubled");
+    if (c == '\r' && r->got == 0) return EG_EFORMAT; /* what follows could not be read */
+    if (c == '\r') return fail_at(r, r->line, "a CR without an LF behind it; lines end with LF or with CR LF");
+    if (c == '"' && r->quotes)
+      return fail_at(r, r->line,
+                     "a quote within a field that does not begin with one; put the whole field into quotes, with no "
+                     "blank before them, and double those within");
     take(r);
     EG_TRY(put_byte(r, c));
   }

@@ -42,9 +42,21 @@ local function position()
    return ""
 end
 
+-- What a message says of a value that may come of a file: at most so many bytes of a text, cut between characters.
+function core.cut(value, most)
+   if type(value) ~= "string" or #value <= most then return value end
+   local last = most
+   while last > 1 and (value:byte(last + 1) or 0) >= 0x80 and value:byte(last + 1) < 0xC0 do last = last - 1 end
+   return ("%s... (%d bytes)"):format(value:sub(1, last), #value)
+end
+
+local MOST = 4000                       -- what no message is meant to say of one thing
+
 -- Raises message, with the user's file and line before it.
 function core.raise(message, ...)
-   if select("#", ...) > 0 then message = message:format(...) end
+   local values = { ... }
+   for i = 1, select("#", ...) do values[i] = core.cut(values[i], MOST) end
+   if select("#", ...) > 0 then message = message:format(unpack(values, 1, select("#", ...))) end
    error(position() .. message, 0)
 end
 local raise = core.raise

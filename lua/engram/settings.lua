@@ -21,6 +21,7 @@ local given                             -- the settings file that was named, as 
 settings.declared = nil                 -- the values of the last declaration, for the run directory
 settings.known = nil                    -- a list of { key =, about =, origin = } of the last declaration, in alphabetical order
 settings.defaults_of_run = {}           -- what `engram run --seed` says: for settings of these names, unless a word says otherwise
+settings.changed = {}                   -- what `engram resume --threads` says: over any word
 
 -- Takes the words of the command line (settings/words.lua), and forgets what was there before.
 function settings.override(list)
@@ -85,6 +86,7 @@ local function resolve(maps, name, key, about)
    local node
    for _, map in ipairs(maps) do node = find(map, name) or node end
    local of_run = settings.defaults_of_run[key]
+   if settings.changed[key] ~= nil then of_run, node = settings.changed[key], nil end
    if of_run ~= nil and (about.type == "number" or about.type == "integer") and not (node and node.kind == "word") then
       node = { kind = "number", value = of_run, text = tostring(of_run), where = COMMAND_LINE, origin = COMMAND_LINE }
    end

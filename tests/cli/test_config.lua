@@ -100,7 +100,7 @@ local refused = {
    { "base: 3", "", "exp.yaml:1:7: base: expected the name of a file, or a list of names" },
    { "base: bad_base.yaml", "", "bad_base.yaml:2:1: lrr: unknown key, did you mean 'lr'?" },
    { "base: .", "", "exp.yaml:1:7: base: .: a folder, expected a YAML file" },
-   { "script: nothing.lua", "", "exp.yaml:1:9: script: there is no file 'nothing.lua'" },
+   { "script: nothing.lua", "", "exp.yaml:1:9: script: there is no file 'nothing.lua', and no 'nothing.lua' in experiments/ either" },
    { "script: [exp.lua]", "", "exp.yaml:1:9: script: expected the name of a script" },
    -- words
    { "", "lrr=1", "command line: lrr: unknown key, did you mean 'lr'?" },
@@ -272,6 +272,15 @@ t.test("engram run takes a settings file, names the run after it and keeps it", 
    code, out = engram "run --name two variant.yaml"
    t.expect({ code, out }):equals({ 0, "ran with\t0.1\tv\n" })
    t.expect((shell "ls runs/variant/*-two-*/source.yaml")):equals(0)
+end)
+
+t.test("script: names one of experiments/ too, with or without its ending", function()
+   for _, name in ipairs{ "classp_sentiment", "classp_sentiment.lua" } do
+      put("copy.yaml", ("script: %s\nseed: 9\n"):format(name))
+      t.expect((select(2, engram "config copy.yaml"))):contains "seed: 9\n"
+   end
+   put("copy.yaml", "script: exp\nname: v\n")
+   t.expect({ engram "run --no-run copy.yaml" }):equals{ 0, "ran with\t0.1\tv\n", "" }
 end)
 
 t.test("--seed wins over the file, a word over --seed", function()

@@ -280,4 +280,21 @@ t.test("settings from a file are those of the run, also when it was killed befor
    end
 end)
 
+t.test("a resume's --threads is the one that counts, also where the script has a setting; meta.json tells what was used", function()
+   script("few.lua", [[
+      local engram = require "engram"
+      local s = engram.settings{ threads = { default = engram.threads(), type = "integer" } }
+      engram.threads(s.threads)
+      print("threads", engram.threads())
+      if os.getenv "SIGNAL" then error "stop here" end]])
+   local function used() return read "few/meta.json":match '"threads": (%d+)' end
+   for _, words in ipairs{ "--threads 1", "threads=1", "--threads 2 threads=1" } do
+      local option, word = words:match "^(%-%-threads %d+)" or "", words:match "threads=%d+" or ""
+      sh(("rm -rf few; SIGNAL=1 engram run --quiet --into few %s few.lua %s"):format(option, word))
+      t.expect({ words, used() }):equals{ words, "1" }
+      t.expect({ words, select(2, sh "SIGNAL=1 engram resume --quiet --threads 2 few"), used() }):equals{ words, "threads\t2\n", "2" }
+      t.expect({ words, select(2, sh "engram resume --quiet few"), used() }):equals{ words, "threads\t1\n", "1" }
+   end
+end)
+
 t.done()

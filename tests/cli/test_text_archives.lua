@@ -167,6 +167,13 @@ t.test("files of lines do as well, when their lines are as many as they should b
    code, out = t.command(environment .. "engram data check phrasebank")
    t.expect(code):equals(1)
    t.expect(out):contains "has 1362 texts of class 3, expected 1363"
+   local load = t.write(folder .. "/load.lua", 'print(require "engram".text.load("phrasebank", { held_out = 0 }).train:size())')
+   local err
+   code, out, err = t.command(environment .. "engram run --no-run " .. load)
+   t.expect({ code, out, err }):equals{ 0, "4845\n", ("warning: %s: has 1362 texts of class 3, expected 1363: these are not the "
+      .. "published texts\n"):format(path) }
+   t.write(path, table.concat(lines))
+   t.expect({ t.command(environment .. "engram run --no-run " .. load) }):equals{ 0, "4846\n", "" }
 end)
 
 t.done()

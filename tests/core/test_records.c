@@ -34,17 +34,20 @@ static void lines_and_tabs(void **state) {
                           "a\t\"b\" x\n"),
                       "a|\"b\" x/");
   assert_string_equal(tsv("\t\n"), "|/");
-  assert_string_equal(tsv("a\rb\tc\n"), "a\rb|c/");
   assert_string_equal(tsv("a\n\n\n"), "a/");
   assert_string_equal(tsv("a\r"), "a/");
   assert_null(tsv("a\n\nb\n"));
   assert_message("records:2: an empty line");
+  assert_null(tsv("a\tb\nc\rd\te\n"));
+  assert_message("records:2: a CR without an LF");
 }
 
 static void quotes(void **state) {
   assert_string_equal(csv("a,\"b,c\"\n\"d\"\"e\",\"f\ng\"\r\n"), "a|b,c/d\"e|f\ng/");
   assert_string_equal(csv("\"\",x\n"), "|x/");
-  assert_string_equal(csv("a\"b,c\n"), "a\"b|c/");
+  assert_string_equal(csv("\"a\rb\",c\n"), "a\rb|c/");
+  assert_null(csv("a,b\nc, \"d, e\"\n"));
+  assert_message("records:2: a quote within a field that does not begin with one");
   assert_null(csv("x,y\na,\"b\nc\nd"));
   assert_message("records:2: a quote opens a field here");
   assert_null(csv("a\n\"b\"c\n"));

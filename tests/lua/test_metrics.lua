@@ -309,6 +309,11 @@ t.test("accuracy counts the largest output, in any batch size, and leaves mode a
    t.expect(engram.random.stream("dropout").counter == before):is_true()
    t.expect(model.training):is_true()
    t.expect(function() metrics.accuracy(model, set, { batch_size = 0 }) end):raises "batch_size must be a whole number"
+   local positions = engram.nn.Embedding(10, 4)
+   local rows = engram.data.dataset{ name = "rows", images = engram.ones(6, 3, { dtype = "int64" }),
+      labels = engram.ones(6, { dtype = "int64" }), classes = 4 }
+   t.expect(function() metrics.accuracy(positions, rows) end)
+      :raises "the model must give a row of outputs for each item, (6, classes), and gave (6, 3, 4)"
 end)
 
 t.test("what is no matrix, no number or no figure is told", function()

@@ -428,7 +428,8 @@ t.test("sentences: one seed, one text; the first do not depend on how many; clas
       t.expect({ name, count }):equals{ name, shared }
    end
    t.expect(function() text.load "sentences/film" end):raises "did you mean 'sentences/films'"
-   t.expect(function() text.load("sentences/films", { held_out = 0.1 }) end):raises "has no option 'held_out'"
+   t.expect(function() text.load("sentences/films", { held_out = 0.1 }) end)
+      :raises "unknown option 'held_out' (there are: seed, test, train)"
 end)
 
 t.done()

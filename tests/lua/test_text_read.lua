@@ -57,12 +57,37 @@ t.test("what is wrong is told with its line, and nothing is passed over", functi
    refuses("pos\tfine\nneu\tso so\n", ":2: unknown label 'neu'; expected neg, pos", { class_names = { "neg", "pos" } })
    refuses('pos,fine\nneg,"bad\n', ":2: a quote opens a field here", nil, "bad.csv")
    refuses('pos,fine\nneg,"bad" x\n', ":2: text behind a closing quote", nil, "bad.csv")
+   refuses('pos,fine\nneg, "bad, so"\n', ":2: a quote within a field that does not begin with one", nil, "bad.csv")
+   refuses("pos\tfine\rneg\tbad\r", ":1: a CR without an LF behind it")
    refuses("", "holds no texts")
    refuses("pos\n", ":1: the text is column 2, but the line has 1 (read as tsv, whose columns end at tabs; format = \"csv\" is for commas)")
    refuses("pos\ta\n", ":1: the text is column 2, but the line has 1 (read as csv", nil, "tabs.CSV")
    t.expect(function() text.read(folder .. "/none.tsv") end):raises "none.tsv"
    t.expect(function() text.read(put("d", "a\tb\n"), { format = "tvs" }) end):raises "did you mean 'tsv'"
    t.expect(function() text.read(put("d", "a\tb\n"), { encoding = "ascii" }) end):raises "encoding 'ascii' is unknown"
+end)
+
+t.test("a header that nobody told of, columns the other way round, and no message as long as a line", function()
+   for bytes, label in pairs{ ["review,sentiment\nfine,pos\n"] = 2, [" Label ,text\npos,fine\n"] = 1,
+      ["id,text,class\n1,fine,pos\n"] = 3 } do
+      refuses(bytes, ":1: reads like a header", nil, "header.csv")
+      local path = put("header.csv", bytes)
+      t.expect(text.read(path, { header = true }).texts):equals{ "fine" }
+      local narrow = label < 3 and text.read(path, { header = false, label = label, text = 3 - label })
+      t.expect(narrow and narrow:size() or 2):equals(2)
+   end
+   local lines = {}
+   for i = 1, 20 do lines[i] = ("text %d\tpos\n"):format(i) end
+   refuses(table.concat(lines), "all 20 texts have a label of their own; is the label another column?")
+   local turned = put("turned.tsv", table.concat(lines))
+   t.expect(text.read(turned, { label = 2, text = 1 }).class_names):equals{ "pos" }
+   t.expect(#text.read(turned, { label = 1 }).class_names):equals(20)
+   local long = ("w\195\164 "):rep(100000)
+   for bytes, how in pairs{ ["pos\tok\n" .. long .. "\tx\n"] = { class_names = { "neg", "pos" } },
+      [long .. "\tx\na\tb\n"] = { header = true } } do
+      local said = t.expect(function() text.read(put("long.tsv", bytes), how) end):raises "bytes)"
+      t.expect(#said < 1000):is_true()
+   end
 end)
 
 t.test("a header tells the columns where their names are known; else it is an error that shows it", function()
@@ -81,7 +106,8 @@ t.test("a header tells the columns where their names are known; else it is an er
       t.expect(function() read(header) end):raises(("h.tsv:1: has 2 columns ('%s'), which do not tell where the %s stand"):format(
          header:gsub("\t", "', '"), what))
    end
-   t.expect(text.read(put("h.tsv", "text\tlabel\none\ttwo\n")).class_names):equals{ "one", "text" }         -- all lines are texts
+   local path = put("h.tsv", "text\tlabel\none\ttwo\n")
+   t.expect(text.read(path, { header = false }).class_names):equals{ "one", "text" }              -- all lines are texts
    local wide = put("w.csv", "id,text,label,split\n1,fine,pos,a\n")
    t.expect(text.read(wide, { header = true }).texts):equals{ "fine" }
 end)

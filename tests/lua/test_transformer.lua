@@ -380,6 +380,8 @@ t.test("wrong shapes and settings are refused", function()
       :raises "padding_mask must be (samples, keys) = (2, 4), got (1, 2)"
    t.expect(function() layer(x, { mask = 1 }) end):raises "unknown option 'mask'"
    local mask = bytes{ { 0, 0, 1, 1 }, { 0, 0, 0, 1 } }
+   t.expect(function() layer(x, { padding_mask = mask:to "float32" * 0.5 }) end):raises "padding_mask holds more than 0 and 1"
+   t.expect(function() layer(x, { padding_mask = mask:to "float32" * (0 / 0) }) end):raises "padding_mask holds more than 0 and 1"
    t.expect(layer(x, nil, nil, { padding_mask = mask }):equal(layer(x, { padding_mask = mask }))):is_true()
    t.expect(function() layer(x, nil, x) end):raises "a value needs a key"
    t.expect(function() layer(x, { padding_mask = mask }, nil, {}) end):raises "key must be a tensor or nil, got a table"

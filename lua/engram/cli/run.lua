@@ -109,6 +109,7 @@ local function prepare(values, script, words, given)
    if values.threads then core.threads(values.threads) end
    if values.seed then require("engram.random").seed(values.seed) end
    settings.defaults_of_run = { seed = values.seed, threads = values.threads }
+   settings.changed = { threads = values.changed_threads }
    require "engram.cl.seal".wanted = values["evaluate-on"]
    rehearsal.wanted = values["dry-run"] and "dry-run" or values.show and "settings"
    settings.override(words)
@@ -250,7 +251,7 @@ function command.run(values, words)
    check_no_run(values)
    local file = table.remove(words, 1)
    if values.into and file and into.begun(values, file, words) then
-      return require "engram.cli.resume".run({ threads = values.threads, quiet = values.quiet }, { values.into })
+      return require "engram.cli.resume".run({ threads = values.threads, quiet = values.quiet, into = true }, { values.into })
    end
    values.show = values.settings and "explained"
    return command.start("run", values, file, words)

@@ -9,7 +9,7 @@ local C = core.C
 local script = {}
 
 script.lua_folder = package.searchpath("engram.core", package.path):match "^(.*)/engram/core%.lua$"
-local experiments = script.lua_folder .. "/../experiments"
+local experiments = settings_file.experiments
 
 local function runnable_files(folder)
    local list, ok, names = {}, pcall(core.names_in, folder)

@@ -8,18 +8,22 @@ local function idx(sums)
    }
 end
 
--- A file of lines label<TAB>text with so many of each class.
+-- A file of lines label<TAB>text with so many of each class. problem(corpus, path): what is wrong with what was read of it, or nil.
 local function counted(name, counts)
-   return { name = name, check = function(path)
-      local ok, corpus = pcall(require "engram.text.read", path)
-      if not ok then return corpus end
+   local function problem(corpus, path)
       local found = {}
       for _, label in ipairs(corpus.labels) do found[label] = (found[label] or 0) + 1 end
       for i, expected in ipairs(counts) do
          if found[i] ~= expected or found[#counts + 1] then
-            return ("%s: has %d texts of class %d, expected %d"):format(path, found[i] or 0, i, expected), true
+            return ("%s: has %d texts of class %d, expected %d"):format(path, found[i] or 0, i, expected)
          end
       end
+   end
+   return { name = name, problem = problem, check = function(path)
+      local ok, corpus = pcall(require "engram.text.read", path)
+      if not ok then return corpus end
+      local wrong = problem(corpus, path)
+      if wrong then return wrong, true end
    end }
 end
 

@@ -51,7 +51,13 @@ local function check_mask(mask, x)
    if mask:dim() ~= 2 or mask:size(1) ~= x:size(1) or mask:size(2) ~= x:size(2) then
       raise("nn.MultiheadAttention: padding_mask must be (samples, keys) = (%d, %d), got %s", x:size(1), x:size(2), tensor.shape_text(mask))
    end
-   if mask.dtype ~= "uint8" then mask = mask:ne(0) end
+   if mask.dtype ~= "uint8" then
+      local padding = mask:ne(0)
+      if padding:ne(mask:eq(1)):sum():item() > 0 then
+         raise "nn.MultiheadAttention: padding_mask holds more than 0 and 1 (1: the key is padding)"
+      end
+      mask = padding
+   end
    return mask:contiguous()
 end
 

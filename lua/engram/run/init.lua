@@ -88,6 +88,14 @@ function Run:note_seed(seed, training)
    self:write_json("meta.json", meta)
 end
 
+-- Notes in meta.json the number of threads that the run ended with: its script may set it.
+function Run:note_threads()
+   local meta = run.read(self.path, "meta.json")
+   if meta.threads == C.eg_threads_get() then return end
+   meta.threads = C.eg_threads_get()
+   self:write_json("meta.json", meta)
+end
+
 -- Writes status.json: where the run is, and `more`.
 function Run:set_status(status, more)
    local value = { status = status, process = C.eg_process_id(), host = describe.host(), started = self.started,
@@ -253,6 +261,7 @@ function run.finish(status, message)
          self:go_on()
          self.place.doing = nil
       end
+      self:note_threads()
       self:set_status(status, more)
    end)
    if ok and status == "finished" then

@@ -9,12 +9,26 @@ local file = {}
 
 local MAX_FILES = 64                    -- bases of bases of bases
 
+-- The folder of the scripts that are run by their names.
+file.experiments = package.searchpath("engram.core", package.path):match "^(.*)/engram/core%.lua$" .. "/../experiments"
+
 function file.is_settings(path) return path:find "%.ya?ml$" ~= nil end
 
 -- The path of `name` as a file at `path` says it.
 local function relative(path, name)
    if name:sub(1, 1) == "/" then return name end
    return (path:match "^(.*/)" or "") .. name
+end
+
+-- The path of a script that a file at `path` names: beside it, or one of experiments/, with or without its ending.
+local function script_of(path, node)
+   local beside = relative(path, node.text)
+   for _, place in ipairs{ beside, file.experiments .. "/" .. node.text } do
+      for _, found in ipairs{ place, place .. ".lua" } do
+         if C.eg_file_kind(found) == 1 then return found end
+      end
+   end
+   usage_error("%s: script: there is no file '%s', and no '%s' in experiments/ either", node.where, beside, node.text)
 end
 
 local function take(map, key)
@@ -56,7 +70,7 @@ local function load(path, where, found, open)
    open[path] = nil
    if script then
       if script.kind ~= "string" then usage_error("%s: script: expected the name of a script", script.where) end
-      found.script, found.script_where = relative(path, script.text), script.where
+      found.script = script_of(path, script)
    end
    found.maps[#found.maps + 1] = map
    return text
@@ -66,9 +80,6 @@ end
 function file.load(path)
    local found = { maps = {}, files = 0, path = path }
    found.text = load(path, "", found, {})
-   if found.script and C.eg_file_kind(found.script) ~= 1 then
-      usage_error("%s: script: there is no file '%s'", found.script_where, found.script)
-   end
    found.script = found.script or path:gsub("%.ya?ml$", "") .. ".lua"
    return found
 end

@@ -29,14 +29,21 @@ local function found(name, source)
    return nil, lines
 end
 
+-- The corpus of lines that stand in for part i of what is published; that they are others is said, for results would be too.
+local function read_lines(path, name, source, i)
+   local lines = read(path, { name = name, class_names = source.class_names })
+   local wrong = source.instead.files[i].problem(lines, path)
+   if wrong then io.stderr:write("warning: ", wrong, ": these are not the published texts\n") end
+   return lines
+end
+
 local function source_of(name) return require "engram.data.sources"[name] end
 
 registry.imdb = { options = {}, load = function()
    local source = source_of "imdb"
    local archive, lines = found("imdb", source)
    local set = archive and archives.imdb(archive, source.class_names)
-      or { train = read(lines[1], { name = "imdb/train", class_names = source.class_names }),
-         test = read(lines[2], { name = "imdb/test", class_names = source.class_names }) }
+      or { train = read_lines(lines[1], "imdb/train", source, 1), test = read_lines(lines[2], "imdb/test", source, 2) }
    return { train = mixed(set.train), test = mixed(set.test) }
 end }
 
@@ -44,7 +51,7 @@ registry.phrasebank = { options = { "held_out", "seed" }, load = function(option
    local source = source_of "phrasebank"
    local archive, lines = found("phrasebank", source)
    local all = archive and archives.phrasebank(archive, source.class_names)
-      or read(lines[1], { name = "phrasebank", class_names = source.class_names })
+      or read_lines(lines[1], "phrasebank", source, 1)
    if options.held_out == 0 then return { train = all } end
    local test, train = all:split(options.held_out or 0.1, random.private(options.seed or 0, "phrasebank"))
    return { train = train, test = test }
@@ -63,12 +70,7 @@ end
 function collections.load(name, options)
    local entry = registry[name]
    if not entry then raise("text.load: there is no collection '%s'%s", tostring(name), suggest.hint(name, registry)) end
-   options = core.options(("text.load('%s')"):format(name), options, { "held_out", "seed", "train", "test" })
-   local allowed = {}
-   for _, key in ipairs(entry.options) do allowed[key] = true end
-   for key in pairs(options) do
-      if not allowed[key] then raise("text.load: '%s' has no option '%s'", name, key) end
-   end
+   options = core.options(("text.load('%s')"):format(name), options, entry.options)
    local set = entry.load(options)
    set.name = name
    return set

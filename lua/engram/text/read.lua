@@ -38,8 +38,8 @@ local function column(path, what, given, header, count, format)
    local known = {}
    for i, name in ipairs(header) do
       if known[name] and name == given then
-         raise("%s:1: columns %d and %d are both named '%s'; say %s = %d or %d", path, known[name], i, name, what:match "%a+$", known[name],
-            i)
+         raise("%s:1: columns %d and %d are both named '%s'; say %s = %d or %d", path, known[name], i, core.cut(name, 80),
+            what:match "%a+$", known[name], i)
       end
       known[name] = i
    end
@@ -72,7 +72,16 @@ local function named_columns(path, options, header)
    if label and content then return label, content end
    local what = label and "texts" or content and "labels" or "labels and the texts"
    raise("%s:1: has %d column%s ('%s'), which do not tell where the %s stand; say label = \"NAME\", text = \"NAME\", or their numbers",
-      path, count, count == 1 and "" or "s", table.concat(header, "', '"), what)
+      path, count, count == 1 and "" or "s", core.cut(table.concat(header, "', '"), 400), what)
+end
+
+-- A first line that reads like a header is one, unless header = false says that it is not.
+local function check_no_header(path, first)
+   local label, content = by_header("label", first), by_header("text", first)
+   if label and content then
+      raise("%s:1: reads like a header ('%s' and '%s'); say header = true, or header = false if these are a label and a text", path,
+         first[label], first[content])
+   end
 end
 
 -- The columns of label and text. Where there are more than two, both must be named: else text would be lost without a word.
@@ -105,9 +114,10 @@ local function walk(path, options, each)
       local n, line = tonumber(fields[0]), tonumber(C.eg_records_line(records))
       if n == 0 then break end
       if not count then
-         local header = options.header and {} or nil
-         for i = 1, header and n or 0 do header[i] = field(records, i - 1) end
-         count, label, content = n, columns(path, options, header, n)
+         local first = {}
+         for i = 1, n do first[i] = field(records, i - 1) end
+         if options.header == nil then check_no_header(path, first) end
+         count, label, content = n, columns(path, options, options.header and first or nil, n)
       end
       if n ~= count then
          raise("%s:%d: has %d column%s, expected %d as in line 1; is a %s missing, or too many?", path, line, n,
@@ -166,7 +176,8 @@ local function numbered(path, labels, lines, names)
    local number, list = {}, {}
    for i, name in ipairs(names) do number[name] = i end
    for i, label in ipairs(labels) do
-      list[i] = number[label] or raise("%s:%d: unknown label '%s'; expected %s", path, lines[i], label, table.concat(names, ", "))
+      list[i] = number[label] or raise("%s:%d: unknown label '%s'; expected %s", path, lines[i], core.cut(label, 80),
+         core.cut(table.concat(names, ", "), 400))
    end
    return list
 end
@@ -177,6 +188,8 @@ local function header_of(given)
    if given ~= nil and type(given) ~= "boolean" then raise("text.read: header must be true or false, got %s", tostring(given)) end
    return given
 end
+
+local MANY = 20                         -- texts of which each has a label of its own: then the columns are the other way round
 
 -- A text without a token: nothing, or only white space (also that of Unicode).
 local function is_empty(content, spaces) return select(3, tokenizer.cut(spaces, content)) == 0 end
@@ -202,7 +215,12 @@ return function(path, options)
       labels[#labels + 1], texts[#texts + 1], lines[#lines + 1] = label, content, line
    end)
    if #texts == 0 then raise("%s: holds no texts", path) end
-   names = names or names_of(labels)
+   if not names then
+      names = names_of(labels)
+      if #names == #texts and #texts >= MANY and not options.label then
+         raise("%s: all %d texts have a label of their own; is the label another column? label = 1 says that it is not", path, #texts)
+      end
+   end
    return corpus.new{ name = options.name or bare:match "([^/]*)$", texts = texts, labels = numbered(path, labels, lines, names),
       class_names = names }
 end
