@@ -21,6 +21,12 @@ local function train(options)
    return cl.train(all)
 end
 
+t.test("a task and a stream tell what they are", function()
+   local stream = make_stream()
+   t.expect(tostring(stream[1]):find "^.+: %d+ %+ %d+ items, 2 epochs$"):equals(1)
+   t.expect(tostring(stream)):contains("\n1. " .. tostring(stream[1]) .. "\n2. ")
+end)
+
 t.test("a run has its matrix, metrics, bytes, steps and hash", function()
    local run = train()
    t.expect(#run.accuracy):equals(2)

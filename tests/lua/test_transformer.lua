@@ -397,6 +397,7 @@ t.test("wrong shapes and settings are refused", function()
       :raises "activation must be 'relu' or 'gelu', got 'tanh'"
    t.expect(function() nn.LayerNorm(3)(x) end):raises "nn.LayerNorm: expected (..., 3), got (2, 4, 12)"
    t.expect(function() x:layer_norm(engram.ones(3)) end):raises "layer_norm: weight has shape (3), expected (12)"
+   t.expect(function() nn.LSTM(12, 4)(x:narrow(2, 1, 0)) end):raises "nn.LSTM: input (2, 0, 12) has no steps"
    t.expect(function() nn.LSTM(5, 4)(x) end):raises "input must be (samples, steps, 5), got (2, 4, 12)"
    t.expect(function() nn.LSTM(12, 4)(x, { engram.zeros(1, 3, 4) }) end)
       :raises "the initial h must be (layers, samples, hidden) = (1, 2, 4), got (1, 3, 4)"

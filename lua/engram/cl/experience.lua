@@ -99,6 +99,12 @@ function Experience:duration()
    return self.steps and ("%d steps"):format(self.steps) or ("%d epochs"):format(self.epochs)
 end
 
+-- What it is, on one line.
+function Experience.__tostring(self)
+   local held = self:has_part "validation" and (" + %d"):format(self:items "validation") or ""
+   return ("%s: %d%s + %d items, %s"):format(self.name, self:items "train", held, self:items "test", self:duration())
+end
+
 -- Steps of an epoch and in all, in batches of a size.
 function Experience:steps_of(batch_size, drop_last)
    local an_epoch = self:items "train" / batch_size

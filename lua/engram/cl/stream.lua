@@ -260,10 +260,7 @@ end
 
 function Stream.__tostring(self)
    local words = {}
-   for i, task in ipairs(self) do
-      local held = task:has_part "validation" and (" + %d"):format(task:items "validation") or ""
-      words[i] = ("%d. %s: %d%s + %d items, %s"):format(i, task.name, task:items "train", held, task:items "test", task:duration())
-   end
+   for i, task in ipairs(self) do words[i] = ("%d. %s"):format(i, tostring(task)) end
    return self.scenario .. " stream\n" .. table.concat(words, "\n")
 end
 

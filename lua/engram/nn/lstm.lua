@@ -78,9 +78,10 @@ end
 -- them, and { h, c } are those of the last that counts.
 function LSTM:forward(x, state)
    tensor.live(x, "nn.LSTM: input")
-   if x:dim() ~= 3 or x:size(3) ~= self.input or x:size(2) == 0 then
+   if x:dim() ~= 3 or x:size(3) ~= self.input then
       raise("nn.LSTM: input must be (samples, steps, %d), got %s", self.input, tensor.shape_text(x))
    end
+   if x:size(2) == 0 then raise("nn.LSTM: input %s has no steps", tensor.shape_text(x)) end
    state = check_state(state, x)
    local h, c = initial_state(self, state[1], "h", x), initial_state(self, state[2], "c", x)
    local last_h, last_c = {}, {}

@@ -247,7 +247,12 @@ function stop.of(value)
    if stop.is_rule(value) then return value end
    if type(value) ~= "table" then raise("schedule.stop.of: expected a rule or a table, got %s", core.typename(value)) end
    local name, options = stop.name_in(value), {}
-   if not name then raise("schedule.stop.of: none of %s is named", table.concat(constructors, ", ")) end
+   if not name then
+      local hint
+      for key in pairs(value) do hint = hint or require "engram.suggest".nearest(key, constructors) end
+      hint = hint and (", did you mean '%s'?"):format(hint) or ""
+      raise("schedule.stop.of: none of %s is named%s", table.concat(constructors, ", "), hint)
+   end
    for key, given in pairs(value) do
       if key ~= name then options[key] = given end
    end
