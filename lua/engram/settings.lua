@@ -85,9 +85,10 @@ end
 local function resolve(maps, name, key, about)
    local node
    for _, map in ipairs(maps) do node = find(map, name) or node end
-   local of_run = settings.defaults_of_run[key]
-   if settings.changed[key] ~= nil then of_run, node = settings.changed[key], nil end
-   if of_run ~= nil and (about.type == "number" or about.type == "integer") and not (node and node.kind == "word") then
+   local of_run, later = settings.defaults_of_run[key], settings.changed[key]
+   if node and node.kind == "word" then of_run = nil end
+   if later ~= nil then of_run = later end
+   if of_run ~= nil and (about.type == "number" or about.type == "integer") then
       node = { kind = "number", value = of_run, text = tostring(of_run), where = COMMAND_LINE, origin = COMMAND_LINE }
    end
    value_of.check_default(key, about)
