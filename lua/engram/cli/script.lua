@@ -50,11 +50,7 @@ local function path_of(who, file)
    if C.eg_file_kind(file) == 1 then return file end
    if C.eg_file_kind(file) == 2 then usage_error("%s: %s is a folder, expected a script", who, file) end
    if C.eg_file_kind(file) == 3 then usage_error("%s: %s is a device or pipe, expected a file", who, file) end
-   for _, ending in ipairs{ "", ".lua", ".yaml" } do
-      local path = experiments .. "/" .. file .. ending
-      if not file:find "/" and C.eg_file_kind(path) == 1 then return path end
-   end
-   return not_there(who, file)
+   return settings_file.by_name(file, ".lua", ".yaml") or not_there(who, file)
 end
 
 local function check_script(given)

@@ -78,22 +78,18 @@ function Run:note_plugin(path, sha256)
    self:write_json("meta.json", meta)
 end
 
+local function note(self, key, value)
+   local meta = run.read(self.path, "meta.json")
+   if meta[key] == value then return end
+   meta[key] = value
+   self:write_json("meta.json", meta)
+end
+
 -- Notes in meta.json the root seed that the run has: its setting's, and then that of its first training.
 function Run:note_seed(seed, training)
    if self.seed_noted then return end
    self.seed_noted = training
-   local meta = run.read(self.path, "meta.json")
-   if meta.seed == seed then return end
-   meta.seed = seed
-   self:write_json("meta.json", meta)
-end
-
--- Notes in meta.json the number of threads that the run ended with: its script may set it.
-function Run:note_threads()
-   local meta = run.read(self.path, "meta.json")
-   if meta.threads == C.eg_threads_get() then return end
-   meta.threads = C.eg_threads_get()
-   self:write_json("meta.json", meta)
+   note(self, "seed", seed)
 end
 
 -- Writes status.json: where the run is, and `more`.
@@ -261,7 +257,7 @@ function run.finish(status, message)
          self:go_on()
          self.place.doing = nil
       end
-      self:note_threads()
+      note(self, "threads", C.eg_threads_get())              -- the script may have set them
       self:set_status(status, more)
    end)
    if ok and status == "finished" then

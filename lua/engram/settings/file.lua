@@ -9,8 +9,16 @@ local file = {}
 
 local MAX_FILES = 64                    -- bases of bases of bases
 
--- The folder of the scripts that are run by their names.
+-- The folder of what is run by its name.
 file.experiments = package.searchpath("engram.core", package.path):match "^(.*)/engram/core%.lua$" .. "/../experiments"
+
+-- The file of that folder that a name means, as it is or with one of the endings; nil where there is none.
+function file.by_name(name, ...)
+   for _, ending in ipairs{ "", ... } do
+      local path = file.experiments .. "/" .. name .. ending
+      if not name:find "/" and C.eg_file_kind(path) == 1 then return path end
+   end
+end
 
 function file.is_settings(path) return path:find "%.ya?ml$" ~= nil end
 
@@ -23,12 +31,11 @@ end
 -- The path of a script that a file at `path` names: beside it, or one of experiments/, with or without its ending.
 local function script_of(path, node)
    local beside = relative(path, node.text)
-   for _, place in ipairs{ beside, file.experiments .. "/" .. node.text } do
-      for _, found in ipairs{ place, place .. ".lua" } do
-         if C.eg_file_kind(found) == 1 then return found end
-      end
+   for _, found in ipairs{ beside, beside .. ".lua" } do
+      if C.eg_file_kind(found) == 1 then return found end
    end
-   usage_error("%s: script: there is no file '%s', and no '%s' in experiments/ either", node.where, beside, node.text)
+   return file.by_name(node.text, ".lua")
+      or usage_error("%s: script: there is no file '%s', and no '%s' in experiments/ either", node.where, beside, node.text)
 end
 
 local function take(map, key)
