@@ -13,17 +13,17 @@
 #include "vectors.h"
 
 /* c[r] = start + sum over i of image[row[r] + column[i]] * m[i], for ROWS rows of `vectors` vectors that stay in
- * registers. Without a start the sum is added to c. */
+ * registers. Without a start the sum is made apart, then added to c. */
 static ALWAYS_INLINE void K(tile)(int vectors, real *c, const real *start, const int64_t *row, const real *image,
                                   int64_t count, const int64_t *column, const real *m) {
   K(vector) sum[ROWS][2], *to = (K(vector) *)c;
   const real *from[ROWS];
 #pragma GCC unroll 16
   for (int r = 0; r < ROWS; r++) {
-    const K(vector) *begin = start ? (const K(vector) *)start : to + r * vectors;
+    const K(vector) *begin = (const K(vector) *)start;
     from[r] = image + row[r];
-    sum[r][0] = begin[0];
-    sum[r][1] = begin[vectors - 1];
+    sum[r][0] = sum[r][1] = (K(vector)){0};
+    if (start) sum[r][0] = begin[0], sum[r][1] = begin[vectors - 1];
   }
   for (int64_t i = 0; i < count; i++, m += vectors * K(lanes)) {
     K(vector) first = ((const K(vector) *)m)[0], second = ((const K(vector) *)m)[vectors - 1];
@@ -37,15 +37,21 @@ static ALWAYS_INLINE void K(tile)(int vectors, real *c, const real *start, const
   }
 #pragma GCC unroll 16
   for (int r = 0; r < ROWS; r++) {
-    to[r * vectors] = sum[r][0];
-    if (vectors == 2) to[r * vectors + 1] = sum[r][1];
+    K(vector) *at = to + r * vectors;
+    if (!start) sum[r][0] += at[0], sum[r][1] += at[vectors - 1];
+    at[0] = sum[r][0];
+    if (vectors == 2) at[1] = sum[r][1];
   }
 }
 
+/* The same for a sum of any length, in blocks (as multiply_rows in vectors.h). */
 static void K(rows)(int64_t width, real *c, const real *start, const int64_t *row, const real *image, int64_t count,
                     const int64_t *column, const real *m) {
-  if (width > K(lanes)) K(tile)(2, c, start, row, image, count, column, m);
-  else K(tile)(1, c, start, row, image, count, column, m);
+  for (int64_t i = 0; i == 0 || i < count; i += SUMMED, start = NULL) {
+    int64_t block = EG_MIN(SUMMED, count - i);
+    if (width > K(lanes)) K(tile)(2, c, start, row, image, block, column + i, m + i * width);
+    else K(tile)(1, c, start, row, image, block, column + i, m + i * width);
+  }
 }
 
 /* Copies a row of elements that lie `step` apart. Rows are short: the last vector overlaps the one before. */

@@ -5,6 +5,10 @@
 #undef ROWS
 #define ROWS (VECTOR == 64 ? 8 : 6)
 
+/* Products that are summed in one go: few enough for a small error, many enough that its sum is seldom taken up again. */
+#undef SUMMED
+#define SUMMED 64
+
 typedef real K(vector) __attribute__((vector_size(VECTOR), aligned(sizeof(real)), may_alias));
 enum { K(lanes) = VECTOR / sizeof(real) };
 #if REAL_IS_FLOAT
@@ -66,7 +70,7 @@ static void K(transpose)(real *to, int64_t to_pitch, const real *from, int64_t f
 }
 
 /* c[r] (+)= start + sum over i of a[r * a_row + i * a_step] b[i], for rows of one or two vectors that stay in registers: rows of
- * c lie c_pitch apart, those of b b_pitch. Without `start` it is zero; with `add` the sum is added to c. */
+ * c lie c_pitch apart, those of b b_pitch. Without `start` it is zero; with `add` the sum is made apart, then added to c. */
 static ALWAYS_INLINE void K(multiply)(int rows, int vectors, real *c, int64_t c_pitch, const real *a, int64_t a_row,
                                       int64_t a_step, const real *b, int64_t b_pitch, int64_t count, const real *start,
                                       bool add) {
@@ -75,10 +79,10 @@ static ALWAYS_INLINE void K(multiply)(int rows, int vectors, real *c, int64_t c_
   const real *from[ROWS];
 #pragma GCC unroll 16
   for (int r = 0; r < rows; r++) {
-    const K(vector) *begin = (const K(vector) *)(add ? c + r * c_pitch : start);
+    const K(vector) *begin = (const K(vector) *)start;
     from[r] = a + r * a_row;
     sum[r][0] = sum[r][1] = (K(vector)){0};
-    if (begin) sum[r][0] = begin[0], sum[r][1] = begin[vectors - 1];
+    if (!add && begin) sum[r][0] = begin[0], sum[r][1] = begin[vectors - 1];
   }
   for (int64_t i = 0; i < count; i++, b += b_pitch) {
     K(vector) first = ((const K(vector) *)b)[0], second = ((const K(vector) *)b)[vectors - 1];
@@ -93,15 +97,16 @@ static ALWAYS_INLINE void K(multiply)(int rows, int vectors, real *c, int64_t c_
 #pragma GCC unroll 16
   for (int r = 0; r < rows; r++) {
     K(vector) *to = (K(vector) *)(c + r * c_pitch);
+    if (add) sum[r][0] += to[0], sum[r][1] += to[vectors - 1];
     to[0] = sum[r][0];
     if (vectors == 2) to[1] = sum[r][1];
   }
 }
 
 /* The same for any number of rows. */
-static ALWAYS_INLINE void K(multiply_rows)(int vectors, int64_t rows, real *c, int64_t c_pitch, const real *a,
-                                           int64_t a_row, int64_t a_step, const real *b, int64_t b_pitch, int64_t count,
-                                           const real *start, bool add) {
+static ALWAYS_INLINE void K(multiply_block)(int vectors, int64_t rows, real *c, int64_t c_pitch, const real *a,
+                                            int64_t a_row, int64_t a_step, const real *b, int64_t b_pitch,
+                                            int64_t count, const real *start, bool add) {
   int64_t r = 0;
   for (; r + ROWS <= rows; r += ROWS)
     K(multiply)(ROWS, vectors, c + r * c_pitch, c_pitch, a + r * a_row, a_row, a_step, b, b_pitch, count, start, add);
@@ -109,4 +114,15 @@ static ALWAYS_INLINE void K(multiply_rows)(int vectors, int64_t rows, real *c, i
   (ROWS / 2, vectors, c + r * c_pitch, c_pitch, a + r * a_row, a_row, a_step, b, b_pitch, count, start, add);
   for (; r < rows; r++)
     K(multiply)(1, vectors, c + r * c_pitch, c_pitch, a + r * a_row, a_row, a_step, b, b_pitch, count, start, add);
+}
+
+/* The same for a sum of any length, in blocks: of n numbers in one go the rounding error grows as their number does where they are
+ * alike (padding, blank pixels), and as its root where they are not; in blocks by the length of one. */
+static ALWAYS_INLINE void K(multiply_rows)(int vectors, int64_t rows, real *c, int64_t c_pitch, const real *a,
+                                           int64_t a_row, int64_t a_step, const real *b, int64_t b_pitch, int64_t count,
+                                           const real *start, bool add) {
+  for (int64_t i = 0; i == 0 || i < count; i += SUMMED)
+    K(multiply_block)
+    (vectors, rows, c, c_pitch, a + i * a_step, a_row, a_step, b + i * b_pitch, b_pitch, EG_MIN(SUMMED, count - i),
+     start, add || i > 0);
 }

@@ -264,4 +264,10 @@ t.test("on a terminal: one line that overwrites itself, cut to the width", funct
    t.expect(out):contains("\r\27[K")
 end)
 
+t.test("a run that its process takes away while another is about to go on with it is told as taken, to be begun again", function()
+   local ok, problem = pcall(run.reopen, t.temporary_folder())
+   t.expect({ ok, problem.code }):equals{ false, require "engram.run.left".TAKEN }
+   t.expect(tostring(problem)):contains "was taken away just now by a process that was stopped before it began"
+end)
+
 t.done()

@@ -60,7 +60,10 @@ function command.run(values, words)
    if C.eg_file_kind(path .. "/table.yaml") == 1 then return require "engram.cli.verify".resume(values, path) end
    if C.eg_file_kind(path .. "/sweep.json") == 1 then return require "engram.cli.sweep".resume(values, path) end
    if C.eg_file_kind(path .. "/select.json") == 1 then return require "engram.cli.select".resume(values, path) end
-   if C.eg_file_kind(path .. "/meta.json") ~= 1 or C.eg_file_kind(path .. "/status.json") ~= 1 then no_run(path) end
+   if C.eg_file_kind(path .. "/meta.json") ~= 1 or C.eg_file_kind(path .. "/status.json") ~= 1 then
+      if values.into then run.gone(path) end
+      no_run(path)
+   end
    if values.j then usage_error("resume: -j goes with a sweep, a selection or engram verify; %s is none", path) end
    local meta, status = run.read(path, "meta.json"), run.read(path, "status.json")
    if status.status == "finished" then

@@ -126,6 +126,7 @@ end
 
 -- Takes away what was made for a run that never began.
 local function remove(self)
+   os.remove(self.path .. "/status.json")                  -- first: without it others see no run
    for _, name in ipairs(core.names_in(self.path)) do os.remove(self.path .. "/" .. name) end
    for _, folder in ipairs(self.made) do os.remove(folder) end
    C.eg_folder_unlock(self.lock)
@@ -196,10 +197,17 @@ function run.seed_asked(meta)
    return meta.seed_asked or nil
 end
 
+-- Raises: a run that was there just now is no more.
+function run.gone(path) left.taken("run: %s was taken away just now by a process that was stopped before it began", path) end
+
 -- Opens a run directory again, to go on where its checkpoints stand. Refuses one that another process is at, or was until this one
--- had the lock: only what status.json says under the lock holds.
+-- had the lock: only what status.json says under the lock holds, and one who was stopped before anything began takes all of it away.
 function run.reopen(path)
    local self = new_run(path, { repeats = true })
+   if C.eg_file_kind(path .. "/status.json") == 0 then
+      C.eg_folder_unlock(self.lock)
+      run.gone(path)
+   end
    local status = run.read(path, "status.json")
    self.started, self.resumed = status.started, json.array(status.resumed or {})
    left.check_free(path, status, self.lock)

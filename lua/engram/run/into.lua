@@ -78,8 +78,9 @@ function into.begun(values, file, words)
       refuse_foreign(path)
       return false
    end
-   check_same(path, values, file, words)
-   return true
+   local same, problem = pcall(check_same, path, values, file, words)
+   if not same and is_run(path) then error(problem, 0) end
+   return same                                              -- else its process took it away meanwhile, having begun nothing
 end
 
 return into
