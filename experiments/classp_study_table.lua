@@ -1,17 +1,24 @@
 -- The table and the picture that docs/results.md shows of a selection of classp_study: every method by the settings that the whole stream
 -- chose, the others beside it, paired by seed with CLASSP; p is exact, and Holm's among all rows. Those of which final trainings failed
--- stand last. Of several selections with the same seeds and settings, as a first and a second list make them, each method shows what the
--- better score chose.
---    engram run --no-run classp_study_table selection=FOLDER[,FOLDER] picture=docs/assets/NAME.svg
+-- stand last. Edge: what was chosen at the end of its list, so that more may lie beyond. Failed: trials that did not come to their end.
+--    engram run --no-run classp_study_table selection=FOLDER picture=docs/assets/NAME.svg
 local engram = require "engram"
 local statistics, json = engram.statistics, engram.json
 
 local settings = engram.settings{
-   selection = { default = {}, type = "list", doc = "the folder that engram select wrote, or several" },
+   selection = { default = "", type = "string", doc = "the folder that engram select wrote" },
    against = { default = "classp", type = "string", doc = "the method that the others are compared with" },
    picture = { default = "", type = "string", doc = "an SVG file to draw" },
 }
-if #settings.selection == 0 then error("selection=FOLDER: the folder that engram select wrote", 0) end
+local folder = settings.selection
+if folder == "" then error("selection=FOLDER: the folder that engram select wrote", 0) end
+
+local function load(name)
+   local ok, value = pcall(json.load, folder .. "/" .. name)
+   if not ok then error(("selection=%s: no selection that has chosen: %s"):format(folder, value), 0) end
+   return value
+end
+local about, methods = load "select.json", load "choices.json"
 
 -- ---- the runs -----------------------------------------------------------------------------------------------
 
@@ -24,7 +31,7 @@ end
 -- The summaries of a choice, by their places among the seeds.
 local function summaries(choice)
    local list = {}
-   for i, job in ipairs(choice and choice.jobs or {}) do list[i] = summary_of(choice.folder .. "/final/" .. job) end
+   for i, job in ipairs(choice and choice.jobs or {}) do list[i] = summary_of(folder .. "/final/" .. job) end
    return list
 end
 
@@ -62,9 +69,37 @@ local function own_settings(method, words)
    return #kept > 0 and "`" .. table.concat(kept, " ") .. "`" or "–"
 end
 
-local function row_of(method)
+-- The numbers that were searched for a key of a method's trials, smallest and largest, and how many.
+local function range_of(trials, key)
+   local low, high, count, known = math.huge, -math.huge, 0, {}
+   for _, trial in ipairs(trials) do
+      for _, word in ipairs(trial.words) do
+         local value = word:match("^" .. key .. "=(.*)$")
+         local number = tonumber(value)
+         if number and not known[number] then
+            known[number], count, low, high = true, count + 1, math.min(low, number), math.max(high, number)
+         end
+      end
+   end
+   return low, high, count
+end
+
+-- The keys of a choice that stand at an end of the three numbers or more that were searched.
+local function edges(trials, words)
+   local keys = {}
+   for _, word in ipairs(words) do
+      local key, value = word:match "^([%w_]+)=(.*)$"
+      local low, high, count = range_of(trials, key)
+      value = tonumber(value)
+      if count > 2 and (value == low or value == high) then keys[#keys + 1] = key .. (value == low and " (least)" or " (most)") end
+   end
+   return #keys > 0 and table.concat(keys, ", ") or "–"
+end
+
+local function row_of(method, trials)
    local chosen = method.chosen["end"]
-   local row = { words = own_settings(method, chosen and chosen.words or {}) }
+   local row = { words = own_settings(method, chosen and chosen.words or {}), edges = edges(trials, chosen and chosen.words or {}) }
+   row.failed = ("%d of %d"):format(method.failed, method.trials)
    row.name = method.name:gsub("method=", ""):gsub(" under=%a+", "")
    local runs = summaries(chosen)
    row.accuracy = figures(runs, accuracy)
@@ -112,7 +147,7 @@ local function compare_all(rows, reference)
 end
 
 local function line_of(row)
-   local cells = { row.name, row.words,
+   local cells = { row.name, row.words, row.edges, row.failed,
       with_interval("**" .. number(mean(row.accuracy)) .. "**", half_interval(row.accuracy)) .. missing(row.accuracy),
       number(mean(row.first)) .. missing(row.first), number(mean(row.default)) .. missing(row.default),
       number(mean(row.forgetting), "%.1f"), number(mean(row.state), "%.1f"),
@@ -121,39 +156,8 @@ local function line_of(row)
    return "| " .. table.concat(cells, " | ") .. " |"
 end
 
--- What several selections must share.
-local function made_with(folder)
-   local about = json.load(folder .. "/select.json")
-   return ("%s %s, seeds %s and %s, first %d"):format(about.script:match "[^/]*$", table.concat(about.common, " "),
-      table.concat(about.seeds, ","), table.concat(about.final_seeds, ","), about.first)
-end
-
--- Each method with its choices by every rule, those of the better score.
-local function methods()
-   local list, known = {}, {}
-   for _, folder in ipairs(settings.selection) do
-      local ok, chosen = pcall(json.load, folder .. "/choices.json")
-      if not ok then error(("selection=%s: no selection that has chosen: %s"):format(folder, chosen), 0) end
-      local first, this = made_with(settings.selection[1]), made_with(folder)
-      if this ~= first then error(("selection=%s: made with %s, the first with %s"):format(folder, this, first), 0) end
-      for _, method in ipairs(chosen) do
-         local best = known[method.name]
-         if not best then
-            best = { name = method.name, chosen = {} }
-            list[#list + 1], known[method.name] = best, best
-         end
-         for rule, choice in pairs(method.chosen) do
-            choice.folder = folder
-            local before = best.chosen[rule]
-            if not before or (choice.score or 0) > (before.score or 0) then best.chosen[rule] = choice end
-         end
-      end
-   end
-   return list
-end
-
 local rows, reference = {}, nil
-for _, method in ipairs(methods()) do rows[#rows + 1] = row_of(method) end
+for i, method in ipairs(methods) do rows[i] = row_of(method, about.methods[i].trials) end
 table.sort(rows, function(a, b)
    if is_whole(a) ~= is_whole(b) then return is_whole(a) end
    return (mean(a.accuracy) or -1) > (mean(b.accuracy) or -1)
@@ -166,9 +170,9 @@ if not reference then
 end
 
 compare_all(rows, reference)
-print(("| method | settings | accuracy | first %d | unsearched | forgetting | state | moved, %% | difference | p, Holm |"):format(
-   json.load(settings.selection[1] .. "/select.json").first))
-print "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+print(("| method | settings | edge | failed | accuracy | first %d | unsearched | forgetting | state | moved, %% | difference | p, Holm |")
+   :format(about.first))
+print "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 for _, row in ipairs(rows) do print(line_of(row)) end
 
 -- ---- the picture: accuracy against bytes of state; CLASSP's trials against what a step moves ------------------
@@ -258,12 +262,10 @@ end
 -- Every trial of CLASSP that came to its end: its words and its summary.
 local function trials()
    local list = {}
-   for _, folder in ipairs(settings.selection) do
-      for _, method in ipairs(json.load(folder .. "/select.json").methods) do
-         for _, trial in ipairs(method.name:match "^method=classp%f[^%w-]" and method.trials or {}) do
-            local summary = summary_of(folder .. "/search/" .. trial.jobs[1])
-            if summary then list[#list + 1] = { words = trial.words, summary = summary } end
-         end
+   for _, method in ipairs(about.methods) do
+      for _, trial in ipairs(method.name:match "^method=classp%f[^%w-]" and method.trials or {}) do
+         local summary = summary_of(folder .. "/search/" .. trial.jobs[1])
+         if summary then list[#list + 1] = { words = trial.words, summary = summary } end
       end
    end
    return list
