@@ -100,7 +100,7 @@ local function row_of(method, trials)
    local chosen = method.chosen["end"]
    local row = { words = own_settings(method, chosen and chosen.words or {}), edges = edges(trials, chosen and chosen.words or {}) }
    row.failed = ("%d of %d"):format(method.failed, method.trials)
-   row.name = method.name:gsub("method=", ""):gsub(" under=%a+", "")
+   row.name = method.name:gsub("method=", ""):gsub(" under=sgd", ""):gsub(" under=(%a+)", " under %1")
    local runs = summaries(chosen)
    row.accuracy = figures(runs, accuracy)
    row.first, row.default = figures(summaries(method.chosen.first), accuracy), figures(summaries(method.chosen.default), accuracy)

@@ -149,7 +149,8 @@ t.test("the study of CLASSP: every method and benchmark trains, small; what its 
 end)
 
 t.test("the study of CLASSP: every method is searched with as many trials as its rivals", function()
-   for file, expected in pairs{ methods = { 15, 12 }, wide = { 15, 24 }, sentiment = { 15, 12 }, ablations = { 13, 6 } } do
+   for file, expected in pairs{ methods = { 15, 12 }, wide = { 15, 24 }, sentiment = { 15, 12 }, ablations = { 13, 6 },
+      replay = { 4, 24 } } do
       local words = {}
       for word in t.read("experiments/classp_study." .. file):gmatch "%S+" do words[#words + 1] = word end
       local plan = require "engram.select.plan"(words)
