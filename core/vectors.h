@@ -116,13 +116,12 @@ static ALWAYS_INLINE void K(multiply_block)(int vectors, int64_t rows, real *c, 
     K(multiply)(1, vectors, c + r * c_pitch, c_pitch, a + r * a_row, a_row, a_step, b, b_pitch, count, start, add);
 }
 
-/* The same for a sum of any length, in blocks: of n numbers in one go the rounding error grows as their number does where they are
- * alike (padding, blank pixels), and as its root where they are not; in blocks by the length of one. */
+/* The same for a sum of any length, in blocks. In one go the rounding error of a sum grows with its length, where what is summed is
+ * alike (padding, blank pixels), else with the root of it; in blocks with that of a block, and with their number. */
 static ALWAYS_INLINE void K(multiply_rows)(int vectors, int64_t rows, real *c, int64_t c_pitch, const real *a,
                                            int64_t a_row, int64_t a_step, const real *b, int64_t b_pitch, int64_t count,
                                            const real *start, bool add) {
-  for (int64_t i = 0; i == 0 || i < count; i += SUMMED)
-    K(multiply_block)
-    (vectors, rows, c, c_pitch, a + i * a_step, a_row, a_step, b + i * b_pitch, b_pitch, EG_MIN(SUMMED, count - i),
-     start, add || i > 0);
+  for (int64_t i = 0; i == 0 || i < count; i += SUMMED) K(multiply_block)
+  (vectors, rows, c, c_pitch, a + i * a_step, a_row, a_step, b + i * b_pitch, b_pitch, EG_MIN(SUMMED, count - i), start,
+   add || i > 0);
 }
