@@ -15,7 +15,7 @@ if folder == "" then error("selection=FOLDER: the folder that engram select wrot
 
 local function load(name)
    local ok, value = pcall(json.load, folder .. "/" .. name)
-   if not ok then error(("selection=%s: no selection that has chosen: %s"):format(folder, value), 0) end
+   if not ok then error(("selection=%s: no selection that has chosen: %s"):format(folder, (value:gsub("^%S+:%d+: ", ""))), 0) end
    return value
 end
 local about, methods = load "select.json", load "choices.json"
