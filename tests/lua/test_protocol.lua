@@ -103,6 +103,7 @@ t.test("a stream of any kind: the images that are held are not among those that 
    local cut = { train = 200, test = 100 }
    for _, stream in ipairs{ cl.stream{ cl.task("glyphs/digits", { limit = 200, test_limit = 100 }) },
       streams.split("glyphs/digits", with{ scenario = "class" }), streams.permuted("glyphs/digits", { tasks = 2, train = 200, test = 100 }),
+      streams.rotated("glyphs/digits", { tasks = 2, train = 200, test = 100, scenario = "class" }),
       streams.drift(streams.pad(streams.split("glyphs/digits", cut)), { rate = 0.2 }) } do
       local held = streams.validation(stream, { share = 0.15 })
       for k, task in ipairs(held) do
@@ -120,6 +121,19 @@ t.test("a stream of any kind: the images that are held are not among those that 
       t.expect(streams.validation(stream, { share = 0.15 }):hash()):equals(held:hash())
       t.expect(streams.validation(stream, { share = 0.15, seed = 1 }):hash()):differs_from(held:hash())
    end
+end)
+
+t.test("for the items that are held the others are not made", function()
+   local made = {}
+   local change = { recipe = "counted", by_item = true, labels = function(labels) return labels end,
+      make = function(set)
+         made[#made + 1] = set:size()
+         return set
+      end }
+   local stream = cl.stream{ cl.task("glyphs/digits", { limit = 200, test_limit = 100 }):derive{ train = change } }
+   local task = streams.validation(streams.pad(stream), { share = 0.15 })[1]
+   t.expect({ task.validation:size(), task.train:size() }):equals{ 30, 170 }
+   t.expect(made):equals{ 30, 170 }
 end)
 
 t.test("what changes test items changes validation items alike", function()

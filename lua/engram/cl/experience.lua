@@ -3,7 +3,8 @@
 --
 -- A part is { set = data set } that is there from the start, or { make = function() -> data set, items =, shape =, recipe = function() ->
 -- text, base = data sets } whose data are drawn up by `make` each time, with the same bits. The recipe says in words and hashes all that
--- they are made of; the base is what stays in memory for it. Data of a part that is `sealed` cannot be asked for.
+-- they are made of; the base is what stays in memory for it. Where each item is made of one (`by_item`), `make(rows)` makes those at rows
+-- alone. Data of a part that is `sealed` cannot be asked for.
 local core = require "engram.core"
 local suggest = require "engram.suggest"
 local tensor = require "engram.tensor"
@@ -72,11 +73,14 @@ function Experience.__index(self, key)
    return set
 end
 
--- The data of a part ("train" or "test"), drawn up anew where they are made: for makers of other data, inside a scope.
-function Experience:draw(part)
+-- The data of a part ("train" or "test"), or its items at `rows` (indices), drawn up anew where they are made: for makers of other data,
+-- inside a scope.
+function Experience:draw(part, rows)
    part = part_of(self, part)
    check_seal(self, part)
-   return part.set or part.make()
+   if part.by_item then return part.make(rows) end
+   local set = part.set or part.make()
+   return rows and set:subset(rows) or set
 end
 
 -- The labels of a part, without the images where those need not be made for it: for counting, inside a scope.
@@ -185,8 +189,18 @@ function experience.is_experience(value) return getmetatable(value) == Experienc
 
 -- A part with the same content, whose data are its own to release.
 local function twin(part)
-   return { set = part.set, make = part.make, labels = part.labels, items = part.items, shape = part.shape, recipe = part.recipe,
-      base = part.base, sealed = part.sealed }
+   return { set = part.set, make = part.make, by_item = part.by_item, labels = part.labels, items = part.items, shape = part.shape,
+      recipe = part.recipe, base = part.base, sealed = part.sealed }
+end
+
+-- The change that picks items (`pick`) as one of data and of labels.
+local function picking(change)
+   if not change.pick then return change end
+   local copy = { make = function(set) return set:subset(change.pick(set.labels)) end,
+      labels = function(labels)
+         return labels:index_select(1, require "engram".tensor(change.pick(labels), { dtype = "int64" }))
+      end }
+   return setmetatable(copy, { __index = change })
 end
 
 local function derived(self, name, change)
@@ -194,17 +208,24 @@ local function derived(self, name, change)
    local part = self.parts[name]
    if not part then return nil end
    if not change then return twin(part) end
+   change = picking(change)
    if change.at_once and part.set then return { set = change.make(part.set), sealed = part.sealed } end
    return { base = part.base or { part.set }, items = change.items or self:items(name), shape = change.shape or self:shape(),
       sealed = part.sealed, labels = change.labels and function() return change.labels(self:labels(name)) end,
-      make = function() return change.make(self:draw(name)) end,
+      by_item = change.by_item,
+      make = function(rows)
+         if change.pick then return self:draw(name, change.pick(self:labels(name))) end
+         return change.make(self:draw(name, rows))
+      end,
       recipe = function() return change.recipe .. "\n" .. (change.of and change.of() or self:identity(name)) end }
 end
 
 -- derive{ train = change, test = change, validation = change, fields... }: another experience made from this one. A change is
 -- { make = function(data set) -> data set, recipe = text, items =, shape =, labels = function(labels) -> labels, for which no image is
--- made }; at_once: of data that are there it is made now; `of` (a function) is the identity of what it is made of, where that is more than
--- this experience's own data; from: the part that it is made from, where that is another. Parts without a change stay as they are.
+-- made }; in the place of make and labels, pick = function(labels) -> list of the items that stay, and no other is made; by_item: make
+-- changes each item by itself; at_once: of data that are there it is made now; `of` (a function) is the identity of what it is made of,
+-- where that is more than this experience's own data; from: the part that it is made from, where that is another. Parts without a change
+-- stay as they are.
 function Experience:derive(changes)
    local copy = {}
    for key, value in pairs(self) do copy[key] = value end

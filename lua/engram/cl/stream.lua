@@ -138,7 +138,7 @@ end
 -- The same task with its classes at the units first, first + 1, ...
 local function at_units(task, first)
    local last = first + task.classes - 1
-   local change = first > 1 and { at_once = true, recipe = ("units %d to %d"):format(first, last),
+   local change = first > 1 and { at_once = true, by_item = true, recipe = ("units %d to %d"):format(first, last),
       make = function(set) return set:with_labels(function(label) return label + first - 1 end, last) end,
       labels = function(labels) return labels + (first - 1) end } or nil
    return task:derive{ first_class = first, last_class = last, train = change, test = change,

@@ -77,8 +77,9 @@ end
 function common.part(set, change)
    local shape = set.images.shape
    table.remove(shape, 1)
-   return { items = change.items or set:size(), shape = change.shape or shape, base = { set },
-      make = function() return change.make(set) end, labels = change.labels and function() return change.labels(set.labels) end,
+   return { items = change.items or set:size(), shape = change.shape or shape, base = { set }, by_item = change.by_item,
+      make = function(rows) return change.make(rows and set:subset(rows) or set) end,
+      labels = change.labels and function() return change.labels(set.labels) end,
       recipe = function() return change.recipe .. "\n" .. set:content_hash() end }
 end
 
@@ -119,7 +120,7 @@ function common.moved_pixels(shape, order, recipe)
    local pixels, channels = 1, #shape == 3 and shape[1] or 1
    for _, size in ipairs(shape) do pixels = pixels * size end
    pixels = pixels / channels
-   return { labels = unchanged, recipe = recipe, make = function(set)
+   return { labels = unchanged, by_item = true, recipe = recipe, make = function(set)
       local images = set.images
       return set:with_images(images:reshape(#images, channels, pixels):index_select(3, order()):reshape(images.shape))
    end }, pixels

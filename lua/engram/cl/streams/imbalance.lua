@@ -36,7 +36,7 @@ local function over_classes(stream, ratio, seed)
    return function(task)
       local items = require "engram".scope(function() return #kept_by_class(task:labels "train", share) end)
       return task:derive{ train = { at_once = true, items = items, recipe = recipe,
-         make = function(set) return set:subset(kept_by_class(set.labels, share)) end } }
+         pick = function(labels) return kept_by_class(labels, share) end } }
    end
 end
 
@@ -66,10 +66,7 @@ local function over_tasks(stream, ratio, seed)
       local wanted = count(share[k], task:items "train")
       local items = require "engram".scope(function() return #kept_of_task(task:labels "train", wanted) end)
       return task:derive{ changed_by = WHO, train = { at_once = true, items = items, recipe = "imbalance tasks " .. items,
-         make = function(set) return set:subset(kept_of_task(set.labels, items)) end,
-         labels = function(labels)
-            return labels:index_select(1, require "engram".tensor(kept_of_task(labels, items), { dtype = "int64" }))
-         end } }
+         pick = function(labels) return kept_of_task(labels, items) end } }
    end
 end
 

@@ -12,7 +12,7 @@ return {
       local size = core.options(WHO, options, { "size" }).size or 32
       return stream:map(function(task)
          local change = { shape = common.padded_shape(WHO, task:shape(), size), recipe = "pad " .. size, labels = common.unchanged,
-            make = function(set) return common.padded(WHO, set, size) end }
+            by_item = true, make = function(set) return common.padded(WHO, set, size) end }
          return task:derive{ train = change, validation = change, test = change }
       end)
    end,

@@ -69,8 +69,8 @@ local function turned(set, degrees)
 end
 
 local function part_of(set, degrees)
-   return common.part(set, { recipe = ("rotated %.17g"):format(degrees), labels = common.unchanged,
-      make = function() return turned(set, degrees) end })
+   return common.part(set, { recipe = ("rotated %.17g"):format(degrees), labels = common.unchanged, by_item = true,
+      make = function(items) return turned(items, degrees) end })
 end
 
 -- The angles: those given, or uniform in [0, 180), drawn by the seed.

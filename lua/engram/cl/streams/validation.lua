@@ -10,13 +10,9 @@ local WHO = "cl.streams.validation"
 
 -- The change of the training items to those that are held (1) or kept (2); lists: both, as stratified gives them.
 local function change_to(which, lists, share, seed)
-   local function index_of(labels) return (select(which, stratified(WHO .. ": share", labels, share, seed))) end
    return { at_once = true, from = "train", items = #lists[which],
       recipe = ("validation %s %.17g %.17g"):format(which == 1 and "held" or "kept", share, seed),
-      make = function(set) return set:subset(index_of(set.labels)) end,
-      labels = function(labels)
-         return labels:index_select(1, require "engram".tensor(index_of(labels), { dtype = "int64" }))
-      end }
+      pick = function(labels) return (select(which, stratified(WHO .. ": share", labels, share, seed))) end }
 end
 
 local function check_task(task)
