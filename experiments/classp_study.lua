@@ -2,8 +2,9 @@
 -- What each searches: classp_study.wide, as in
 --    engram select classp_study benchmark=permuted seed=1 $(cat experiments/classp_study.wide)
 -- (classp_study.methods: a narrower list, of which Split MNIST's table is yet); replay under other optimizers, to see whether what CLASSP
--- adds to it any of them would: classp_study.replay; CLASSP's parts, each with a step size of its own: classp_study.ablations. On
--- sentiment, which plain SGD hardly learns, the methods train with Adam and are searched by classp_study.sentiment.
+-- adds to it any of them would: classp_study.replay; CLASSP's parts, each with a step size of its own: classp_study.ablations; CLASSP and
+-- Stable-SGD in each other's training regime: classp_study.regime. On sentiment, which plain SGD hardly learns, the methods train with
+-- Adam and are searched by classp_study.sentiment.
 -- Protocols: split as Hsu et al. 2018, permuted and rotated as Buzzega et al. 2020 with ten tasks, vision as Ludwig 2024, sentiment as the
 -- sound form of classp_sentiment with a tenth of its width and fixed epochs. What is `false` below has a usual value for each method.
 local engram = require "engram"
@@ -26,6 +27,9 @@ local settings = engram.settings{
    gate = { default = "0", type = "string", doc = "CLASSP: a threshold, or q0.9: the quantile of the squared gradients, every 20 steps" },
    gate_later = { default = "same", type = "string", doc = "the gate from the second task on" },
    decay = { default = "later", choices = { "later", "always", "never" }, doc = "CLASSP; later: from the second task on, as published" },
+   batch = { default = 0, min = 0, doc = "items of a batch; 0: the benchmark's, stable-sgd 10, as published" },
+   dropout = { default = false, type = "number", min = 0, max = 1,
+      doc = "behind the hidden layers of split, permuted and rotated; false: 0, stable-sgd 0.25, as published" },
    memory = { default = 500, min = 1, doc = "items that er keeps" },
    data = { default = "real", choices = { "real", "made" }, doc = "made: 1,000 drawn pictures or 600 generated texts, to see it run" },
    limit = { default = 0, min = 0, doc = "training items of a task; 0: all" },
@@ -40,13 +44,14 @@ engram.threads(settings.threads)
 local digits, garments, train, test = "mnist", "fashion-mnist", nil, nil
 if settings.data == "made" then digits, garments, train, test = "glyphs/digits", "glyphs/garments", 1000, 500 end
 
--- Two hidden layers of so many units; stable-sgd has dropout behind each.
+-- Two hidden layers of so many units.
 local function dense(inputs, width, initial)
+   local dropout = settings.dropout or settings.method == "stable-sgd" and 0.25 or 0
    return function()
       local layers, sizes = { nn.Flatten() }, { inputs, width, width }
       for i = 1, 2 do
          for _, layer in ipairs{ nn.Linear(sizes[i], sizes[i + 1]), nn.ReLU() } do layers[#layers + 1] = layer end
-         if settings.method == "stable-sgd" then layers[#layers + 1] = nn.Dropout(0.25) end
+         if dropout > 0 then layers[#layers + 1] = nn.Dropout(dropout) end
       end
       layers[#layers + 1] = nn.Linear(width, 10)
       local model = nn.Sequential(layers)
@@ -150,7 +155,8 @@ local methods = {
 
 local stream, model, options = benchmarks[settings.benchmark]()
 if settings.limit > 0 then stream = cl.streams.limit(stream, { train = settings.limit }) end
-if settings.method == "stable-sgd" then options.batch_size = math.min(options.batch_size, 10) end
+if settings.batch > 0 then options.batch_size = settings.batch
+elseif settings.method == "stable-sgd" then options.batch_size = 10 end
 options.stream, options.model, options.seed, options.evaluate_tasks = stream, model, settings.seed, "seen"
 options.optimizer, options.method = methods[settings.method]()
 local result = cl.train(options)

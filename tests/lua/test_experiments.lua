@@ -138,7 +138,7 @@ t.test("the study of CLASSP: every method and benchmark trains, small; what its 
    for _, words in ipairs{ "benchmark=split-task", "benchmark=split-class", "benchmark=permuted tasks=3 lr=0.02",
       "benchmark=rotated tasks=3 lr=0.02",
       "benchmark=vision", "benchmark=sentiment", "benchmark=sentiment method=er", "gate=q0.9", "gate=1e-4", "gate=1e-4 gate_later=0",
-      "decay=always", "decay=never", "power=2", "epsilon=0.1", "method=ewc lr=0.05 pull=0.01" } do
+      "decay=always", "decay=never", "power=2", "epsilon=0.1", "method=ewc lr=0.05 pull=0.01", "batch=10", "dropout=0.5" } do
       local code, value = study(words)
       t.expect({ words, code, seen[value] }):equals{ words, 0 }                      -- each says something
       seen[value] = words
@@ -150,7 +150,7 @@ end)
 
 t.test("the study of CLASSP: every method is searched with as many trials as its rivals", function()
    for file, expected in pairs{ methods = { 15, 12 }, wide = { 15, 24 }, sentiment = { 15, 12 }, ablations = { 13, 6 },
-      replay = { 4, 24 } } do
+      replay = { 4, 24 }, regime = { 6, 12 } } do
       local words = {}
       for word in t.read("experiments/classp_study." .. file):gmatch "%S+" do words[#words + 1] = word end
       local plan = require "engram.select.plan"(words)
