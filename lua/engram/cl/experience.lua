@@ -193,14 +193,11 @@ local function twin(part)
       recipe = part.recipe, base = part.base, sealed = part.sealed }
 end
 
--- The change that picks items (`pick`) as one of data and of labels.
-local function picking(change)
-   if not change.pick then return change end
-   local copy = { make = function(set) return set:subset(change.pick(set.labels)) end,
-      labels = function(labels)
-         return labels:index_select(1, require "engram".tensor(change.pick(labels), { dtype = "int64" }))
-      end }
-   return setmetatable(copy, { __index = change })
+-- What a change that picks items does to data that are there, and to labels.
+local function picking(pick)
+   local function make(set) return set:subset(pick(set.labels)) end
+   local function labels(own) return own:index_select(1, require "engram".tensor(pick(own), { dtype = "int64" })) end
+   return make, labels
 end
 
 local function derived(self, name, change)
@@ -208,14 +205,14 @@ local function derived(self, name, change)
    local part = self.parts[name]
    if not part then return nil end
    if not change then return twin(part) end
-   change = picking(change)
-   if change.at_once and part.set then return { set = change.make(part.set), sealed = part.sealed } end
+   local pick, make, labels = change.pick, change.make, change.labels
+   if pick then make, labels = picking(pick) end
+   if change.at_once and part.set then return { set = make(part.set), sealed = part.sealed } end
    return { base = part.base or { part.set }, items = change.items or self:items(name), shape = change.shape or self:shape(),
-      sealed = part.sealed, labels = change.labels and function() return change.labels(self:labels(name)) end,
-      by_item = change.by_item,
+      sealed = part.sealed, labels = labels and function() return labels(self:labels(name)) end, by_item = change.by_item,
       make = function(rows)
-         if change.pick then return self:draw(name, change.pick(self:labels(name))) end
-         return change.make(self:draw(name, rows))
+         if pick then return self:draw(name, pick(self:labels(name))) end
+         return make(self:draw(name, rows))
       end,
       recipe = function() return change.recipe .. "\n" .. (change.of and change.of() or self:identity(name)) end }
 end
