@@ -26,7 +26,7 @@ local settings = engram.settings{
    gate = { default = "0", type = "string", doc = "CLASSP: a threshold, or q0.9: the quantile of the squared gradients, every 20 steps" },
    gate_later = { default = "same", type = "string", doc = "the gate from the second task on" },
    decay = { default = "later", choices = { "later", "always", "never" }, doc = "CLASSP; later: from the second task on, as published" },
-   batch = { default = 0, min = 0, doc = "items of a batch; 0: the benchmark's, stable-sgd 10, as published" },
+   batch = { default = 0, type = "integer", min = 0, doc = "items of a batch; 0: the benchmark's, stable-sgd 10, as published" },
    dropout = { default = false, type = "number", min = 0, max = 1,
       doc = "behind the hidden layers of split, permuted and rotated; false: 0, stable-sgd 0.25, as published" },
    memory = { default = 500, min = 1, doc = "items that er keeps" },
@@ -37,6 +37,9 @@ local settings = engram.settings{
    threads = { default = engram.threads(), min = 1 },
 }
 engram.threads(settings.threads)
+if settings.dropout and (settings.benchmark == "vision" or settings.benchmark == "sentiment") then
+   error(("dropout: is for split, permuted and rotated; the network of %s has its own"):format(settings.benchmark), 0)
+end
 
 -- ---- benchmarks: a stream, a network, what cl.train is told ------------------------------------------------
 

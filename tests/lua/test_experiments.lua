@@ -143,9 +143,13 @@ t.test("the study of CLASSP: every method and benchmark trains, small; what its 
       t.expect({ words, code, seen[value] }):equals{ words, 0 }                      -- each says something
       seen[value] = words
    end
-   local code, _, _, err = study "gate=high"
-   t.expect(code):equals(1)
-   t.expect(err):contains "gate: expected a number, or one behind a q, got 'high'"
+   for words, message in pairs{ ["gate=high"] = "gate: expected a number, or one behind a q, got 'high'",
+      ["batch=2.5"] = "batch: expected a whole number, got 2.5",
+      ["benchmark=vision dropout=0.5"] = "dropout: is for split, permuted and rotated; the network of vision has its own" } do
+      local code, _, _, err = study(words)
+      t.expect({ words, code }):equals{ words, words:match "^batch" and 2 or 1 }         -- 2: told before the script runs
+      t.expect(err):contains(message)
+   end
 end)
 
 t.test("the study of CLASSP: every method is searched with as many trials as its rivals", function()
