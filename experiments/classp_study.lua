@@ -19,7 +19,8 @@ local settings = engram.settings{
       doc = "step size; false: adam 0.001, sgd 0.05, adagrad 0.01, stable-sgd 0.1, CLASSP 0.2" },
    lambda = { default = false, type = "number", min = 0, doc = "of the penalty; false: 1, EWC 100" },
    pull = { default = false, type = "number", min = 0,
-      doc = "instead of lambda: lambda times lr, by which a step goes back to the old weights; SGD is stable up to about 2 / importance" },
+      doc = "instead of lambda: lambda times lr, by which a step goes back to the old weights; SGD is stable up to 2 / importance, "
+         .. "with si and mas 1 / importance" },
    factor = { default = 0.8, min = 0, max = 1, doc = "stable-sgd: of the step size from task to task" },
    epsilon = { default = 1e-5, min = 0, doc = "CLASSP" },
    power = { default = 1, min = 1, doc = "CLASSP" },

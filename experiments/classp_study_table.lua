@@ -84,14 +84,14 @@ local function range_of(trials, key)
    return low, high, count
 end
 
--- The keys of a choice that stand at an end of the three numbers or more that were searched.
+-- The keys of a choice that stand at an end of the numbers that were searched.
 local function edges(trials, words)
    local keys = {}
    for _, word in ipairs(words) do
       local key, value = word:match "^([%w_]+)=(.*)$"
       local low, high, count = range_of(trials, key)
       value = tonumber(value)
-      if count > 2 and (value == low or value == high) then keys[#keys + 1] = key .. (value == low and " (least)" or " (most)") end
+      if count > 1 and (value == low or value == high) then keys[#keys + 1] = key .. (value == low and " (least)" or " (most)") end
    end
    return #keys > 0 and table.concat(keys, ", ") or "–"
 end
@@ -106,6 +106,7 @@ local function row_of(method, trials)
    row.first, row.default = figures(summaries(method.chosen.first), accuracy), figures(summaries(method.chosen.default), accuracy)
    row.forgetting = figures(runs, function(s) return s.metrics.forgetting end)
    row.state = figures(runs, function(s) return s.bytes.state_in_training / 1e6 end)
+   row.arithmetic = figures(runs, function(s) return s.arithmetic.total / 1e12 end)
    row.step = figures(runs, function(s) return 100 * statistics.mean(s.metrics.step_density) end)
    row.task = figures(runs, function(s) return 100 * statistics.mean(s.metrics.update_density) end)
    return row
@@ -150,9 +151,9 @@ local function line_of(row)
    local cells = { row.name, row.words, row.edges, row.failed,
       with_interval("**" .. number(mean(row.accuracy)) .. "**", half_interval(row.accuracy)) .. missing(row.accuracy),
       number(mean(row.first)) .. missing(row.first), number(mean(row.default)) .. missing(row.default),
-      number(mean(row.forgetting), "%.1f"), number(mean(row.state), "%.1f"),
+      number(mean(row.forgetting), "%.1f"), number(mean(row.state), "%.1f"), number(mean(row.arithmetic), "%.2f"),
       number(mean(row.step), "%.0f") .. " / " .. number(mean(row.task), "%.0f"), row.apart or "–",
-      row.p and ("%.3f, %.2f"):format(row.p, row.holm) or "–" }
+      row.p and ("%.3f, %.3f"):format(row.p, row.holm) or "–" }
    return "| " .. table.concat(cells, " | ") .. " |"
 end
 
@@ -170,9 +171,9 @@ if not reference then
 end
 
 compare_all(rows, reference)
-print(("| method | settings | edge | failed | accuracy | first %d | unsearched | forgetting | state | moved, %% | difference | p, Holm |")
-   :format(about.first))
-print "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+print(("| method | settings | edge | failed | accuracy | first %d | unsearched | forgetting | state | TFLOP | moved, %% | difference "
+   .. "| p, Holm |"):format(about.first))
+print "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 for _, row in ipairs(rows) do print(line_of(row)) end
 
 -- ---- the picture: accuracy against bytes of state; CLASSP's trials against what a step moves ------------------

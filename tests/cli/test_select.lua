@@ -167,6 +167,17 @@ cl.train{ stream = stream, seed = settings.seed, model = function() return nn.Se
    t.expect(order:match "([^ ]*) [%d.]+ %(1 of 2 seeds%)[^,]*$"):equals "method=other"     -- 0.01 is the better, and stands last
 end)
 
+t.test("trials whose settings have no effect are told, and one that its budget ends is judged on all tasks", function()
+   t.write(folder .. "/budget.lua", (t.read(folder .. "/trial.lua"):gsub("tasks = 2 }", "tasks = 3, unused = 1, spend = 1e9 }")
+      :gsub("seed = settings.seed,", "seed = settings.seed, budget = { arithmetic = settings.spend },")))
+   local code, out = sh "engram select --quiet --runs b2 --final 5..6 budget.lua : optimizer=SGD unused=1,2 : optimizer=Adam spend=6e6,1e9"
+   t.expect(code):equals(0)
+   t.expect(out):contains "another of their method, whose settings have no effect there: 1 of 2 of optimizer=SGD\n"
+   local short = summary(only "b2/budget/*/search/optimizer=Adam-spend=6e6-s1")
+   t.expect({ short.budget.ended.task, #short.accuracy }):equals{ 2, 3 }
+   t.expect(short.metrics.average_accuracy):close_to(mean_row(short.accuracy, 3), 1e-9)
+end)
+
 t.test("a search of which a job was killed chooses nothing, and goes on", function()
    local marker = folder .. "/marker"
    t.write(folder .. "/killed.lua", (t.read(folder .. "/trial.lua"):gsub("if settings.lr == 7[^\n]*", function()
@@ -219,7 +230,7 @@ t.test("what makes no fair selection is refused before anything runs", function(
    refused("trial.lua : seed=1,2", "select: seed=... stands before the first colon: all methods have the same seeds")
    refused("--final 1..3 trial.lua : lr=1,2", "select: --final 1..3: seed 1 is one of the search: a report has seeds of its own")
    refused("--final 01,2 trial.lua : lr=1,2", "select: --final 01,2: seed 01 is one of the search: a report has seeds of its own")
-   refused("trial.lua : lr=0.1,1e-1", "sweep: lr=0.1,1e-1: the value 1e-1 stands there twice")
+   refused("trial.lua : lr=0.1,1e-1", "lr=0.1,1e-1: the value 1e-1 stands there twice")
    refused("--first 0 trial.lua : lr=1,2", "--first must be at least 1, got 0")
    refused("trial.lua : optimizer=SGD lr=1,2 : optimizer=SGD lr=3,4", "select: 'optimizer=SGD' stands behind two colons: one method twice")
    local code, _, err = sh "engram select --runs none trial.lua : optimizer=SDG lr=1,2"

@@ -302,6 +302,9 @@ t.test("what is wrong in a table is told with file, line and column", function()
       "did you mean 'exact'?")
    refused("{scenario: task}", "{scenario: tusk}", "9:20", "columns.task.scenario: 'tusk' is not one of task, domain, class, did you " ..
       "mean 'task'?")
+   refused("{scenario: task}", "{scenario: task, metric: forgeting}", "9:34", "columns.task.metric: there is no figure 'forgeting', did "
+      .. "you mean 'forgetting'?")
+   refused("of: glyphs/digits", "of: mnits", "12:3", "there is no data set 'mnits', did you mean 'mnist'?")
    refused("class: 90 ± 0.1", "klass: 90 ± 0.1", "19:28", "rows.naive.cells: there is no column 'klass', did you mean 'class'?")
    refused("60 ± 40", "about 60", "19:19", "rows.naive.cells.task: expected a number, a mean and its spread as 97.70 ± 0.81, " ..
       "or unknown, got 'about 60'")

@@ -45,7 +45,8 @@ end)
 t.test("a training ends when its arithmetic is spent, with all that an end has", function()
    local step = 10 * 2 * PRODUCT
    local run = train{ budget = { arithmetic = 6 * step } }
-   t.expect({ run.steps, #run.accuracy, run.arithmetic.total }):equals{ 6, 2, 6 * step }
+   t.expect({ run.steps, #run.accuracy, run.arithmetic.total }):equals{ 6, 5, 6 * step }
+   for k = 3, 5 do t.expect(run.accuracy[k]):equals(run.accuracy[2]) end                   -- judged as they are met, untrained
    t.expect(run.budget):equals{ arithmetic = 6 * step, ended = { task = 2, tasks = 5, step = 6 } }
    t.expect(train{ budget = { arithmetic = 5.5 * step } }.steps):equals(6)                 -- it is spent when it is reached
    local whole = train{ budget = { arithmetic = 1e15 } }
@@ -73,6 +74,24 @@ t.test("what a method computes at the end of a task is of the next one's budget"
    local run = train{ stream = many, budget = { arithmetic_per_task = 6 * step }, method = M.EWC{ fisher = "empirical" } }
    t.expect(run.steps):equals(6 + 4 * (6 * step - fisher) / step)
    t.expect(run.arithmetic.total):equals(5 * 6 * step + fisher)                           -- the last one's is nobody's
+end)
+
+t.test("what a step goes beyond a task's arithmetic is of the next one's, and a task that has none left is refused", function()
+   local many = cl.streams.split("glyphs/digits", { train = 200, test = 100, scenario = "task", epochs = 3 })
+   local step, fisher = 10 * 2 * PRODUCT, ITEMS * 2 * PRODUCT
+   t.expect(train{ stream = many, budget = { arithmetic_per_task = 5.5 * step } }.steps):equals(28)         -- 6, 5, 6, 5, 6
+   local function given(limit)
+      return { stream = many, budget = { arithmetic_per_task = limit }, method = M.EWC{ fisher = "empirical" } }
+   end
+   t.expect(train(given(fisher + step)).steps):equals(5 + 4)
+   refused(given(fisher), "arithmetic_per_task = 1.254e+06 leaves nothing for task 2: after the last step that it allowed to task 1, "
+      .. "1.254e+06 was computed (EWC); give more")
+end)
+
+t.test("under a budget an early end is no smaller stream: averages are over all tasks", function()
+   local run = train{ budget = { arithmetic = 6 * 10 * 2 * PRODUCT }, evaluate_tasks = "seen" }
+   t.expect({ #run.accuracy, #run.accuracy[5] }):equals{ 5, 5 }
+   t.expect(run.metrics.average_accuracy):close_to(engram.statistics.mean(run.accuracy[5]), 1e-9)
 end)
 
 -- ---- bytes ------------------------------------------------------------------------------------------------

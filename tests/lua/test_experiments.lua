@@ -184,7 +184,7 @@ cl.train{ stream = stream, model = function() return nn.Sequential{ nn.Flatten()
    code, text, err = show "picture=study.svg"
    t.expect({ code, err }):equals{ 0, "" }
    local function row(name, words, edge, state, step, rest)
-      local line = ("| %s | `%s` | %s of 3 | **N** ± N | N | N | N | %s | %s / N | %s |"):format(name, words, edge, state, step, rest)
+      local line = ("| %s | `%s` | %s of 3 | **N** ± N | N | N | N | %s | N | %s / N | %s |"):format(name, words, edge, state, step, rest)
       return (line:gsub("[%-%*%+%(%)]", "%%%0"):gsub("N", function() return "%-?[%d.]+" end))
    end
    t.expect(text:match(row("classp", "lr=0.1", "lr (least) | 1", "0.0", "N", "– | –")) ~= nil):is_true()

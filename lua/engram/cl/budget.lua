@@ -61,7 +61,7 @@ local function method_hint(t, method, name, bytes, over)
    elseif kind == "tasks" then
       return "as many bytes as the weights, each"
    end
-   return "as large as the model: a smaller one fits"
+   return kind and "as large as the model: a smaller one fits" or nil       -- otherwise it is data
 end
 
 -- Every part of the state, the largest first: { name =, bytes =, hint = }.
@@ -117,12 +117,30 @@ local function spent_in_task(t)
    return budget.spent(t) or (limit ~= nil and t.arithmetic - t.arithmetic_before >= limit)
 end
 
+-- close(t): the task has had its last step. By what that went beyond the task's arithmetic, the next one has less.
+function budget.close(t)
+   local limit = t.limits and t.limits.arithmetic_per_task
+   t.arithmetic_before = math.min(t.arithmetic, t.arithmetic_before + (limit or math.huge))
+end
+
+-- begin(t): raises where what was computed since the task before has left nothing of this one's arithmetic.
+function budget.begin(t)
+   local limit = t.limits and t.limits.arithmetic_per_task
+   local owed = t.arithmetic - t.arithmetic_before
+   if not limit or t.task == 1 or owed < limit or budget.spent(t) then return end
+   local names = {}
+   for i, method in ipairs(t.methods) do names[i] = method.description.name end
+   raise("cl.train: budget: arithmetic_per_task = %.4g leaves nothing for task %d: after the last step that it allowed to task %d, %.4g "
+      .. "was computed%s; give more, or a method that computes less between tasks (fewer samples)", limit, t.task, t.task - 1, owed,
+      #names > 0 and " (" .. table.concat(names, ", ") .. ")" or "")
+end
+
 local function tell(t, planned)
    if budget.spent(t) then
       local left = #t.stream - t.task
       warnings.once(t, "budget", "budget: arithmetic = %.4g is spent at step %d of %d of task %d: the training ends%s", t.limits.arithmetic,
-         t.step_in_task, planned, t.task, left == 0 and "" or (", %d task%s of %d not trained"):format(left, left == 1 and "" or "s",
-         #t.stream))
+         t.step_in_task, planned, t.task, left == 0 and "" or (", %d task%s of %d judged untrained"):format(left,
+         left == 1 and "" or "s", #t.stream))
    elseif t.step_in_task < planned then
       warnings.note(t, "budget " .. t.task, "budget: arithmetic_per_task = %.4g is spent at step %d of %d of task %d: the task ends",
          t.limits.arithmetic_per_task, t.step_in_task, planned, t.task)
@@ -145,7 +163,7 @@ function budget.result(t)
    if not t.limits then return nil end
    local found = {}
    for key, value in pairs(t.limits) do found[key] = value end
-   if budget.spent(t) then found.ended = { task = t.task, tasks = #t.stream, step = t.step } end
+   if budget.spent(t) then found.ended = { task = #t.step_density, tasks = #t.stream, step = t.step } end
    return found
 end
 

@@ -124,18 +124,27 @@ function task.begin(t)
    step.hook(t, "task_begin")
    note_kept_state(t)
    budget.state(t)
+   budget.begin(t)
 end
 
 -- What it computes is of the next task's budget.
 local function consolidate(t)
    local began = C.eg_clock()
-   t.arithmetic_before = t.arithmetic
+   budget.close(t)
    t.doing, t.state_in_training = "consolidating", budget.bytes(t)
    step.hook(t, "task_end")
    t.optimizer:task_end(t.task)
    budget.state(t)
    t.doing = "training"
    t.time.consolidation = t.time.consolidation + C.eg_clock() - began
+end
+
+-- The row of the matrix that is due now.
+local function judge(t)
+   if t.evaluate == "never" then return end
+   t.accuracy[t.task] = evaluation.row(t, evaluation.protocol(t))
+   if t.validation then t.validation[t.task] = evaluation.row(t, "validation") end
+   t.out:accuracies(t, t.accuracy[t.task], "task")
 end
 
 local function finish(t)
@@ -146,11 +155,7 @@ local function finish(t)
    t.tracker:task_end()
    t.step_density[t.task] = t.weights > 0 and t.moved / t.weights or 0
    consolidate(t)
-   if t.evaluate ~= "never" then
-      t.accuracy[t.task] = evaluation.row(t, evaluation.protocol(t))
-      if t.validation then t.validation[t.task] = evaluation.row(t, "validation") end
-      t.out:accuracies(t, t.accuracy[t.task], "task")
-   end
+   judge(t)
    checkpoint.save(t, "task")
    for _, experience in ipairs(t.stream) do experience:release_but(t.present) end
 end
@@ -174,6 +179,13 @@ function task.run(t, k, place)
    end
    t.loader:release()
    finish(t)
+end
+
+-- Task k of a training whose arithmetic is spent: it is judged as it is met, untrained, so that budgets are compared over whole streams.
+function task.pass(t, k)
+   t.task, t.experience = k, t.stream[k]
+   judge(t)
+   t.experience:release_but(t.present)
 end
 
 return task

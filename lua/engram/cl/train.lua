@@ -158,8 +158,7 @@ local function train_from(t, phase)
    if phase == "begin" then measure_initial(t) end
    if phase == "step" then task.run(t, t.task, t.place) end
    for k = t.task + 1, #t.stream do
-      if budget.spent(t) then break end
-      task.run(t, k)
+      if budget.spent(t) then task.pass(t, k) else task.run(t, k) end
    end
    if t.protocol == "both" then t.published = evaluation.row(t, "published") end
    checkpoint.save(t, "finished")

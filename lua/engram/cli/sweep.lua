@@ -58,7 +58,7 @@ function command.check_settings(script, axes, plugins)
    for i, axis in ipairs(axes) do first[i] = axis.key .. "=" .. axis.values[1] end
    local function try(words)
       local said = command.refusal(script, words, plugins)
-      if said then usage_error("sweep: %s", said) end
+      if said then usage_error("%s", said) end
    end
    try(first)
    for i, axis in ipairs(axes) do

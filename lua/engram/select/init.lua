@@ -112,6 +112,21 @@ local function trials_of(method, found, rule, first)
    return list
 end
 
+-- How many trials of a method trained to the weights of one before it: what they set has no effect, and the method had fewer in truth.
+local function repeated(method, found)
+   local known, count = {}, 0
+   for _, trial in ipairs(method.trials) do
+      local hashes = {}
+      for i, name in ipairs(trial.jobs) do
+         local one = found[name]
+         hashes[i] = one and not one.failed and one.summary.weights_sha256 or name
+      end
+      local key = table.concat(hashes, " ")
+      count, known[key] = count + (known[key] and 1 or 0), true
+   end
+   return count
+end
+
 -- What every rule chooses for a method: { [rule] = { words =, score = } }; where no trial came as far as a rule looks, nothing.
 local function choices_of(self, method, found)
    local chosen = { default = { words = method.words } }
@@ -123,7 +138,7 @@ local function choices_of(self, method, found)
          if rule == "first" then chosen.first.tasks = rules.first_of(trials[1].summaries[1].summary, self.first) end
       end
    end
-   return { name = method.name, chosen = chosen, trials = #method.trials,
+   return { name = method.name, chosen = chosen, trials = #method.trials, repeated = repeated(method, found),
       failed = #method.trials - #trials_of(method, found, "end", self.first) }
 end
 

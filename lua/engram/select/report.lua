@@ -117,10 +117,11 @@ local function order_lines(lines, order, seeds)
    end
 end
 
--- What of the search and of the final report did not come to its end.
+-- What of the search and of the final report did not come to its end, or was for nothing.
 local function add_failures(lines, choices, found)
-   local trials, finals, counted = {}, {}, {}
+   local trials, finals, repeated, counted = {}, {}, {}, {}
    for _, one in ipairs(choices) do
+      if (one.repeated or 0) > 0 then repeated[#repeated + 1] = ("%d of %d of %s"):format(one.repeated, one.trials, one.name) end
       if one.failed > 0 then trials[#trials + 1] = ("%d of %d of %s"):format(one.failed, one.trials, one.name) end
       local missing = 0
       for _, choice in pairs(one.chosen) do
@@ -135,6 +136,7 @@ local function add_failures(lines, choices, found)
       if #words > 0 then lines[#lines + 1] = ("\n%s: %s"):format(what, table.concat(words, ", ")) end
    end
    add("trials that did not come to their end; only the rule of the first tasks may choose one", trials)
+   add("trials that trained to the same weights as another of their method, whose settings have no effect there", repeated)
    add("final trainings that did not come to their end, and are in no mean", finals)
 end
 

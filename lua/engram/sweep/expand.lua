@@ -13,13 +13,13 @@ local function parts_of(key, text)
    for at = 1, #text + 1 do
       local c = text:sub(at, at)
       if c == "[" then depth = depth + 1 elseif c == "]" then depth = depth - 1 end
-      if depth < 0 then usage_error("sweep: %s=%s: a ']' without its '['", key, text) end
+      if depth < 0 then usage_error("%s=%s: a ']' without its '['", key, text) end
       if (c == "," and depth == 0) or at > #text then
          list[#list + 1] = text:sub(from, at - 1)
          from = at + 1
       end
    end
-   if depth > 0 then usage_error("sweep: %s=%s: a '[' without its ']'", key, text) end
+   if depth > 0 then usage_error("%s=%s: a '[' without its ']'", key, text) end
    return list
 end
 
@@ -29,11 +29,11 @@ local function geometric(key, part)
    if not first then return nil end
    local from, to, by = tonumber(first), tonumber(last), tonumber(factor)
    if not (from and to and by and from > 0 and to >= from and by > 1) then
-      usage_error("sweep: %s=%s: expected numbers above 0 that rise by a factor above 1, as in 0.01..10..x10", key, part)
+      usage_error("%s=%s: expected numbers above 0 that rise by a factor above 1, as in 0.01..10..x10", key, part)
    end
    local list, value = {}, from
    while value <= to * (1 + 1e-9) do
-      if #list == MOST then usage_error("sweep: %s=%s: more than %d values", key, part, MOST) end
+      if #list == MOST then usage_error("%s=%s: more than %d values", key, part, MOST) end
       list[#list + 1] = ("%.12g"):format(value)
       value = from * by ^ #list
    end
@@ -46,12 +46,12 @@ local function range(key, part)
    if not first then first, last = part:match "^(%-?%d+)%.%.(%-?%d+)$" end
    if not first then return nil end
    local from, to, by = tonumber(first), tonumber(last), tonumber(step or 1)
-   if not (from and to and by) then usage_error("sweep: %s=%s: expected numbers, as in 1..5 or 0..1..0.25", key, part) end
+   if not (from and to and by) then usage_error("%s=%s: expected numbers, as in 1..5 or 0..1..0.25", key, part) end
    if by == 0 or (to - from) / by < 0 then
-      usage_error("sweep: %s=%s: never gets from %s to %s in steps of %s", key, part, first, last, step or "1")
+      usage_error("%s=%s: never gets from %s to %s in steps of %s", key, part, first, last, step or "1")
    end
    local count = math.floor((to - from) / by + 1e-9)
-   if count >= MOST then usage_error("sweep: %s=%s: more than %d values", key, part, MOST) end
+   if count >= MOST then usage_error("%s=%s: more than %d values", key, part, MOST) end
    local list = {}
    for i = 0, count do list[i + 1] = ("%.12g"):format(from + i * by) end
    return list
@@ -60,12 +60,12 @@ end
 -- One word key=value,value to { key =, values = }.
 local function axis(word)
    local key, text = word:match "^([%a_][%w_.%-]*)=(.*)$"
-   if not key then usage_error("sweep: '%s' is no setting: after the file come words like lr=0.1,0.2 or seed=1..5", word) end
+   if not key then usage_error("'%s' is no setting: after the file come words like lr=0.1,0.2 or seed=1..5", word) end
    local values, seen = {}, {}
    for _, part in ipairs(parts_of(key, text)) do
       for _, value in ipairs(geometric(key, part) or range(key, part) or { part:match "^%[(.*)%]$" or part }) do
          local same = tonumber(value) or value                  -- 0.1 and 1e-1 are one
-         if seen[same] then usage_error("sweep: %s=%s: the value %s stands there twice", key, text, value) end
+         if seen[same] then usage_error("%s=%s: the value %s stands there twice", key, text, value) end
          seen[same] = true
          values[#values + 1] = value
       end
@@ -77,10 +77,10 @@ local function axes_of(words)
    local list, seen, count = {}, {}, 1
    for i, word in ipairs(words) do
       list[i] = axis(word)
-      if seen[list[i].key] then usage_error("sweep: %s is given twice", list[i].key) end
+      if seen[list[i].key] then usage_error("%s is given twice", list[i].key) end
       seen[list[i].key], count = true, count * #list[i].values
    end
-   if count > MOST then usage_error("sweep: %.0f jobs are more than %d", count, MOST) end
+   if count > MOST then usage_error("%.0f jobs are more than %d", count, MOST) end
    return list
 end
 

@@ -67,7 +67,13 @@ end
 -- The names of the data sets that a run's stream is made of.
 function build.sources(table_, row, column)
    local first, source = first_of(row, table_:parts(row, column, "stream", { seed = 1 }))
-   return type(source) == "table" and source or { source }, first.where
+   local names = type(source) == "table" and source or { source }
+   for _, name in ipairs(names) do
+      if type(name) == "string" and not name:find "/" and not lib().data.about(name) then
+         usage_error("%s: there is no data set '%s'%s", first.where, name, suggest.hint(name, lib().data.names()))
+      end
+   end
+   return names, first.where
 end
 
 -- ---- network ----------------------------------------------------------------------------------------------
@@ -187,9 +193,23 @@ function build.script(table_)
    return require "engram.run.describe".absolute(path)
 end
 
+-- A figure that no training of parts has; a script's, and one within another (accuracy.2.1), are known when it is there.
+local function check_metric(column)
+   local metrics, known = lib().cl.metrics, set_of{ "steps", "seconds" }
+   local found = metrics.of(metrics.matrix{ "a" })
+   for _, names in ipairs{ found, found.reasons } do
+      for name in pairs(names) do known[name] = true end
+   end
+   known.reasons = nil
+   if column.metric:find("%.") or known[column.metric] then return end
+   usage_error("%s: columns.%s.metric: there is no figure '%s'%s", column.metric_where, column.key, column.metric,
+      suggest.hint(column.metric, known, 60))
+end
+
 -- check(table): raises for what no run could be made of, as far as that is known without data.
 function build.check(table_)
    local script = table_.script and build.script(table_)
+   for _, column in ipairs(script and {} or table_.columns) do check_metric(column) end
    for _, row in ipairs(table_.rows) do
       for _, column in ipairs(table_.columns) do
          local runs = column.run == column.key and table_:has_run(row, column)

@@ -40,7 +40,7 @@ local function summary_lines(found)
    end
    lines[#lines + 1] = ("%d run%s%s, %s in all, %s of wall time"):format(found.runs, found.runs == 1 and "" or "s",
       found.failed > 0 and (" (%d failed)"):format(found.failed) or "", progress.duration(found.seconds), progress.duration(found.wall))
-   lines[#lines + 1] = "results SHA-256 " .. found.results_sha256
+   if found.runs > 0 then lines[#lines + 1] = "results SHA-256 " .. found.results_sha256 end
    return lines
 end
 

@@ -55,7 +55,8 @@ local function column_of(member, self)
    local what = "columns." .. member.key
    local given = nodes.members(member.value, what, { "scenario", "metric", "run_of" })
    local column = { key = member.key, scenario = given.scenario and one_of(given.scenario, what .. ".scenario", SCENARIOS),
-      metric = text_of(given.metric, what .. ".metric") or "average_accuracy", run = member.key }
+      metric = text_of(given.metric, what .. ".metric") or "average_accuracy", metric_where = given.metric and given.metric.where,
+      run = member.key }
    if given.run_of then
       local other = self.column[text_of(given.run_of, what .. ".run_of")]
       if not other or other.run ~= other.key then
