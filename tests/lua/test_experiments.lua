@@ -152,9 +152,30 @@ t.test("the study of CLASSP: every method and benchmark trains, small; what its 
    end
 end)
 
+-- The peer that `engram verify classp-vision` is held against.
+local python
+for _, candidate in ipairs{ "python3", "/usr/bin/python3" } do
+   if not python and (t.command(candidate .. " -c 'import torch' 2>/dev/null", 60)) == 0 then python = candidate end
+end
+local data = os.getenv "ENGRAM_DATA"
+if not python or not data then
+   t.skip("the vision experiment's peer in PyTorch tells the five figures", python and "ENGRAM_DATA is not set" or "no python3 has torch")
+else
+   t.test("the vision experiment's peer in PyTorch tells the five figures", function()
+      local code, out = t.command(python .. " experiments/peers/torch_vision.py --limit 320 --seed 2 --optimizer sgd", 300)
+      t.expect(code):equals(0)
+      local found = engram.json.decode(out)
+      t.expect({ found.optimizer, found.seed }):equals{ "sgd", 2 }
+      for _, name in ipairs{ "learned", "kept", "new", "published-kept", "published-new" } do
+         t.expect({ name, found[name] >= 0 and found[name] <= 100 }):equals{ name, true }
+      end
+      t.expect(found.learned):above(60)
+   end)
+end
+
 t.test("the study of CLASSP: every method is searched with as many trials as its rivals", function()
    for file, expected in pairs{ wide = { 15, 24 }, sentiment = { 15, 12 }, ablations = { 13, 6 },
-      replay = { 4, 24 }, regime = { 6, 12 } } do
+      replay = { 4, 24 }, penalties = { 8, 24 }, regime = { 6, 12 } } do
       local words = {}
       for word in t.read("experiments/classp_study." .. file):gmatch "%S+" do words[#words + 1] = word end
       local plan = require "engram.select.plan"(words)
