@@ -162,9 +162,9 @@ if not python or not data then
    t.skip("the vision experiment's peer in PyTorch tells the five figures", python and "ENGRAM_DATA is not set" or "no python3 has torch")
 else
    t.test("the vision experiment's peer in PyTorch tells the five figures", function()
-      local code, out = t.command(python .. " experiments/peers/torch_vision.py --limit 320 --seed 2 --optimizer sgd", 300)
+      local code, printed = t.command(python .. " experiments/peers/torch_vision.py --limit 320 --seed 2 --optimizer sgd", 300)
       t.expect(code):equals(0)
-      local found = engram.json.decode(out)
+      local found = engram.json.decode(printed)
       t.expect({ found.optimizer, found.seed }):equals{ "sgd", 2 }
       for _, name in ipairs{ "learned", "kept", "new", "published-kept", "published-new" } do
          t.expect({ name, found[name] >= 0 and found[name] <= 100 }):equals{ name, true }
