@@ -35,6 +35,18 @@ local function summaries(choice)
    return list
 end
 
+-- Every trial of CLASSP that came to its end: its words and its summary.
+local function trials_of_classp()
+   local list = {}
+   for _, method in ipairs(about.methods) do
+      for _, trial in ipairs(method.name:match "^method=classp%f[^%w-]" and method.trials or {}) do
+         local summary = summary_of(folder .. "/search/" .. trial.jobs[1])
+         if summary then list[#list + 1] = { words = trial.words, summary = summary } end
+      end
+   end
+   return list
+end
+
 local function figures(list, f)
    local found = {}
    for i, summary in ipairs(list) do found[i] = summary and f(summary) end
@@ -176,128 +188,11 @@ print(("| method | settings | edge | failed | accuracy | first %d | unsearched |
 print "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 for _, row in ipairs(rows) do print(line_of(row)) end
 
--- ---- the picture: accuracy against bytes of state; CLASSP's trials against what a step moves ------------------
-
-if settings.picture == "" then return end
-
-local WIDTH, HEIGHT, LEFT, TOP, PANEL, PLOT, GAP = 1080, 400, 55, 40, 400, 290, 80
-local COLOURS = { "#26a", "#c33", "#2a7", "#a3a", "#e80", "#777" }
-
-local out = {}
-local function put(text, ...) out[#out + 1] = select("#", ...) > 0 and text:format(...) or text end
-
--- Heights of labels, so that those that would lie over each other stand below each other.
-local function place_labels(points)
-   table.sort(points, function(a, b) return a.at_y < b.at_y end)
-   for i, p in ipairs(points) do
-      p.label_y = p.at_y
-      for j = 1, i - 1 do
-         local q = points[j]
-         local near = p.at_x < q.at_x + 6.5 * #(q.name or "") and q.at_x < p.at_x + 6.5 * #(p.name or "")
-         if near and math.abs(q.label_y - p.label_y) < 12 then p.label_y = q.label_y + 12 end
-      end
+if settings.picture ~= "" then
+   local points = {}
+   for i, row in ipairs(rows) do
+      points[i] = { name = row.name, accuracy = mean(row.accuracy), half = half_interval(row.accuracy), state = mean(row.state) }
    end
+   require "classp_study_picture"(settings.picture, points, trials_of_classp())
+   print("wrote " .. settings.picture)
 end
-
--- The round scale of a panel's accuracies.
-local function scale_of(points)
-   local low, high = math.huge, -math.huge
-   for _, p in ipairs(points) do low, high = math.min(low, p.y - p.half), math.max(high, p.y + p.half) end
-   local step = high - low > 30 and 10 or 5
-   return math.floor(low / step) * step, math.min(100, math.ceil(high / step) * step), step
-end
-
--- One panel of points { x = (0 to 1), y =, half =, name =, colour = } with ticks { x, label }.
-local function panel(left, title, x_title, points, ticks)
-   local low, high, step = scale_of(points)
-   local function y_of(v) return TOP + PLOT * (high - v) / (high - low) end
-   put('<text x="%.0f" y="%d">%s</text>', left - 40, TOP - 16, title)
-   put('<text x="%.0f" y="%d" text-anchor="middle">%s</text>', left + PANEL / 2, TOP + PLOT + 42, x_title)
-   for v = low, high, step do
-      put('<line x1="%.0f" x2="%.0f" y1="%.1f" y2="%.1f" stroke="#ddd"/>', left, left + PANEL, y_of(v), y_of(v))
-      put('<text x="%.0f" y="%.1f" text-anchor="end">%d</text>', left - 6, y_of(v) + 4, v)
-   end
-   for _, tick in ipairs(ticks) do
-      local at = left + PANEL * tick[1]
-      put('<line x1="%.1f" x2="%.1f" y1="%d" y2="%d" stroke="#888"/>', at, at, TOP + PLOT, TOP + PLOT + 5)
-      put('<text x="%.1f" y="%d" text-anchor="middle">%s</text>', at, TOP + PLOT + 19, tick[2])
-   end
-   for _, p in ipairs(points) do p.at_x, p.at_y = left + PANEL * p.x, y_of(p.y) end
-   place_labels(points)
-   for _, p in ipairs(points) do
-      put('<line x1="%.1f" x2="%.1f" y1="%.1f" y2="%.1f" stroke="%s"/>', p.at_x, p.at_x, y_of(p.y - p.half), y_of(p.y + p.half), p.colour)
-      put('<circle cx="%.1f" cy="%.1f" r="3.5" fill="%s"/>', p.at_x, p.at_y, p.colour)
-      if p.name then put('<text x="%.1f" y="%.1f" font-size="11" fill="%s">%s</text>', p.at_x + 8, p.label_y + 4, p.colour, p.name) end
-   end
-end
-
--- Megabytes on a logarithmic scale from a tenth on, where those with less stand too.
-local most = 1
-for _, row in ipairs(rows) do most = math.max(most, mean(row.state) or 0) end
-local function by_state(v) return math.log(math.max(v, 0.1) / 0.1) / math.log(5 * most / 0.1) end
-
-local function state_panel()
-   local points, ticks = {}, { { 0, "≤ 0.1" } }
-   for _, v in ipairs{ 1, 10, 100, 1000 } do
-      if v <= 5 * most then ticks[#ticks + 1] = { by_state(v), tostring(v) } end
-   end
-   for _, row in ipairs(rows) do
-      local y = mean(row.accuracy)
-      if y then
-         points[#points + 1] = { name = row.name, x = by_state(mean(row.state)), y = y, half = half_interval(row.accuracy) or 0,
-            colour = COLOURS[row.name:find("classp", 1, true) and 1 or 6] }
-      end
-   end
-   panel(LEFT, "average accuracy, test, %", "state of optimizer and method, MB", points, ticks)
-end
-
--- What a trial of CLASSP sets besides its step size: its curve in the picture.
-local function variant_of(words)
-   local kept = {}
-   for _, word in ipairs(words) do
-      if not word:match "^lr=" and not word:match "^method=" then kept[#kept + 1] = word end
-   end
-   return #kept > 0 and table.concat(kept, " ") or "gate=0"
-end
-
--- Every trial of CLASSP that came to its end: its words and its summary.
-local function trials()
-   local list = {}
-   for _, method in ipairs(about.methods) do
-      for _, trial in ipairs(method.name:match "^method=classp%f[^%w-]" and method.trials or {}) do
-         local summary = summary_of(folder .. "/search/" .. trial.jobs[1])
-         if summary then list[#list + 1] = { words = trial.words, summary = summary } end
-      end
-   end
-   return list
-end
-
-local function trials_panel()
-   local points, colours, variants = {}, {}, {}
-   for _, trial in ipairs(trials()) do
-      local variant = variant_of(trial.words)
-      if not colours[variant] then
-         colours[variant] = COLOURS[#variants % #COLOURS + 1]
-         variants[#variants + 1] = variant
-      end
-      points[#points + 1] = { x = statistics.mean(trial.summary.metrics.step_density), y = accuracy(trial.summary), half = 0,
-         colour = colours[variant] }
-   end
-   if #points == 0 then return end
-   local left = LEFT + PANEL + GAP
-   panel(left, "CLASSP's trials: average accuracy, validation, %", "weights that a step moves, %", points,
-      { { 0, "0" }, { 0.25, "25" }, { 0.5, "50" }, { 0.75, "75" }, { 1, "100" } })
-   for i, variant in ipairs(variants) do
-      put('<text x="%.0f" y="%d" font-size="11" fill="%s">%s</text>', left + PANEL + 12, TOP + 14 * i, colours[variant], variant)
-   end
-end
-
-put('<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="13">', WIDTH, HEIGHT)
-put '<rect width="100%" height="100%" fill="white"/>'
-state_panel()
-trials_panel()
-put "</svg>"
-local file = assert(io.open(settings.picture, "w"))
-file:write(table.concat(out, "\n"), "\n")
-file:close()
-print("wrote " .. settings.picture)
