@@ -2,7 +2,7 @@
 -- share of weights that a step moves. Not a script of its own.
 local statistics = require "engram".statistics
 
-local WIDTH, HEIGHT, LEFT, TOP, PANEL, PLOT, GAP = 1080, 400, 55, 40, 400, 290, 80
+local WIDTH, HEIGHT, LEFT, TOP, PANEL, PLOT, GAP = 1120, 400, 55, 40, 400, 290, 80
 local COLOURS = { "#26a", "#c33", "#2a7", "#a3a", "#e80", "#777" }
 local CLASSP, OTHERS = 1, 6                            -- their colours
 
