@@ -29,6 +29,22 @@ local function said(method, given)
    return state.said or {}, table.concat(words, "\n"), run
 end
 
+t.test("a quantile of the gradients that is 0 is said aloud", function()
+   local images = engram.zeros(40, 50)
+   images:narrow(2, 1, 1):fill_(1)                          -- 49 of 50 inputs say nothing
+   local sparse = engram.data.dataset{ name = "sparse", images = images:keep(), labels = engram.randint(1, 3, 40, { stream = "s" }):keep(),
+      classes = 3 }
+   local function gate(q)
+      return said(nil, { stream = cl.stream{ cl.task(sparse) }, model = function() return nn.Sequential{ nn.Linear(50, 3) } end,
+         optimizer = function(m) return optim.CLASSP(m, { lr = 0.1, threshold = schedule.quantile(q) }) end })
+   end
+   local keys, words = gate(0.9)
+   t.expect(keys["void gate"]):is_true()
+   t.expect(words):contains("CLASSP: the 0.9 quantile of the squared gradients is 0 at step 1 (task 1), so as a threshold it lets every "
+      .. "gradient pass that is not 0")
+   t.expect(gate(0.99)["void gate"]):is_nil()
+end)
+
 t.test("a penalty that has no effect is said aloud", function()
    t.expect(said(cl.methods.EWC{ lambda = 0 })["lambda 0"]):is_true()
    t.expect(said(cl.methods.EWC{ lambda = 10 })["lambda 0"]):is_nil()

@@ -101,6 +101,15 @@ function guard.importance(t, method, list)
       "of every item, or its outputs do not depend on the weights", method.description.name, t.task)
 end
 
+-- gate(t): a quantile of the squared gradients that is 0 is no gate to speak of.
+function guard.gate(t)
+   local q = t.optimizer.void_quantile
+   if not q then return end
+   warnings.once(t, "void gate", "%s: the %g quantile of the squared gradients is 0 at step %d (task %d), so as a threshold it lets every " ..
+      "gradient pass that is not 0: more than this share of them are, as of words that are not in the batch; a higher quantile would hold " ..
+      "some back", t.optimizer.name, q, t.step, t.task)
+end
+
 -- ---- a penalty that moves nothing --------------------------------------------------------------------------
 
 local function is_small(penalty, t) return penalty ~= nil and math.abs(penalty) < NOTHING * math.abs(t.loss) end

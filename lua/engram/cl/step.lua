@@ -97,6 +97,7 @@ local function one_step(t)
    divergence.penalty(t)
    guard.step(t)
    t.optimizer:step(t)
+   guard.gate(t)
    step.hook(t, "after_step")
    t.moved, t.weights = t.moved + t.optimizer.moved, t.weights + t.optimizer.weights
    if t.on_step then t.on_step(t) end

@@ -91,9 +91,9 @@ function Optimizer:zero_grad()
    for _, p in ipairs(self.parameters) do autograd.drop_gradient(p) end
 end
 
--- The q-th quantile of the squares of all present gradients.
+-- The q-th quantile of the squares of all present gradients; one that is 0, as gradients of words are that are not in a batch, is noted.
 function Optimizer:gradient_quantile(q)
-   return tensor.scope(function()
+   local value = tensor.scope(function()
       local squares = {}
       for _, p in ipairs(self.parameters) do
          local g = autograd.gradient_of(p)
@@ -102,6 +102,8 @@ function Optimizer:gradient_quantile(q)
       if #squares == 0 then return 0 end
       return require "engram".cat(squares, 1):quantile(q)
    end)
+   if value == 0 and q > 0 then self.void_quantile = q end
+   return value
 end
 
 local function resolve(self, context)
