@@ -105,9 +105,9 @@ end
 function guard.gate(t)
    local q = t.optimizer.void_quantile
    if not q then return end
-   warnings.once(t, "void gate", "%s: the %g quantile of the squared gradients is 0 at step %d (task %d), so as a threshold it lets every " ..
-      "gradient pass that is not 0: more than this share of them are, as of words that are not in the batch; a higher quantile would hold " ..
-      "some back", t.optimizer.name, q, t.step, t.task)
+   warnings.once(t, "void gate", "%s: the %g quantile of the squared gradients is 0 at step %d (task %d), so as a threshold it lets " ..
+      "every gradient pass that is not 0: more than this share of them are, as of words that are not in the batch; a higher quantile " ..
+      "would hold some back", t.optimizer.name, q, t.step, t.task)
 end
 
 -- ---- a penalty that moves nothing --------------------------------------------------------------------------
