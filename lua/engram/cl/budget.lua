@@ -163,7 +163,7 @@ function budget.result(t)
    if not t.limits then return nil end
    local found = {}
    for key, value in pairs(t.limits) do found[key] = value end
-   if budget.spent(t) then found.ended = { task = #t.step_density, tasks = #t.stream, step = t.step } end
+   if budget.spent(t) then found.ended = { task = math.max(1, #t.step_density), tasks = #t.stream, step = t.step } end
    return found
 end
 

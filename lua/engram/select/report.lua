@@ -91,7 +91,8 @@ local function least_p(order, seeds)
    local fewest = math.huge
    for _, list in pairs(order) do if #list > 1 then fewest = math.min(fewest, #list) end end
    if fewest == math.huge then return "" end
-   return (": with %d seeds and %d methods none is below %.4g"):format(seeds, fewest, math.min(1, (fewest - 1) * 2 ^ (1 - seeds)))
+   return (": with %d seed%s and %d methods none is below %.4g"):format(seeds, seeds == 1 and "" or "s", fewest,
+      math.min(1, (fewest - 1) * 2 ^ (1 - seeds)))
 end
 
 -- From the best down; those behind, of which final trainings are missing: a mean of the seeds that survived is no mean.
