@@ -224,6 +224,13 @@ function t.command(line, timeout)
    return signal > 0 and 128 + signal or status / 256, t.read(out), t.read(err)
 end
 
+-- python(modules): the command of a Python that has these ("numpy, torch"), or nil.
+function t.python(modules)
+   for _, program in ipairs{ "python3", "/usr/bin/python3" } do
+      if t.command(("%s -c 'import %s'"):format(program, modules)) == 0 then return program end
+   end
+end
+
 -- ---- the end ----------------------------------------------------------------------------------------------
 
 function t.done()

@@ -153,11 +153,7 @@ t.test("the study of CLASSP: every method and benchmark trains, small; what its 
 end)
 
 -- The peer that `engram verify classp-vision` is held against.
-local python
-for _, candidate in ipairs{ "python3", "/usr/bin/python3" } do
-   if not python and (t.command(candidate .. " -c 'import torch' 2>/dev/null", 60)) == 0 then python = candidate end
-end
-local data = os.getenv "ENGRAM_DATA"
+local python, data = t.python "torch", os.getenv "ENGRAM_DATA"
 if not python or not data then
    t.skip("the vision experiment's peer in PyTorch tells the five figures", python and "ENGRAM_DATA is not set" or "no python3 has torch")
 else

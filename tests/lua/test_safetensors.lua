@@ -154,10 +154,7 @@ local function sha256(x)
    return ffi.string(hex)
 end
 
-local python
-for _, program in ipairs{ "python3", "/usr/bin/python3" } do
-   if not python and t.command(program .. " -c 'import numpy'") == 0 then python = program end
-end
+local python = t.python "numpy"
 if not python then
    t.skip("NumPy reads our checkpoint to the bit, and we read its", "python3 with NumPy is missing")
 else

@@ -86,10 +86,7 @@ end)
 -- ---- the peer ---------------------------------------------------------------------------------------------
 
 local peer = "experiments/peers/torch_sentiment.py"
-local python
-for _, candidate in ipairs{ "python3", "/usr/bin/python3" } do
-   if not python and (t.command(candidate .. " -c 'import torch, numpy' 2>/dev/null", 60)) == 0 then python = candidate end
-end
+local python = t.python "torch, numpy"
 
 -- The losses that both sides print for a few steps of a small form, and the largest difference.
 local function both_curves(variant, dtype)
