@@ -119,7 +119,8 @@ return function(path, methods, trials)
    state_panel(methods)
    trials_panel(trials)
    put "</svg>"
-   local file = assert(io.open(path, "w"))
+   local file, problem = io.open(path, "w")
+   if not file then error("picture=" .. problem, 0) end
    file:write(table.concat(out, "\n"), "\n")
    file:close()
 end

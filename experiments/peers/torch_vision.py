@@ -69,6 +69,10 @@ model = nn.Sequential(nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.R
                       nn.Linear(9216, 128), nn.ReLU(), nn.Dropout(0.5), nn.Linear(128, 10))
 optimizer = CLASSP(model.parameters()) if given.optimizer == "classp" else torch.optim.SGD(model.parameters(), lr=0.2)
 
+for name in ("mnist", "fashion-mnist"):
+    if not os.path.isdir(f"{given.data}/{name}"):
+        parser.error(f"there is no folder {given.data}/{name}: give --data or ENGRAM_DATA the folder that holds it (engram data fetch {name})")
+
 digits, garments = load("mnist", "train"), load("fashion-mnist", "train")
 digits_test, garments_test = load("mnist", "t10k"), load("fashion-mnist", "t10k")
 train(digits, 4, threshold=0.5, decay=False)
