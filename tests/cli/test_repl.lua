@@ -97,11 +97,11 @@ t.test("completion of globals, the session's locals, keywords, fields and method
    play{ "expect > ", "line local wanderlust = 5; t = { inner = { depth = 3 } }; setmetatable(t, { __index = { inherited = 4 } })",
       "expect > ",
       "line wander\\t", "expect \\n5\\n", "line collectg\\t 'count' > 0", "expect \\ntrue\\n", "line t.inn\\t.de\\t", "expect \\n3\\n",
-      "line t.inh\\t", "expect \\n4\\n", "line ('x'):re\\tp(3)", "send \\cc", "wait 0.3",
-      "line x = engram.on\\t", "send \\cc", "wait 0.3",
+      "line t.inh\\t", "expect \\n4\\n", "line ('x'):re\\tp(3)", "send \\cc", "wait 1",
+      "line x = engram.on\\t", "send \\cc", "wait 1",
       "line x = engram.ones(2, 3)", "expect > ", "line x.sha\\t[2]", "expect \\n3\\n", "line x:uns\\t(1).shape[3]", "expect \\n3\\n",
       "line x:nu\\t()", "expect \\n6\\n", "line m = nn.Linear(2, 2)", "expect > ", "line #m:para\\t()", "expect \\n2\\n",
-      "line m.wei\\t.dt\\t", "expect \"float32\"", "line engram.optim.Ada\\t\\t", "expect AdaGrad", "expect AdamW", "send \\cc", "wait 0.3",
+      "line m.wei\\t.dt\\t", "expect \"float32\"", "line engram.optim.Ada\\t\\t", "expect AdaGrad", "expect AdamW", "send \\cc", "wait 1",
       "line funct\\t f() retu\\t 8 end", "expect > ", "line f()", "expect \\n8\\n", "keys \\cd" }
 end)
 
@@ -113,7 +113,7 @@ end)
 
 t.test("completion runs no metamethod", function()
    play{ "expect > ", "line ran = 0; trap = setmetatable({ seen = 1 }, { __index = function() ran = ran + 1 return {} end })", "expect > ",
-      "line trap.se\\t", "expect \\n1\\n", "send trap.other.f\\t\\t", "wait 0.3", "send \\cc", "wait 0.3", "line ran", "expect \\n0\\n",
+      "line trap.se\\t", "expect \\n1\\n", "send trap.other.f\\t\\t", "wait 0.3", "send \\cc", "wait 1", "line ran", "expect \\n0\\n",
          "keys \\cd" }
 end)
 
@@ -246,7 +246,7 @@ t.test("incomplete lines ask for more, unfinished strings do not", function()
       "line x = [[a", "expect >> ", "line b]]", "expect > ", "line x", "expect \"a\\\\nb\"", "line x = 1 +", "expect >> ", "line 2",
          "expect > ",
       "line x", "expect \\n3\\n", "line y = \"abc", "expect unfinished string", "expect > ", "line function f(", "expect >> ",
-         "send \\cc", "wait 0.3",
+         "send \\cc", "wait 1",
       "line x", "expect \\n3\\n", "keys \\cd" }
 end)
 
@@ -412,7 +412,7 @@ end)
 -- ---- Ctrl-C -------------------------------------------------------------------------------------------------
 
 t.test("Ctrl-C at the prompt clears the line; Ctrl-D leaves", function()
-   play{ "expect > ", "send x = 1 + half", "wait 0.2", "send \\cc", "wait 0.3", "line x == nil", "expect \\ntrue\\n",
+   play{ "expect > ", "send x = 1 + half", "wait 0.2", "send \\cc", "wait 1", "line x == nil", "expect \\ntrue\\n",
       "send \\cc\\cc\\cc", "wait 0.3", "line 1 + 1", "expect \\n2\\n",
       "keys \\cd" }
    play{ "expect > ", "line :quit" }
