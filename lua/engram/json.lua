@@ -44,7 +44,10 @@ local function valid(bytes)
 end
 
 -- The text, with U+FFFD for each byte that is no UTF-8.
-function json.utf8(text) return (text:gsub("[\128-\255]+", valid)) end
+function json.utf8(text)
+   if type(text) ~= "string" then core.raise("json.utf8: expected a string, got %s", core.typename(text)) end
+   return (text:gsub("[\128-\255]+", valid))
+end
 
 local function quoted(text)
    text = text:gsub('[%c"\\\127]', function(c) return escapes[c] or ("\\u%04x"):format(c:byte()) end)

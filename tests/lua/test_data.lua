@@ -185,6 +185,8 @@ t.test("a loader goes on where its state was saved", function()
    loader:next()                                              -- the state stays what it was
    other:load_state(state)
    t.expect(rest(other)):equals(expected)
+   t.expect(function() other:load_state() end):raises "expected what state() gave, { position =, order = }, got nil"
+   t.expect(function() other:load_state{} end):raises "got a table without a position"
    t.expect(function() data.loader(small():take(3)):load_state{ position = 0, order = engram.arange(6) } end)
       :raises "the saved order has 6 items, the data set 3"
 end)

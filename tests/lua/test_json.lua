@@ -74,6 +74,7 @@ t.test("what cannot be written is refused", function()
    loop.loop = loop
    t.expect(function() json.encode(loop) end):raises "does a table hold itself?"
    t.expect(function() json.encode{ print } end):raises "json: a function cannot be written"
+   t.expect(function() json.utf8() end):raises "json.utf8: expected a string, got nil"
    t.expect(function() json.encode{ [{}] = 1 } end):raises "json: a key is a table"
 end)
 

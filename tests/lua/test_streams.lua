@@ -216,6 +216,9 @@ t.test("recur: a task that comes again has its items and units, under a number o
    t.expect(#rounds):equals(6)
    local hashes = {}
    for k = 1, 6 do hashes[k] = rounds:task_hash(k) end
+   for _, k in ipairs{ 0, 7, "scenario" } do
+      t.expect(function() rounds:task_hash(k) end):raises("expected the number of a task, 1 to 6, got " .. k)
+   end
    t.expect(sorted{ hashes[4], hashes[5], hashes[6] }):equals(sorted{ hashes[1], hashes[2], hashes[3] })
 end)
 

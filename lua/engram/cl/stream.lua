@@ -222,6 +222,9 @@ end
 
 -- SHA-256 of the items, labels and units of task k.
 function Stream:task_hash(k)
+   if type(k) ~= "number" or not self[k] then
+      raise("task_hash: expected the number of a task, 1 to %d, got %s", #self, tostring(k))
+   end
    local known = self.task_hashes
    if not known[k] then
       local task = self[k]

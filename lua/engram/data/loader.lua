@@ -71,6 +71,10 @@ function Loader:__call() return self:next() end
 function Loader:state() return { position = self.position, order = self.order and self.order:clone():keep() } end
 
 function Loader:load_state(state)
+   if type(state) ~= "table" or type(state.position) ~= "number" then
+      raise("data.loader: load_state: expected what state() gave, { position =, order = }, got %s",
+         type(state) == "table" and "a table without a position" or core.typename(state))
+   end
    if state.order and #state.order ~= self.dataset:size() then
       raise("data.loader: the saved order has %d items, the data set %d", #state.order, self.dataset:size())
    end
