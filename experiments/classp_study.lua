@@ -2,9 +2,9 @@
 -- What each searches: classp_study.wide, as in
 --    engram select classp_study benchmark=permuted seed=1 $(cat experiments/classp_study.wide)
 -- On sentiment, which plain SGD hardly learns, the methods train with Adam and are searched by classp_study.sentiment. Questions of their
--- own: replay under other optimizers, to see whether what CLASSP adds to it any of them would: classp_study.replay; the penalties under
--- AdaGrad, whose step shrinks as CLASSP's does: classp_study.penalties; CLASSP's parts, each with a step size of its own:
--- classp_study.ablations; CLASSP and Stable-SGD in each other's training regime: classp_study.regime.
+-- own: replay with other optimizers, with as many bytes as CLASSP adds to it, and with a step that shrinks for all weights at once:
+-- classp_study.replay; the penalties with AdaGrad, whose step shrinks as CLASSP's does: classp_study.penalties; CLASSP's parts, each with
+-- a step size of its own: classp_study.ablations; CLASSP and Stable-SGD in each other's training regime: classp_study.regime.
 -- Protocols: split as Hsu et al. 2018, permuted and rotated as Buzzega et al. 2020 with ten tasks, vision as Ludwig 2024, sentiment as the
 -- sound form of classp_sentiment with a tenth of its width and fixed epochs. What is `false` below has a usual value for each method.
 local engram = require "engram"
@@ -22,7 +22,8 @@ local settings = engram.settings{
    pull = { default = false, type = "number", min = 0,
       doc = "instead of lambda: lambda times lr, by which a step goes back to the old weights; SGD is stable up to 2 / importance, "
          .. "with si and mas 1 / importance" },
-   factor = { default = 0.8, min = 0, max = 1, doc = "stable-sgd: of the step size from task to task" },
+   factor = { default = false, type = "number", min = 0, max = 1,
+      doc = "by which the step size of plain SGD is multiplied from task to task; false: 1, stable-sgd 0.8" },
    epsilon = { default = 1e-5, min = 0, doc = "CLASSP" },
    power = { default = 1, min = 1, doc = "CLASSP" },
    gate = { default = "0", type = "string", doc = "CLASSP: a threshold, or q0.9: the quantile of the squared gradients, every 20 steps" },
@@ -109,9 +110,18 @@ local function strength(usual)
    return settings.pull and settings.pull / settings.lr or settings.lambda or usual
 end
 
-local UNDER = { adam = { "Adam", 0.001 }, adagrad = { "AdaGrad", 0.01 }, sgd = { "SGD", 0.05 } }
+-- SGD, whose step size may shrink for all weights at once.
+local function sgd(lr, usual)
+   local first, factor = settings.lr or lr, settings.factor or usual
+   local rate = factor == 1 and first or function(t) return first * factor ^ (t.task - 1) end
+   return function(model) return optim.SGD(model, { lr = rate }) end
+end
 
-local function under() return plain(unpack(UNDER[settings.under])) end
+local function under()
+   if settings.under == "sgd" then return sgd(0.05, 1) end
+   if settings.factor then error("factor: is for plain SGD: say under=sgd too", 0) end
+   return settings.under == "adam" and plain("Adam", 0.001) or plain("AdaGrad", 0.01)
+end
 
 local function gate_of(text)
    local quantile = text:match "^q(.*)$"
@@ -134,15 +144,11 @@ end
 local function ewc(mode) return cl.methods.EWC{ mode = mode, lambda = strength(100), samples = 1000 } end
 
 local methods = {
-   sgd = function() return plain("SGD", 0.05) end,
+   sgd = function() return sgd(0.05, 1) end,
    adagrad = function() return plain("AdaGrad", 0.01) end,
    adam = function() return plain("Adam", 0.001) end,
    ["adam-reset"] = function() return plain("Adam", 0.001), cl.methods.ResetOptimizer{} end,
-   ["stable-sgd"] = function()
-      return function(model)
-         return optim.SGD(model, { lr = function(t) return (settings.lr or 0.1) * settings.factor ^ (t.task - 1) end })
-      end
-   end,
+   ["stable-sgd"] = function() return sgd(0.1, 0.8) end,
    classp = function() return classp "paper" end,
    ["classp-published"] = function() return classp "published" end,
    ewc = function() return under(), ewc "separate" end,

@@ -1,6 +1,7 @@
 -- The table and the picture that docs/results.md shows of a selection of classp_study: every method by the settings that the whole stream
 -- chose, the others beside it, paired by seed with CLASSP; p is exact, and Holm's among all rows. Those of which final trainings failed
 -- stand last. Edge: what was chosen at the end of its list, so that more may lie beyond. Failed: trials that did not come to their end.
+-- Promised: the validation accuracy for which it was chosen.
 --    engram run --no-run classp_study_table selection=FOLDER picture=docs/assets/NAME.svg
 local engram = require "engram"
 local statistics, json = engram.statistics, engram.json
@@ -111,8 +112,9 @@ end
 local function row_of(method, trials)
    local chosen = method.chosen["end"]
    local row = { words = own_settings(method, chosen and chosen.words or {}), edges = edges(trials, chosen and chosen.words or {}) }
+   row.promised = chosen and chosen.score
    row.failed = ("%d of %d"):format(method.failed, method.trials)
-   row.name = method.name:gsub("method=", ""):gsub(" under=sgd", ""):gsub(" under=(%a+)", " under %1")
+   row.name = method.name:gsub("method=", ""):gsub(" under=sgd", ""):gsub(" under=(%a+)", " with %1")
    local runs = summaries(chosen)
    row.accuracy = figures(runs, accuracy)
    row.first, row.default = figures(summaries(method.chosen.first), accuracy), figures(summaries(method.chosen.default), accuracy)
@@ -135,6 +137,9 @@ local function missing(list)
    local n = #present(list)
    return n > 0 and n < #list and ", n " .. n or ""
 end
+
+-- The mean and half its interval.
+local function estimate(list, form) return with_interval(number(mean(list), form), half_interval(list)) .. missing(list) end
 
 local function is_whole(row) return #row.accuracy > 0 and #present(row.accuracy) == #row.accuracy end
 
@@ -161,8 +166,7 @@ end
 
 local function line_of(row)
    local cells = { row.name, row.words, row.edges, row.failed,
-      with_interval("**" .. number(mean(row.accuracy)) .. "**", half_interval(row.accuracy)) .. missing(row.accuracy),
-      number(mean(row.first)) .. missing(row.first), number(mean(row.default)) .. missing(row.default),
+      estimate(row.accuracy, "**%.2f**"), number(row.promised), estimate(row.first), estimate(row.default),
       number(mean(row.forgetting), "%.1f"), number(mean(row.state), "%.1f"), number(mean(row.arithmetic), "%.2f"),
       number(mean(row.step), "%.0f") .. " / " .. number(mean(row.task), "%.0f"), row.apart or "–",
       row.p and ("%.3f, %.3f"):format(row.p, row.holm) or "–" }
@@ -187,9 +191,9 @@ local first = about.first
 for _, method in ipairs(methods) do first = method.chosen.first and method.chosen.first.tasks or first end
 
 compare_all(rows, reference)
-print(("| method | settings | edge | failed | accuracy | first %d | unsearched | forgetting | state | TFLOP | moved, %% | difference "
-   .. "| p, Holm |"):format(first))
-print "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+print(("| method | settings | edge | failed | accuracy | promised | first %d | unsearched | forgetting | state | TFLOP | moved, %% "
+   .. "| difference | p, Holm |"):format(first))
+print "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 for _, row in ipairs(rows) do print(line_of(row)) end
 
 if settings.picture ~= "" then
