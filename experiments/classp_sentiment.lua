@@ -19,6 +19,8 @@ local settings = engram.settings{
    max_epochs = { default = false, type = "integer", min = 1, doc = "of a task; false: 30 of built-in texts, 2000 of real ones" },
    patience = { default = false, type = "integer", min = 1,
       doc = "sound: epochs without a validation loss that is better by 0.001; false: 3 of built-in texts, 10 of real ones" },
+   reviews_loss = { default = false, type = "number", min = 0,
+      doc = "published: the loss of a batch at which the reviews end; false: the script's of each optimizer" },
    threshold = { default = false, type = "number", min = 0,
       doc = "of CLASSP's rule as in the paper; false: 1e-10, or 1e-5 of built-in texts; neither was searched for" },
    lambda = { default = false, type = "number", min = 0,
@@ -76,7 +78,7 @@ local function rules_of(row)
    if not published then
       return stop.patience(settings.patience or form.patience, { min_delta = 0.001, restore = true, max_epochs = cap })
    end
-   return schedule.per_task{ stop.loss(form.loss, { of = "batch", max_epochs = cap }), whole_loss(row.loss, cap) }
+   return schedule.per_task{ stop.loss(form.loss, { of = "batch", max_epochs = cap }), whole_loss(settings.reviews_loss or row.loss, cap) }
 end
 
 local known, wanted, chosen = { all = true }, {}, 0
