@@ -3,8 +3,9 @@
 --    engram select classp_study benchmark=permuted seed=1 $(cat experiments/classp_study.wide)
 -- On sentiment, which plain SGD hardly learns, the methods train with Adam and are searched by classp_study.sentiment. Questions of their
 -- own: replay with other optimizers, with as many bytes as CLASSP adds to it, and with a step that shrinks for all weights at once:
--- classp_study.replay; the penalties with AdaGrad, whose step shrinks as CLASSP's does: classp_study.penalties; CLASSP's parts, each with
--- a step size of its own: classp_study.ablations; CLASSP and Stable-SGD in each other's training regime: classp_study.regime.
+-- classp_study.replay; the penalties with AdaGrad, whose step shrinks as CLASSP's does: classp_study.penalties; the penalties beyond the
+-- ends of their lists, for streams of large steps: classp_study.beyond; CLASSP's parts, each with a step size of its own:
+-- classp_study.ablations; CLASSP and Stable-SGD in each other's training regime: classp_study.regime.
 -- Protocols: split as Hsu et al. 2018, permuted and rotated as Buzzega et al. 2020 with ten tasks, vision as Ludwig 2024, sentiment as the
 -- sound form of classp_sentiment with a tenth of its width and fixed epochs. What is `false` below has a usual value for each method.
 local engram = require "engram"

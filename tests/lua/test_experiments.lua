@@ -171,7 +171,7 @@ end
 
 t.test("the study of CLASSP: every method is searched with as many trials as its rivals", function()
    for file, expected in pairs{ wide = { 15, 24 }, sentiment = { 15, 12 }, ablations = { 15, 6 },
-      replay = { 7, 24 }, penalties = { 8, 24 }, regime = { 6, 12 } } do
+      replay = { 7, 24 }, penalties = { 8, 24 }, beyond = { 4, 24 }, regime = { 6, 12 } } do
       local words = {}
       for word in t.read("experiments/classp_study." .. file):gmatch "%S+" do words[#words + 1] = word end
       local plan = require "engram.select.plan"(words)
