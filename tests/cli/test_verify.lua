@@ -84,6 +84,12 @@ t.test("a table is run and told cell by cell; cells that fail are no error", fun
    local report = report_of "whole"
    t.expect({ #report.cells, report.runs, report.failed, report.table }):equals({ 3, 6, 0, "small" })
    t.expect(out):contains("results SHA-256 " .. report.results_sha256)
+   local computed = 0
+   for path in select(2, sh "ls whole/*/summary.json"):gmatch "%S+" do
+      computed = computed + json.load(folder .. "/" .. path).arithmetic.total
+   end
+   t.expect(report.arithmetic):equals(computed)
+   t.expect(out):contains((", %.3g TFLOP ("):format(computed / 1e12))
    t.expect(t.read(folder .. "/whole/report.md")):contains "| naive | class  |"
    local verdicts = {}
    for i, cell in ipairs(report.cells) do
@@ -249,6 +255,7 @@ end)
 
 t.test("a script that was changed makes its runs anew, and the hash of the results tells figures apart", function()
    local before = report_of("figures_of_a_script").results_sha256
+   t.expect(report_of("figures_of_a_script").arithmetic):equals(nil)         -- nobody has told it
    t.write(folder .. "/scripted/given.lua", (t.read(folder .. "/scripted/given.lua"):gsub("10 %* settings", "11 * settings")))
    local code, _, err = sh "engram resume --quiet figures_of_a_script"
    t.expect(code):equals(2)

@@ -30,6 +30,12 @@ local function share(counts)
       counts.open > 0 and (", %d without a verdict"):format(counts.open) or "")
 end
 
+-- ", 12.3 TFLOP (70 GFLOP/s a run)": what the table costs on any machine, and how fast this one was.
+local function work_of(found)
+   if not found.arithmetic or found.seconds == 0 then return "" end
+   return (", %.3g TFLOP (%.3g GFLOP/s a run)"):format(found.arithmetic / 1e12, found.arithmetic / found.seconds / 1e9)
+end
+
 -- "3 of 4 cells pass (75 %)", and the same by certainty where there are several.
 local function summary_lines(found)
    local lines, kinds = { share(found.counts) }, {}
@@ -38,8 +44,9 @@ local function summary_lines(found)
    for _, kind in ipairs(#kinds > 1 and kinds or {}) do
       lines[#lines + 1] = ("- %s: %s"):format(kind, share(found.counts.by_certainty[kind]))
    end
-   lines[#lines + 1] = ("%d run%s%s, %s in all, %s of wall time"):format(found.runs, found.runs == 1 and "" or "s",
-      found.failed > 0 and (" (%d failed)"):format(found.failed) or "", progress.duration(found.seconds), progress.duration(found.wall))
+   lines[#lines + 1] = ("%d run%s%s, %s in all, %s of wall time%s"):format(found.runs, found.runs == 1 and "" or "s",
+      found.failed > 0 and (" (%d failed)"):format(found.failed) or "", progress.duration(found.seconds), progress.duration(found.wall),
+      work_of(found))
    if found.runs > 0 then lines[#lines + 1] = "results SHA-256 " .. found.results_sha256 end
    return lines
 end
@@ -83,7 +90,7 @@ function report.write(table_, found, path)
    core.check(C.eg_file_write(path .. "/report.md", text, #text))
    json.save(path .. "/report.json", { table = table_.name, title = table_.title, source = table_.source, cells = cells,
       counts = found.counts, runs = found.runs, failed = found.failed, damaged = found.damaged, seconds = found.seconds, wall = found.wall,
-      results_sha256 = found.results_sha256, engram = require "engram.version" })
+      arithmetic = found.arithmetic, results_sha256 = found.results_sha256, engram = require "engram.version" })
    return text
 end
 

@@ -102,6 +102,17 @@ local function wall_time(runs)
    return sum
 end
 
+-- Operations that all runs computed together; nil where one does not tell.
+local function arithmetic_of(runs)
+   local sum = 0
+   for _, one in pairs(runs) do
+      local told = one.summary.arithmetic
+      if not told then return nil end
+      sum = sum + told.total
+   end
+   return sum
+end
+
 -- The SHA-256 of a run's weights; of a run that has none to tell, its figures.
 local function bits_of(table_, one)
    if one.summary.weights_sha256 then return one.summary.weights_sha256 end
@@ -135,7 +146,7 @@ local function count(cells)
 end
 
 -- of(table, path, seeds): what the runs in a folder say of the table: { cells = list, counts, runs =, failed =, damaged = names,
--- seconds = of all runs, wall =, results_sha256 = }. seeds: the most that are looked at.
+-- seconds = of all runs, wall =, arithmetic = operations or nil, results_sha256 = }. seeds: the most that are looked at.
 function verdict.of(table_, path, seeds)
    local runs, failed, damaged = read_runs(table_, path, seeds)
    local found = { cells = json.array{}, runs = 0, failed = failed, damaged = json.array(damaged), seconds = 0 }
@@ -149,6 +160,7 @@ function verdict.of(table_, path, seeds)
    end
    for _ in pairs(runs) do found.runs = found.runs + 1 end
    found.counts, found.wall, found.results_sha256 = count(found.cells), wall_time(runs), digest(table_, runs)
+   found.arithmetic = arithmetic_of(runs)
    return found
 end
 
