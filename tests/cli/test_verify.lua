@@ -236,7 +236,7 @@ t.test("a table may be of a script with settings: the row's count more; what is 
       local engram = require "engram"
       local settings = engram.settings{ size = { default = 1, max = 9 }, words = { default = { "x" } }, seed = 1 }
       engram.run.current():write_json("summary.json", { complete = true, answer = 10 * settings.size + settings.seed - 1,
-         more = { #settings.words } })
+         more = { #settings.words }, arithmetic = 1 })
    ]])
    t.write(folder .. "/scripted/table.yaml", OF_A_SCRIPT)
    local code, out = sh "engram verify scripted/table.yaml --quiet --seeds 2 --into figures_of_a_script"
@@ -255,7 +255,7 @@ end)
 
 t.test("a script that was changed makes its runs anew, and the hash of the results tells figures apart", function()
    local before = report_of("figures_of_a_script").results_sha256
-   t.expect(report_of("figures_of_a_script").arithmetic):equals(nil)         -- nobody has told it
+   t.expect(report_of("figures_of_a_script").arithmetic):equals(nil)         -- its own is another word
    t.write(folder .. "/scripted/given.lua", (t.read(folder .. "/scripted/given.lua"):gsub("10 %* settings", "11 * settings")))
    local code, _, err = sh "engram resume --quiet figures_of_a_script"
    t.expect(code):equals(2)
