@@ -106,6 +106,25 @@ t.test("a table is run and told cell by cell; cells that fail are no error", fun
    t.expect(report_of "whole"):equals(report)
 end)
 
+t.test("the wall time is the seconds in which some run was at work, whatever the clock says when it is asked for", function()
+   sh "cp -r whole timed"
+   local spans, k = { { "10:00:00", "10:00:10" }, { "10:00:05", "10:00:20" }, { "10:01:00", "10:01:01" } }, 0
+   for path in select(2, sh "ls timed/*/status.json"):gmatch "%S+" do
+      local status = json.load(folder .. "/" .. path)
+      k = k % 3 + 1
+      status.started, status.updated = ("2026-01-02T%sZ"):format(spans[k][1]), ("2026-01-02T%sZ"):format(spans[k][2])
+      json.save(folder .. "/" .. path, status)
+   end
+   local date, ticks = os.date, 0
+   rawset(os, "date", function(form, time)                         -- a second between any two looks at the clock
+      ticks = ticks + 1
+      return date(form, time or os.time() + ticks)
+   end)
+   local ok, found = pcall(verdict.of, tables.load(folder .. "/small.yaml"), folder .. "/timed", 2)
+   rawset(os, "date", date)
+   t.expect({ ok, ok and found.wall or found }):equals{ true, 21 }
+end)
+
 t.test("the same bits again, in another folder, one at a time; no verdict of one seed", function()
    local code, out = sh "engram verify small.yaml -j 1 --quiet --seeds 1 --into again"
    t.expect(code):equals(0)

@@ -7,13 +7,17 @@ local left = {}
 
 local STALE = 300                       -- seconds after which a run of another machine that does not write is held to be dead
 
--- Seconds since a time as describe.time writes it.
-function left.age(time)
+-- A time as describe.time writes it, as seconds between two of which differences count; nil for any other text.
+function left.seconds(time)
    local year, month, day, hour, minute, second = tostring(time):match "^(%d+)-(%d+)-(%d+)T(%d+):(%d+):(%d+)Z$"
-   if not year then return math.huge end
-   local now = os.date "!*t"
-   now.isdst = false
-   return os.time(now) - os.time{ year = year, month = month, day = day, hour = hour, min = minute, sec = second, isdst = false }
+   if not year then return nil end
+   return os.time{ year = year, month = month, day = day, hour = hour, min = minute, sec = second, isdst = false }
+end
+
+-- Seconds since such a time.
+function left.age(time)
+   local seconds = left.seconds(time)
+   return seconds and left.seconds(describe.time()) - seconds or math.huge
 end
 
 -- Whether a process is at a run, by its status.json and what eg_folder_lock said: -1 where another process holds the lock. Where locks

@@ -81,8 +81,7 @@ end
 -- The times as seconds; a run that was resumed counts from there.
 local function interval_of(status)
    local resumed = status.resumed or {}
-   local began, ended = left.age(resumed[#resumed] or status.started), left.age(status.updated)
-   return -began, -ended
+   return left.seconds(resumed[#resumed] or status.started), left.seconds(status.updated)
 end
 
 -- Seconds in which at least one of the runs was at work.
@@ -90,7 +89,7 @@ local function wall_time(runs)
    local list, sum, last = {}, 0, -math.huge
    for _, one in pairs(runs) do
       local began, ended = interval_of(one.status)
-      list[#list + 1] = { began, ended }
+      if began and ended then list[#list + 1] = { began, ended } end
    end
    table.sort(list, function(a, b) return a[1] < b[1] end)
    for _, span in ipairs(list) do
