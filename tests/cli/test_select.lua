@@ -50,7 +50,8 @@ end)
 
 t.test("a script that asks for the test sets by itself is refused in a run that chooses", function()
    for name, line in pairs{ looks = "print(stream[1].test)", opens = "stream:unseal()", one = "stream[1]:with_seal(false)",
-      labels = "print(stream[1]:labels 'test')" } do
+      labels = "print(stream[1]:labels 'test')", task = "print(cl.task('glyphs/digits').test)",
+      data = "print(cl.task('glyphs/digits'):data 'test')" } do
       t.write(folder .. "/" .. name .. ".lua", (t.read(folder .. "/trial.lua"):gsub("\ncl.train", "\n" .. line .. "\ncl.train")))
       local code, _, err = sh("engram run --quiet --no-run --evaluate-on validation " .. name .. ".lua")
       t.expect({ name, code, err:match "sealed" }):equals{ name, 1, "sealed" }
@@ -60,7 +61,7 @@ end)
 
 t.test("a script that looks at the test sets itself is told, also where no training of it did", function()
    t.write(folder .. "/peeps.lua", (t.read(folder .. "/trial.lua"):gsub("\ncl.train{", "\ncl.train{ evaluate_on = 'validation',"))
-      .. "print(stream[1].test:size())\n")
+      .. "print(stream[1]:data('test'):size())\n")
    t.expect(sh "engram run --quiet --runs p peeps.lua"):equals(0)
    t.expect(summary(only "p/peeps/*").test_looks):equals(0)
    t.expect(json.load(folder .. "/" .. only "p/peeps/*" .. "/test_sets.json").by):equals "script"

@@ -47,7 +47,7 @@ end
 
 local function evaluate_task(t, j, protocol)
    local experience, published = t.stream[j], protocol == "published"
-   local percent = accuracy_on(t, j, published and scenario.own_items(t.stream, j) or experience:data(protocol), published)
+   local percent = accuracy_on(t, j, published and scenario.own_items(t.stream, j) or experience:open(protocol), published)
    if j ~= t.task then experience:release_but(t.present) end
    return percent
 end
@@ -99,7 +99,7 @@ local function part_of_task(t, j)
    local experience = t.stream[j]
    local shared = type(t.evaluate_tasks) == "number" and math.min(t.evaluate_tasks, #t.stream) or #t.stream
    local part = tensor.scope(function()
-      local set = experience:data(seal.part(t))
+      local set = experience:open(seal.part(t))
       local order = require "engram".randperm(set:size(), { stream = random.private(0, "continual " .. j) })
       local x, y = set:batch(order:narrow(1, 1, math.min(set:size(), math.floor(t.evaluate_items / shared))))
       return { task = j, x = x:keep(), y = y:keep() }

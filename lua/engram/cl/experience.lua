@@ -59,19 +59,21 @@ local function data_of(part)
    return part.made
 end
 
--- The data set of a part (as `experience.train` gives it), without a note that somebody asked for a test set: for the trainer.
-function Experience:data(name)
+-- The data set of a part, without a note that somebody asked for a test set: for the trainer, and for makers of streams.
+function Experience:open(name)
    local part = part_of(self, name)
    check_seal(self, part)
    return data_of(part)
 end
 
-function Experience.__index(self, key)
-   if not rawget(self, "parts")[key] then return Experience[key] end
-   local set = Experience.data(self, key)
-   if key == "test" then require "engram.cl.seal".asked() end
+-- The data set of a part ("train", "test" or "validation"), as `experience.train` gives it.
+function Experience:data(name)
+   local set = Experience.open(self, name)
+   if name == "test" then require "engram.cl.seal".asked() end
    return set
 end
+
+function Experience.__index(self, key) return rawget(self, "parts")[key] and Experience.data(self, key) or Experience[key] end
 
 -- The data of a part ("train" or "test"), or its items at `rows` (indices), drawn up anew where they are made: for makers of other data,
 -- inside a scope.

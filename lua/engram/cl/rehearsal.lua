@@ -65,7 +65,7 @@ end
 -- Seconds of all evaluations, by the rate of one on a few test items.
 local function time_of_evaluations(t)
    if t.evaluate == "never" then return 0 end
-   local items, rounds, sample = 0, #t.stream + 1, t.stream[1]:data(seal.part(t))         -- one before any training
+   local items, rounds, sample = 0, #t.stream + 1, t.stream[1]:open(seal.part(t))         -- one before any training
    for k, e in ipairs(t.stream) do
       items = items + e:items(seal.part(t))
       if t.evaluate == "epoch" then rounds = rounds + plan.of(t, k).epochs end

@@ -59,11 +59,8 @@ local function options_of(source, given)
    return core.options("cl.task", given, OPTIONS)
 end
 
--- task(name or set [, {epochs = 1, stop =, limit =, test_limit =, validation =, name =}]): one experience. `name` is a data set by name, a
--- set { train =, test =, validation = }, of which the last may be missing, or a single data set (trained and tested on). stop: a rule
--- (schedule.stop) in place of epochs. limit: the first so many training items. validation: the share of them, or how many, that are held
--- out.
-function stream.task(source, options)
+-- open_task(...): as stream.task, and never sealed: for makers of streams, whose streams are.
+function stream.open_task(source, options)
    options = options_of(source, options)
    for _, name in ipairs{ "limit", "test_limit" } do
       if options[name] ~= nil then core.whole("cl.task: " .. name, options[name]) end
@@ -80,6 +77,15 @@ function stream.task(source, options)
    return experience.new{ name = options.name or set.name or "task", train = train, test = test, validation = held,
       epochs = epochs, stop = rule_of(options), classes = math.max(train.classes, test.classes), source = set.source,
       tested_on_training = (set.train or set) == (set.test or set) or nil }
+end
+
+-- task(name or set [, {epochs = 1, stop =, limit =, test_limit =, validation =, name =}]): one experience. `name` is a data set by name, a
+-- set { train =, test =, validation = }, of which the last may be missing, or a single data set (trained and tested on). stop: a rule
+-- (schedule.stop) in place of epochs. limit: the first so many training items. validation: the share of them, or how many, that are held
+-- out. In a run that chooses its test set is sealed.
+function stream.task(source, options)
+   local task = stream.open_task(source, options)
+   return require "engram.cl.seal".of_process() and task:with_seal(true) or task
 end
 
 -- The vocabulary that the token numbers of a task are of; nil where its items are no texts.

@@ -60,9 +60,9 @@ function common.base(who, source, options)
    local set = source
    if type(source) == "string" then set = data.load(source, { train = options.train, test = options.test }) end
    if type(set) ~= "table" then raise("%s: expected the name of a data set or a data set, got %s", who, core.typename(set)) end
-   local task = stream.task(set, { limit = options.train, test_limit = options.test, epochs = options.epochs, mean = options.mean,
+   local task = stream.open_task(set, { limit = options.train, test_limit = options.test, epochs = options.epochs, mean = options.mean,
       deviation = options.deviation, validation = options.validation })
-   return { name = task.name, train = task.train, validation = task.validation, test = task:data "test", classes = task.classes,
+   return { name = task.name, train = task.train, validation = task.validation, test = task:open "test", classes = task.classes,
       source = task.source, epochs = task.epochs, tested_on_training = task.tested_on_training }
 end
 
