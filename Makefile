@@ -62,10 +62,12 @@ $(BUILD)/obj/%.o: core/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP -c $< -o $@
 
-# The preprocessed header and the compile command as C strings: the library and its declarations cannot drift apart.
-$(BUILD)/obj/texts.c: core/engram.h $(BUILD)/flags
+# The preprocessed header, the compile command and the digest of the sources as C strings: the library and its declarations cannot drift
+# apart, and a run can tell what code it is of.
+$(BUILD)/obj/texts.c: core/engram.h $(BUILD)/flags $(wildcard core/*.[ch])
 	@mkdir -p $(@D)
-	@{ echo 'extern const char eg_header_text[], eg_flags_text[];'; \
+	@{ echo 'extern const char eg_header_text[], eg_flags_text[], eg_sources_text[];'; \
+	   echo "const char eg_sources_text[] = \"$$(cat $(sort $(wildcard core/*.[ch])) | sha256sum | cut -c 1-64)\";"; \
 	   echo 'const char eg_header_text[] ='; \
 	   $(CC) -E -P -D_STDDEF_H -D_STDDEF_H_ -D_STDINT_H $< | sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&\\n"/'; echo ';'; \
 	   echo 'const char eg_flags_text[] ='; sed 's/\\/\\\\/g; s/"/\\"/g; s/.*/"&"/' $(BUILD)/flags; echo ';'; } > $@

@@ -77,6 +77,8 @@ t.test("--evaluate-on is part of what an interrupted run goes on as", function()
    t.expect(sh "engram resume --quiet c/cut/*"):equals(0)
    t.expect(summary(only "c/cut/*").accuracy):equals(summary(only "v/trial/*").accuracy)
    t.expect(summary(only "c/cut/*").test_looks):equals(0)
+   local status = json.load(folder .. "/" .. only "c/cut/*" .. "/status.json")
+   t.expect({ #status.resumed, #status.worked, status.worked[1][1] }):equals{ 1, 1, status.started }
 end)
 
 -- ---- a selection ------------------------------------------------------------------------------------------

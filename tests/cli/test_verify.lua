@@ -58,7 +58,9 @@ t.test("wrong words are told before anything runs, near ones are suggested", fun
    refused("example cells=EWC/tsk", "verify: cells=EWC/tsk: there is no column 'tsk', did you mean 'task'?")
    refused("example cells=", "verify: cells=: names no cell; as in cells=EWC,SI/class,*/task")
    refused("example seed=1", "verify: 'seed=1' is no word of verify: after the table comes cells=ROW,ROW/COLUMN")
-   refused("example --seeds 0", "--seeds must be at least 1, got 0")
+   for _, seeds in ipairs{ "0", "x", "3..2", "1.5" } do
+      refused("example --seeds " .. seeds, "--seeds: expected a number of at least 1, or two, as 11..20, got '" .. seeds .. "'")
+   end
    refused("--seeds 3", "verify: which table? engram verify alone lists them")
    refused("small.yaml cells=EWC/class", "verify: none of these cells has a figure in small.yaml")
    refused("example --measured", "verify: nothing is measured yet: there is no runs/verify/example")
@@ -100,8 +102,9 @@ t.test("a table is run and told cell by cell; cells that fail are no error", fun
    t.expect(verdicts):equals({ "pass", "fail", "pass" })
    t.expect(out):contains "2 of 3 cells pass (67 %)\n- exact: 1 of 2 cells pass (50 %)\n- from memory: 1 of 1 cells pass (100 %)\n"
    t.expect((sh "ls whole/*/weights.safetensors")):equals(2)
-   t.expect((sh "engram verify small.yaml --measured --seeds 1 --into whole")):equals(0)         -- of two that are there
-   t.expect(report_of("whole").cells[1].seeds):equals{ 1 }
+   code, out = sh "engram verify small.yaml --measured --seeds 2..2 --into whole cells=naive"        -- of two that are there
+   t.expect({ code, out:match "EWC", out:match "\n2 runs, " ~= nil }):equals{ 0, nil, true }
+   t.expect(report_of "whole"):equals(report)
    t.expect((sh "engram verify small.yaml --measured --into whole")):equals(0)
    t.expect(report_of "whole"):equals(report)
 end)
@@ -109,10 +112,14 @@ end)
 t.test("the wall time is the seconds in which some run was at work, whatever the clock says when it is asked for", function()
    sh "cp -r whole timed"
    local spans, k = { { "10:00:00", "10:00:10" }, { "10:00:05", "10:00:20" }, { "10:01:00", "10:01:01" } }, 0
+   local function at(time) return ("2026-01-02T%sZ"):format(time) end
    for path in select(2, sh "ls timed/*/status.json"):gmatch "%S+" do
       local status = json.load(folder .. "/" .. path)
       k = k % 3 + 1
-      status.started, status.updated = ("2026-01-02T%sZ"):format(spans[k][1]), ("2026-01-02T%sZ"):format(spans[k][2])
+      status.started, status.updated = at(spans[k][1]), at(spans[k][2])
+      if k == 3 then                                               -- was cut short and gone on with half a minute later
+         status.started, status.worked, status.resumed = at "10:00:06", { { at "10:00:06", at "10:00:24" } }, { at "10:01:00" }
+      end
       json.save(folder .. "/" .. path, status)
    end
    local date, ticks = os.date, 0
@@ -120,9 +127,9 @@ t.test("the wall time is the seconds in which some run was at work, whatever the
       ticks = ticks + 1
       return date(form, time or os.time() + ticks)
    end)
-   local ok, found = pcall(verdict.of, tables.load(folder .. "/small.yaml"), folder .. "/timed", 2)
+   local ok, found = pcall(verdict.of, tables.load(folder .. "/small.yaml"), folder .. "/timed", function() return true end, { 1, 2 })
    rawset(os, "date", date)
-   t.expect({ ok, ok and found.wall or found }):equals{ true, 21 }
+   t.expect({ ok, ok and found.wall or found }):equals{ true, 25 }
 end)
 
 t.test("the same bits again, in another folder, one at a time; no verdict of one seed", function()
@@ -174,7 +181,38 @@ t.test("a run that fails is named, the others run, and the exit code is 1", func
    t.expect(code):equals(1)
    t.expect(err):contains "engram: 2 of 3 jobs failed:\n  naive-"
    t.expect(out):contains "1 run (2 failed)"
-   t.expect(out):contains "| naive | task   | open    | exact       |     - |"
+   t.expect(out):contains "| naive | task   | fail    | exact       |     - |"
+   t.expect(out):contains "naive/class: failed with seed 1, so that it does not pass; see logs/"
+   t.expect(out):contains "0 of 2 cells pass (0 %), 1 without a verdict"
+end)
+
+t.test("a cell does not pass by the seeds that came to their end", function()
+   t.expect((sh "cp -r whole lost && for f in lost/naive-task-*-s2/status.json; do sed -i s/finished/failed/ $f; done")):equals(0)
+   local code, out = sh "engram verify small.yaml --measured --into lost"
+   t.expect(code):equals(0)
+   t.expect(out):contains "naive/task: failed with seed 2"
+   local cell = report_of("lost").cells[1]
+   t.expect({ cell.verdict, cell.n, cell.failed }):equals{ "fail", 1, { 2 } }
+end)
+
+t.test("runs of different code in one folder are told", function()
+   t.expect((sh [[cp -r whole mixed && sed -i 's/"library_sha256": "......../"library_sha256": "00000000/' mixed/EWC-task-*-s2/meta.json]]))
+      :equals(0)
+   local _, out = sh "engram verify small.yaml --measured --into mixed"
+   t.expect(out):contains "these runs are not all of the same code, so that their bits may differ: 5 of Engram "
+   t.expect(select(2, sh "engram verify small.yaml --measured --into whole")):lacks "not all of the same code"
+end)
+
+t.test("a folder of other files, or of another table of that name, is not taken", function()
+   sh "mkdir foreign other && touch foreign/mine"
+   local code, _, err = sh "engram verify small.yaml --into foreign"
+   t.expect({ code, err }):equals{ 2, "engram: verify: foreign holds other files and no runs of a table: choose a new or empty folder with "
+      .. "--into DIR\n" }
+   t.write(folder .. "/other/small.yaml", (TABLE:gsub("A small table", "Another table")))
+   t.expect((sh "engram verify small.yaml --quiet --seeds 1 cells=EWC")):equals(0)
+   code, _, err = sh "engram verify other/small.yaml --seeds 1"
+   t.expect({ code, err }):equals{ 2, "engram: verify: runs/verify/small has the runs of another table, 'A small table': choose a folder "
+      .. "for these with --into DIR\n" }
 end)
 
 t.test("a finished run whose files cannot be read is named, with what to do; it is no success", function()
@@ -321,6 +359,9 @@ t.test("what is wrong in a table is told with file, line and column", function()
       local code, _, err = sh "engram verify wrong.yaml --dry-run"
       t.expect({ code, (err:gsub("\n$", "")) }):equals({ 2, ("engram: wrong.yaml:%s: %s"):format(place, text) })
    end
+   refused("of: glyphs/digits", "of: glyphs/digit", "12:3", "there is no data set 'glyphs/digit', did you mean 'glyphs/digits'?")
+   refused("  class: {scenario: class}", "  class: {run_of: task}", "13:41", "the figures of column 'class' are of the runs of 'task': what is "
+      .. "trained is said for that one")
    refused("seeds: 2", "sedes: 2", "6:1", "the table: unknown key 'sedes', did you mean 'seeds'?")
    refused("title: A small table\n", "", "1:1", "the table has no title")
    refused("seeds: 2", "seeds: 1.5", "6:8", "seeds: expected a whole number of at least 1, got 1.5")

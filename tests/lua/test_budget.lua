@@ -53,6 +53,12 @@ t.test("a training ends when its arithmetic is spent, with all that an end has",
    t.expect({ whole.steps, whole.budget.ended, whole.hash }):equals{ 20, nil, train().hash }
 end)
 
+t.test("once the arithmetic is spent a method computes nothing more for tasks that do not come", function()
+   local step, fisher = 10 * 2 * PRODUCT, ITEMS * 3 * PRODUCT
+   local run = train{ method = M.EWC{}, budget = { arithmetic = 6 * step + fisher } }
+   t.expect({ run.steps, run.arithmetic.total, run.bytes.state_in_training }):equals{ 6, 6 * step + fisher, 2 * 4 * WEIGHTS }
+end)
+
 t.test("the steps that are trained are the same as without a budget", function()
    local hash
    train{ on_step = function(s) if s.step == 6 then hash = s.model:hash() end end }

@@ -127,11 +127,14 @@ function task.begin(t)
    budget.begin(t)
 end
 
--- What it computes is of the next task's budget.
+-- What it computes is of the next task's budget. Where the arithmetic of the whole training is spent nothing comes after, and nothing is
+-- computed for it.
 local function consolidate(t)
+   t.state_in_training = budget.bytes(t)
+   if budget.spent(t) then return end
    local began = C.eg_clock()
    budget.close(t)
-   t.doing, t.state_in_training = "consolidating", budget.bytes(t)
+   t.doing = "consolidating"
    step.hook(t, "task_end")
    t.optimizer:task_end(t.task)
    budget.state(t)

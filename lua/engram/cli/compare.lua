@@ -28,6 +28,15 @@ local function print_lines(stream, heading, lines)
    for _, line in ipairs(lines) do stream:write("  ", line, "\n") end
 end
 
+-- The folders of the runs that records are of.
+local function paths_of(records)
+   local list, known = {}, {}
+   for _, record in ipairs(records) do
+      if not known[record.run] then list[#list + 1], known[record.run] = record.run, true end
+   end
+   return list
+end
+
 -- Trainings that their budget ended before the last task: their means are of fewer tasks than the others'.
 local function note_ended(records, notes)
    for _, record in ipairs(records) do
@@ -37,6 +46,20 @@ local function note_ended(records, notes)
             record.run, ended.task, ended.tasks)
       end
    end
+end
+
+-- Settings by numbers beside each other on test sets: the best of them is chosen by what should only measure it.
+local function note_choice(rows, by, notes)
+   local keys, judged = {}, false
+   for _, row in ipairs(rows) do judged = judged or row.records[1].settings.evaluated_on == "test" end
+   for i, key in ipairs(by) do
+      local numbers = #rows > 1
+      for _, row in ipairs(rows) do numbers = numbers and tonumber(row.labels[i]) ~= nil end
+      if numbers then keys[#keys + 1] = key end
+   end
+   if not judged or #keys == 0 then return end
+   notes[#notes + 1] = ("%s: to take the best by this table is to choose by the test sets; engram select chooses by validation sets, and "
+      .. "so does --evaluate-on validation"):format(table.concat(keys, ", "))
 end
 
 -- Prints the tables of records, and what is not in them.
@@ -52,6 +75,8 @@ function command.print(values, records, problems)
    end
    io.stdout:write((write[format](tables, by, values.against)))
    note_ended(records, notes)
+   if format == "markdown" then note_choice(rows, by, notes) end
+   notes[#notes + 1] = require "engram.run.code".mixed(paths_of(records))
    local looks = require "engram.compare.looks"(records)
    if looks then aside:write("\n", looks, "\n") end
    print_lines(aside, "note:", notes)

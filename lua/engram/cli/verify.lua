@@ -11,7 +11,7 @@ local command = {
       .. "A cell passes when |ours - theirs| <= 2 sqrt(SD_theirs^2 / n_theirs + SD_ours^2 / n). Cells that fail are a result: the exit\n"
       .. "code is 0 when all runs ran.",
    options = {
-      { "seeds", value = "N", number = 1, doc = "seeds 1 to N, run and reported (default: the table's, and all that there are)" },
+      { "seeds", value = "N", doc = "seeds 1 to N, or A..B, run and reported (default: the table's, and all that there are)" },
       { "j", value = "N", number = 1, doc = "runs at a time (default: the cores)" },
       { "threads", value = "N", number = 1, doc = "threads of each run (default: 1); never changes a result" },
       { "into", value = "DIR", doc = "the folder of the runs, instead of runs/verify/NAME" },
@@ -50,19 +50,30 @@ end
 
 -- ---- telling ----------------------------------------------------------------------------------------------
 
--- The most seeds that a run of the folder has.
+-- The seeds that the runs of a folder have, in their order.
 local function seeds_of(jobs)
-   local most = 1
-   for _, job in ipairs(jobs) do most = math.max(most, tonumber(job.name:match "%-s(%d+)$") or 1) end
-   return most
+   local list, known = {}, {}
+   for _, job in ipairs(jobs) do
+      local seed = tonumber(job.name:match "%-s(%d+)$")
+      if seed and not known[seed] then list[#list + 1], known[seed] = seed, true end
+   end
+   table.sort(list)
+   return list
 end
 
--- Writes report.md and report.json, and prints the first: of the seeds asked for, or of all that the folder has.
-local function tell(table_, path, values)
+local function all() return true end
+
+-- Writes report.md and report.json, and prints the first: of the seeds asked for, or of all that the folder has. Where cells or seeds of
+-- what is measured are only looked at, nothing is written.
+local function tell(table_, path, values, fits)
    local verdict, report = require "engram.verify.verdict", require "engram.verify.report"
-   local found = verdict.of(table_, path, values.seeds or seeds_of(require "engram.sweep".load(path).jobs))
-   print(report.write(table_, found, path))
-   print(("report: %s/report.md, report.json"):format(path))
+   local found = verdict.of(table_, path, fits or all, values.seeds or seeds_of(require "engram.sweep".load(path).jobs))
+   if values.measured and (values.seeds or fits) then
+      print(report.text(table_, found))
+   else
+      print(report.write(table_, found, path))
+      print(("report: %s/report.md, report.json"):format(path))
+   end
    return #found.damaged > 0 and 1 or 0
 end
 
@@ -99,7 +110,7 @@ function command.resume(values, path)
    table_.found_script = table_.script and kept.script                -- where it was when the table stood elsewhere
    local planned, jobs = {}, {}
    for _, job in ipairs(kept.jobs) do planned[job.name] = true end
-   for _, job in ipairs(require "engram.verify.jobs".expand(table_, function() return true end, seeds_of(kept.jobs))) do
+   for _, job in ipairs(require "engram.verify.jobs".expand(table_, all, seeds_of(kept.jobs))) do
       if planned[job.name] then jobs[#jobs + 1] = job end            -- others are of the table as it was once
    end
    if #jobs == 0 then
@@ -126,7 +137,20 @@ local function cells_of(words)
    return text
 end
 
+-- Raises where the folder holds files of others, or, by the name alone, the runs of another table.
+local function check_folder(values, table_, path)
+   if C.eg_file_kind(path) ~= 2 or #core.names_in(path) == 0 then return end
+   if C.eg_file_kind(path .. "/sweep.json") ~= 1 then
+      usage_error("verify: %s holds other files and no runs of a table: choose a new or empty folder with --into DIR", path)
+   end
+   local ok, other = pcall(tables().load, path .. "/table.yaml")
+   if ok and not values.into and other.title ~= table_.title then
+      usage_error("verify: %s has the runs of another table, '%s': choose a folder for these with --into DIR", path, other.title)
+   end
+end
+
 local function begin(values, table_, path, jobs)
+   check_folder(values, table_, path)
    local build = require "engram.verify.build"
    build.check_data(table_, jobs)
    build.check_cells(table_, jobs)
@@ -146,8 +170,10 @@ function command.run(values, words)
    local expand = require "engram.verify.jobs"
    local path, own = tables().find(name)
    local table_ = tables().load(path, own)
-   local fits = expand.cells(cells_of(words), table_)
-   local jobs = expand.expand(table_, fits, values.seeds or table_.seeds)
+   local cells = cells_of(words)
+   local fits = expand.cells(cells, table_)
+   values.seeds = values.seeds and expand.seeds(values.seeds)
+   local jobs = expand.expand(table_, fits, values.seeds or expand.seeds(tostring(table_.seeds)))
    if #jobs == 0 then usage_error("verify: none of these cells has a figure in %s", table_.path) end
    local build = require "engram.verify.build"
    build.check(table_)
@@ -159,7 +185,7 @@ function command.run(values, words)
    local folder = folder_of(values, table_.name)
    if not values.measured then return begin(values, table_, folder, jobs) end
    if C.eg_file_kind(folder .. "/sweep.json") ~= 1 then usage_error("verify: nothing is measured yet: there is no %s", folder) end
-   return tell(table_, folder, values)
+   return tell(table_, folder, values, cells and fits)
 end
 
 return command

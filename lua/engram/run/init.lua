@@ -2,6 +2,7 @@
 -- is text or safetensors and appears whole or not at all (metrics.jsonl and log.txt grow by whole lines).
 local core = require "engram.core"
 local json = require "engram.json"
+local code = require "engram.run.code"
 local describe = require "engram.run.describe"
 local Folder = require "engram.run.folder"
 local journal = require "engram.run.journal"
@@ -95,7 +96,7 @@ end
 -- Writes status.json: where the run is, and `more`.
 function Run:set_status(status, more)
    local value = { status = status, process = C.eg_process_id(), host = describe.host(), started = self.started,
-      updated = describe.time(), resumed = self.resumed }
+      updated = describe.time(), resumed = self.resumed, worked = self.worked }
    for _, where in ipairs{ self.place, more or {} } do
       for key, extra in pairs(where) do value[key] = extra end
    end
@@ -163,6 +164,7 @@ local function write_first_files(self, about)
    if about.source then self:write("source.yaml", about.source) end
    local meta, changes = describe.meta(about)
    if changes then self:write("changes.diff", changes) end
+   meta.library_sha256 = code.library()
    self:write_json("meta.json", meta)
    self:set_status "running"
 end
@@ -209,7 +211,7 @@ function run.reopen(path)
       run.gone(path)
    end
    local status = run.read(path, "status.json")
-   self.started, self.resumed = status.started, json.array(status.resumed or {})
+   self.started, self.resumed, self.worked = status.started, json.array(status.resumed or {}), json.array(status.worked or {})
    left.check_free(path, status, self.lock)
    if status.status == "finished" then
       C.eg_folder_unlock(self.lock)
@@ -217,7 +219,12 @@ function run.reopen(path)
    end
    local meta = run.read(path, "meta.json")
    self.wants_report, self.tensorboard = meta.report, meta.tensorboard
+   self.worked[#self.worked + 1] = json.array{ self.resumed[#self.resumed] or status.started, status.updated }
    self.resumed[#self.resumed + 1] = describe.time()
+   if meta.library_sha256 and not meta.library_sha256:find(code.library(), 1, true) then
+      print(("note: %s was begun by another Engram than this one: its bits may be those of neither"):format(path))
+      note(self, "library_sha256", meta.library_sha256 .. "+" .. code.library())
+   end
    local journals = left.clear_away(path)
    for _, folder in ipairs(left.without_checkpoint(path, status)) do
       print(("note: %s has no checkpoint: what it had done is done again, from its beginning"):format(folder))
@@ -266,6 +273,7 @@ function run.finish(status, message)
          self.place.doing = nil
       end
       note(self, "threads", C.eg_threads_get())              -- the script may have set them
+      note(self, "modules", code.modules())
       self:set_status(status, more)
    end)
    if ok and status == "finished" then

@@ -154,9 +154,13 @@ return function(self, choices)
    if #self.methods > 1 then order_lines(lines, order, #self.final_seeds) end
    add_failures(lines, choices, found)
    lines[#lines + 1] = ""
+   local paths = {}
    for _, stage in ipairs{ "search", "final" } do
-      local text = looks((records{ self.path .. "/" .. stage })) or "test sets: not known"
-      lines[#lines + 1] = ("%s: %s"):format(stage, (text:gsub("^test sets:", "test sets")))
+      local list = records{ self.path .. "/" .. stage }
+      lines[#lines + 1] = ("%s: %s"):format(stage, ((looks(list) or "test sets: not known"):gsub("^test sets:", "test sets")))
+      for _, record in ipairs(list) do paths[#paths + 1] = record.run end
    end
+   local mixed = require "engram.run.code".mixed(paths)
+   if mixed then lines[#lines + 1] = "\n" .. mixed end
    return table.concat(lines, "\n") .. "\n"
 end

@@ -69,7 +69,8 @@ function build.sources(table_, row, column)
    local first, source = first_of(row, table_:parts(row, column, "stream", { seed = 1 }))
    local names = type(source) == "table" and source or { source }
    for _, name in ipairs(names) do
-      if type(name) == "string" and not name:find "/" and not lib().data.about(name) then
+      local known = type(name) ~= "string" or lib().data.about(name) or name:find "/" and core.C.eg_file_kind(name) ~= 0
+      if not known then
          usage_error("%s: there is no data set '%s'%s", first.where, name, suggest.hint(name, lib().data.names()))
       end
    end

@@ -56,10 +56,23 @@ local function words_of(table_, row, column, seed)
    return words
 end
 
--- expand(table, fits, seeds): { { name =, words =, row =, column =, seed = }, ... }: all cells of the first seed, then of the second ...
+-- seeds(text): the list of seeds that "10" (the first ten) or "11..20" stands for.
+function jobs.seeds(text)
+   local first, last = text:match "^(%d+)%.%.(%d+)$"
+   first, last = tonumber(first or 1), tonumber(last or text)
+   if not last or last % 1 ~= 0 or last < first or last > 2 ^ 31 then
+      usage_error("--seeds: expected a number of at least 1, or two, as 11..20, got '%s'", text)
+   end
+   local list = {}
+   for seed = first, last do list[#list + 1] = seed end
+   return list
+end
+
+-- expand(table, fits, seeds): { { name =, words =, row =, column =, seed = }, ... }: all cells of the first of the seeds, then of the
+-- second ...
 function jobs.expand(table_, fits, seeds)
    local list = {}
-   for seed = 1, seeds do
+   for _, seed in ipairs(seeds) do
       for _, row in ipairs(table_.rows) do
          for _, column in ipairs(table_.columns) do
             if column.run == column.key and wanted(table_, row, column, fits) then

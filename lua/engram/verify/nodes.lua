@@ -43,11 +43,15 @@ local function is_choice(node, columns)
    return true
 end
 
--- The node that counts for a column; nil where a map by columns leaves it out. columns: a set of their names.
+-- The node that counts for a column; nil where a map by columns leaves it out. columns: by their names.
 function nodes.pick(node, column, columns)
    while node and is_choice(node, columns) do
       local found
       for _, member in ipairs(node.members) do
+         local run = columns[member.key].run
+         if run ~= member.key then
+            refuse(member.value, "the figures of column '%s' are of the runs of '%s': what is trained is said for that one", member.key, run)
+         end
          if member.key == column then found = member.value end
       end
       node = found

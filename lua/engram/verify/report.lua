@@ -52,13 +52,17 @@ local function summary_lines(found)
 end
 
 local function note_lines(table_, found)
-   local lines = {}
+   local lines = { found.mixed }
    for _, name in ipairs(found.damaged) do
       lines[#lines + 1] = name .. " is damaged: its status.json or summary.json cannot be read; remove its folder, and a later call runs "
          .. "it again"
    end
    for _, cell in ipairs(found.cells) do
       local missing = cell.missing
+      if #cell.failed > 0 then
+         lines[#lines + 1] = ("%s/%s: failed with seed%s %s, so that it does not pass; see logs/"):format(cell.row, cell.column,
+            #cell.failed == 1 and "" or "s", table.concat(cell.failed, ", "))
+      end
       if missing then
          lines[#lines + 1] = ("%s/%s: %d run%s no number '%s' in summary.json"):format(cell.row, cell.column, missing.runs,
             missing.runs == 1 and " has" or "s have", missing.metric)
@@ -90,7 +94,7 @@ function report.write(table_, found, path)
    core.check(C.eg_file_write(path .. "/report.md", text, #text))
    json.save(path .. "/report.json", { table = table_.name, title = table_.title, source = table_.source, cells = cells,
       counts = found.counts, runs = found.runs, failed = found.failed, damaged = found.damaged, seconds = found.seconds, wall = found.wall,
-      arithmetic = found.arithmetic, results_sha256 = found.results_sha256, engram = require "engram.version" })
+      arithmetic = found.arithmetic, mixed = found.mixed, results_sha256 = found.results_sha256, engram = require "engram.version" })
    return text
 end
 

@@ -1,7 +1,8 @@
 -- verify/verdict.lua: what was measured for each cell of a table beside what others found.
 --
 -- A cell passes when |ours - theirs| <= 2 sqrt(SD_theirs^2 / n_theirs + SD_ours^2 / n), with the deviations of samples. Where theirs has
--- no spread, ours stands for it. With fewer than two seeds, without any spread, or where theirs is unknown, there is no verdict.
+-- no spread, ours stands for it. With fewer than two seeds, without any spread, or where theirs is unknown, there is no verdict. A cell of
+-- which a run failed does not pass: theirs came to their end.
 local figure = require "engram.compare.figures".figure
 local json = require "engram.json"
 local jobs = require "engram.verify.jobs"
@@ -43,25 +44,27 @@ local function finished(path)
    return summary, status
 end
 
--- Every run of the table that there is in a folder, by name: { summary =, status =, job = }; how many failed; and the names of those that
--- are damaged. seeds: the most.
-local function read_runs(table_, path, seeds)
-   local found, failed, damaged = {}, 0, {}
-   for _, job in ipairs(jobs.expand(table_, function() return true end, seeds)) do
+-- Every run of these cells and seeds that there is in a folder, by name: { summary =, status =, job = }; the set of those that failed, and
+-- how many; and the names of those that are damaged.
+local function read_runs(table_, path, fits, seeds)
+   local found, failed, count, damaged = {}, {}, 0, {}
+   for _, job in ipairs(jobs.expand(table_, fits, seeds)) do
       local summary, status = finished(path .. "/" .. job.name)
       if summary then found[job.name] = { summary = summary, status = status, job = job } end
-      if status == "failed" then failed = failed + 1 end
+      if status == "failed" then failed[job.name], count = true, count + 1 end
       if status == "damaged" then damaged[#damaged + 1] = job.name end
    end
-   return found, failed, damaged
+   return found, failed, count, damaged
 end
 
 -- ---- the whole --------------------------------------------------------------------------------------------
 
-local function cell_of(table_, row, column, runs, seeds)
-   local values, used, seconds, without = {}, json.array{}, 0, 0
-   for seed = 1, seeds do
-      local one = runs[jobs.name(table_, row, column, seed)]
+local function cell_of(table_, row, column, runs, failed, seeds)
+   local values, used, seconds, without, lost = {}, json.array{}, 0, 0, json.array{}
+   for _, seed in ipairs(seeds) do
+      local name = jobs.name(table_, row, column, seed)
+      local one = runs[name]
+      if failed[name] then lost[#lost + 1] = seed end
       local value = one and figure(one.summary, column.metric)
       if value then
          values[#values + 1], used[#used + 1] = value, seed
@@ -73,24 +76,28 @@ local function cell_of(table_, row, column, runs, seeds)
    local found = verdict.judge(values, row.cells[column.key])
    found.row, found.column, found.values, found.seeds, found.seconds = row.key, column.key, json.array(values), used, seconds
    found.reference, found.source, found.note = row.cells[column.key], row.source, row.note
+   found.failed = lost
+   if #lost > 0 and found.reference.mean then found.verdict = "fail" end
    if without > 0 then found.missing = { metric = column.metric, runs = without } end
    if column.run ~= column.key then found.seconds = 0 end            -- counted with the column whose run it is
    return found
 end
 
--- The times as seconds; a run that was resumed counts from there.
-local function interval_of(status)
+-- Adds the spans in which a run was at work, { from, to } in seconds: those before it was resumed, and the last.
+local function add_spans(status, list)
    local resumed = status.resumed or {}
-   return left.seconds(resumed[#resumed] or status.started), left.seconds(status.updated)
+   local spans = { unpack(status.worked or {}) }
+   spans[#spans + 1] = { resumed[#resumed] or status.started, status.updated }
+   for _, span in ipairs(spans) do
+      local began, ended = left.seconds(span[1]), left.seconds(span[2])
+      if began and ended then list[#list + 1] = { began, ended } end
+   end
 end
 
 -- Seconds in which at least one of the runs was at work.
 local function wall_time(runs)
    local list, sum, last = {}, 0, -math.huge
-   for _, one in pairs(runs) do
-      local began, ended = interval_of(one.status)
-      if began and ended then list[#list + 1] = { began, ended } end
-   end
+   for _, one in pairs(runs) do add_spans(one.status, list) end
    table.sort(list, function(a, b) return a[1] < b[1] end)
    for _, span in ipairs(list) do
       if span[2] > last then
@@ -110,6 +117,14 @@ local function arithmetic_of(runs)
       sum = sum + total
    end
    return sum
+end
+
+-- In words that runs are of several kinds of code; nil where they are not.
+local function mixed_of(runs, path)
+   local paths = {}
+   for name in pairs(runs) do paths[#paths + 1] = path .. "/" .. name end
+   table.sort(paths)
+   return require "engram.run.code".mixed(paths)
 end
 
 -- The SHA-256 of a run's weights; of a run that has none to tell, its figures.
@@ -144,22 +159,22 @@ local function count(cells)
    return all
 end
 
--- of(table, path, seeds): what the runs in a folder say of the table: { cells = list, counts, runs =, failed =, damaged = names,
--- seconds = of all runs, wall =, arithmetic = operations or nil, results_sha256 = }. seeds: the most that are looked at.
-function verdict.of(table_, path, seeds)
-   local runs, failed, damaged = read_runs(table_, path, seeds)
-   local found = { cells = json.array{}, runs = 0, failed = failed, damaged = json.array(damaged), seconds = 0 }
+-- of(table, path, fits, seeds): what the runs in a folder say of these cells of the table (see jobs.cells) and these seeds: { cells = list, counts, runs =, failed =, damaged = names,
+-- seconds = of all runs, wall =, arithmetic = operations or nil, mixed = in words or nil, results_sha256 = }.
+function verdict.of(table_, path, fits, seeds)
+   local runs, failed, count_failed, damaged = read_runs(table_, path, fits, seeds)
+   local found = { cells = json.array{}, runs = 0, failed = count_failed, damaged = json.array(damaged), seconds = 0 }
    for _, row in ipairs(table_.rows) do
       for _, column in ipairs(table_.columns) do
-         if row.cells[column.key] then
-            local cell = cell_of(table_, row, column, runs, seeds)
+         if row.cells[column.key] and fits(row.key, column.key) then
+            local cell = cell_of(table_, row, column, runs, failed, seeds)
             found.cells[#found.cells + 1], found.seconds = cell, found.seconds + cell.seconds
          end
       end
    end
    for _ in pairs(runs) do found.runs = found.runs + 1 end
    found.counts, found.wall, found.results_sha256 = count(found.cells), wall_time(runs), digest(table_, runs)
-   found.arithmetic = arithmetic_of(runs)
+   found.arithmetic, found.mixed = arithmetic_of(runs), mixed_of(runs, path)
    return found
 end
 
