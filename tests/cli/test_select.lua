@@ -241,4 +241,57 @@ t.test("what makes no fair selection is refused before anything runs", function(
    t.expect((sh "test -e none")):equals(1)
 end)
 
+-- ---- budgets, costs ---------------------------------------------------------------------------------------
+
+t.write(folder .. "/paid.lua", [[
+local engram = require "engram"
+local nn, optim, cl = engram.nn, engram.optim, engram.cl
+local settings = engram.settings{ method = { default = "none", choices = { "none", "ER" } }, memory = 20, arithmetic = 1e15, seed = 1 }
+cl.train{ seed = settings.seed, batch_size = 10, budget = { arithmetic = settings.arithmetic },
+   method = settings.method == "ER" and cl.methods.ER{ memory = settings.memory } or nil,
+   model = function() return nn.Sequential{ nn.Flatten(), nn.Linear(784, 10) } end,
+   optimizer = function(model) return optim.SGD(model, { lr = 0.01 }) end,
+   stream = cl.streams.split("glyphs/digits", { train = 200, test = 50, scenario = "class" }) }
+]])
+local STEP = 10 * 2 * 2 * 784 * 10                            -- operations of a step without replay
+
+t.test("--budget holds for any script, the smaller of two limits counts, and a run that is gone on with keeps it", function()
+   t.expect((sh(("engram run --quiet --runs budget --name a --budget arithmetic=%d paid.lua"):format(6 * STEP)))):equals(0)
+   t.expect((sh(("engram run --quiet --runs budget --name b --budget arithmetic=%d paid.lua arithmetic=%d"):format(9 * STEP,
+      6 * STEP)))):equals(0)
+   local a, b = summary(only "budget/paid/*-a-*"), summary(only "budget/paid/*-b-*")
+   t.expect({ a.steps, b.steps, a.weights_sha256 }):equals{ 6, 6, b.weights_sha256 }
+   t.expect(json.load(folder .. "/" .. only "budget/paid/*-a-*" .. "/meta.json").command):contains("--budget arithmetic=" .. 6 * STEP)
+   local code, _, err = sh "engram run --no-run --budget state_bytes=7000 paid.lua method=ER"
+   t.expect({ code, err:match "state_bytes = 7,000 allows: ER.memory 16,000 %(memory = 8 fits, it is 20%)" ~= nil }):equals{ 1, true }
+end)
+
+t.test("a budget that is none is told before anything runs", function()
+   for words, text in pairs{ ["state=1"] = "unknown option 'state' (there are: arithmetic, arithmetic_per_task, state_bytes)",
+      arithmetic = "expected NAME=NUMBER, as state_bytes=2e6, got 'arithmetic'", ["arithmetic=x"] = "arithmetic: 'x' is no number",
+      ["arithmetic=0"] = "arithmetic must be a number of at least 1, got 0",
+      ["arithmetic=1,arithmetic=2"] = "arithmetic is given twice" } do
+      for _, command in ipairs{ "run", "sweep", "select" } do
+         local code, _, err = sh(("engram %s --budget %s paid.lua"):format(command, words))
+         t.expect({ command, code, err }):equals{ command, 2, "engram: --budget: " .. text .. "\n" }
+      end
+   end
+end)
+
+t.test("a selection gives all methods one budget, and tells what each cost and how many seeds would tell them apart", function()
+   local code, out = sh(("engram select --quiet --runs paid --budget arithmetic=%d --final 2..4 paid.lua seed=1 "
+      .. ": method=none memory=1,2 : method=ER memory=5,10"):format(12 * STEP))
+   t.expect(code):equals(0)
+   local path = only "paid/paid/*"
+   local none = out:match "\n| method=none | end of stream[^\n]*| +0 | +([%d.]+) |\n"
+   local er = out:match "\n| method=ER +| end of stream[^\n]*| +([%d.]+) |\n"
+   local function shown(steps) return tonumber(("%.4g"):format(steps * STEP / 1e9)) end
+   t.expect({ tonumber(none), tonumber(er) }):equals{ shown(12), shown(13) }
+   local choices, differences = json.load(folder .. "/" .. path .. "/choices.json"), {}
+   local function score(method, k) return summary(path .. "/final/" .. choices[method].chosen["end"].jobs[k]).metrics.average_accuracy end
+   for k = 1, 3 do differences[k] = score(2, k) - score(1, k) end
+   local needed = require "engram".statistics.seeds_to_separate(differences, { tests = 1 })
+   t.expect(out:match "end of stream %(oracle%): [^\n]*; (%d+) seeds%)" or "none"):equals(tostring(needed or "none"))
+end)
+
 t.done()

@@ -360,8 +360,8 @@ t.test("what is wrong in a table is told with file, line and column", function()
       t.expect({ code, (err:gsub("\n$", "")) }):equals({ 2, ("engram: wrong.yaml:%s: %s"):format(place, text) })
    end
    refused("of: glyphs/digits", "of: glyphs/digit", "12:3", "there is no data set 'glyphs/digit', did you mean 'glyphs/digits'?")
-   refused("  class: {scenario: class}", "  class: {run_of: task}", "13:41", "the figures of column 'class' are of the runs of 'task': what is "
-      .. "trained is said for that one")
+   refused("  class: {scenario: class}", "  class: {run_of: task}", "13:41", "the figures of column 'class' are of the runs of 'task': "
+      .. "what is trained is said for that one")
    refused("seeds: 2", "sedes: 2", "6:1", "the table: unknown key 'sedes', did you mean 'seeds'?")
    refused("title: A small table\n", "", "1:1", "the table has no title")
    refused("seeds: 2", "seeds: 1.5", "6:8", "seeds: expected a whole number of at least 1, got 1.5")

@@ -3,6 +3,7 @@
 -- training. Seconds are no budget: they would make results depend on the machine.
 local core = require "engram.core"
 local grouped = require "engram.cl.grouped"
+local usage_error = require "engram.usage"
 local warnings = require "engram.cl.warnings"
 local raise = core.raise
 
@@ -10,8 +11,35 @@ local budget = {}
 
 local NAMES = { "state_bytes", "arithmetic", "arithmetic_per_task" }
 
+budget.wanted = nil                     -- `engram run --budget`: what no training of this process may go beyond
+
+-- of_words("state_bytes=2e6,arithmetic=1e12"): the limits, as a table.
+function budget.of_words(text)
+   local limits = {}
+   for word in text:gmatch "[^,]+" do
+      local name, number = word:match "^%s*([%w_]+)%s*=%s*(%S+)%s*$"
+      if not name then usage_error("--budget: expected NAME=NUMBER, as state_bytes=2e6, got '%s'", word) end
+      if limits[name] then usage_error("--budget: %s is given twice", name) end
+      limits[name] = tonumber(number) or usage_error("--budget: %s: '%s' is no number", name, number)
+   end
+   local ok, problem = pcall(budget.check, limits)
+   if not ok then usage_error("--budget: %s", (tostring(problem):gsub("^.-cl%.train: budget[.:]? ?", ""))) end
+   return limits
+end
+
+-- What a script says and what the command line says: of each limit the smaller.
+local function with_wanted(given)
+   if not budget.wanted then return given end
+   local both = {}
+   for _, one in ipairs{ given or {}, budget.wanted } do
+      for name, value in pairs(one) do both[name] = both[name] and math.min(both[name], value) or value end
+   end
+   return both
+end
+
 -- check(given) -> the limits or nil, and in words what they are.
 function budget.check(given)
+   if type(given) == "table" or given == nil then given = with_wanted(given) end
    if given == nil then return nil end
    if type(given) ~= "table" then raise("cl.train: budget must be a table, as { state_bytes = 2e6 }, got %s", core.typename(given)) end
    core.options("cl.train: budget", given, NAMES)

@@ -78,7 +78,8 @@ function command.run(values, words)
    note_changed(meta.script, meta.script_sha256)
    for plugin, hash in pairs(meta.plugins or {}) do note_changed(plugin, hash) end
    local how = { threads = values.threads or meta.threads_asked, seed = run.seed_asked(meta), quiet = values.quiet,
-      plugin = meta.plugins_asked, ["evaluate-on"] = meta.evaluate_on, changed_threads = not values.into and values.threads or nil }
+      plugin = meta.plugins_asked, ["evaluate-on"] = meta.evaluate_on, budget = meta.budget,
+      changed_threads = not values.into and values.threads or nil }
    local arguments = { unpack(meta.arguments or {}) }
    local given = given_settings(path)
    return require "engram.cli.run".execute(how, meta.script, arguments, function() run.reopen(path) end, given)

@@ -35,6 +35,7 @@ local command = {
       { "threads", value = "N", number = 1, doc = "threads (default: the cores); never changes a result" },
       { "evaluate-on", value = "WHAT", choices = { "validation", "both" },
          doc = "of every training, whatever the script says: validation sets, with the test sets sealed, or both" },
+      { "budget", value = "LIMITS", doc = "what no training may go beyond, whatever the script says: state_bytes=N,arithmetic=N" },
       { "report", doc = "write an HTML report into the run's directory when it is finished" },
       { "tensorboard", doc = "write TensorBoard's event files too, into tensorboard/ beside each metrics.jsonl" },
       { "quiet", doc = "no progress" },
@@ -81,8 +82,9 @@ local function open_run(values, script, words, given)
       experiment = (given and given.path or script):match "([^/]*)$":gsub("%.%a+$", ""),
       name = values.name, words = words_of.overrides(words), script = script,
       runs = folder ~= "" and folder or nil, path = values.into, seed = values.seed, threads = values.threads, arguments = words,
-      report = values.report, evaluate_on = values["evaluate-on"], tensorboard = values.tensorboard, source = given and given.text,
-      plugins = values.plugin, command = into.command(values, values.file or script, words),
+      report = values.report, evaluate_on = values["evaluate-on"], budget = values.budget,
+      tensorboard = values.tensorboard, source = given and given.text, plugins = values.plugin,
+      command = into.command(values, values.file or script, words),
    }
 end
 
@@ -111,6 +113,8 @@ local function prepare(values, script, words, given)
    settings.defaults_of_run = { seed = values.seed, threads = values.threads }
    settings.changed = { threads = values.changed_threads }
    require "engram.cl.seal".wanted = values["evaluate-on"]
+   local budget = require "engram.cl.budget"
+   budget.wanted = values.budget and budget.of_words(values.budget)
    rehearsal.wanted = values["dry-run"] and "dry-run" or values.show and "settings"
    settings.override(words)
    settings.file(given)

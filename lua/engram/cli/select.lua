@@ -14,6 +14,7 @@ local command = {
    options = {
       { "trials", value = "N", number = 1, doc = "trials of each method, drawn from its combinations (default: all, equally many)" },
       { "draw", value = "SEED", number = 0, doc = "the seed by which they are drawn (default: 0)" },
+      { "budget", value = "LIMITS", doc = "of all trainings, so that methods had the same: state_bytes=N,arithmetic=N; see engram run" },
       { "final", value = "SEEDS", doc = "seeds of the final report, as 11..16 (default: the six after those of the search)" },
       { "first", value = "K", number = 1, doc = "tasks that the rule of the first tasks may see (default: 3)" },
       { "by-test", doc = "also choose by the test sets, which is cheating: the search then looks at them" },
@@ -144,6 +145,7 @@ function command.run(values, words)
    local script = table.remove(words, 1)
    if not script or script == ":" then usage_error "select: which script? engram select FILE : method=SGD lr=0.1,0.01" end
    require "engram.cli.plugins".load(values.plugin)
+   if values.budget then require "engram.cl.budget".of_words(values.budget) end
    local plan = require "engram.select.plan"(words, values.trials, values.draw)
    local finals, first = final_seeds(values.final, plan.seeds), values.first or 3
    check_settings(script, plan, values.plugin)
@@ -153,7 +155,7 @@ function command.run(values, words)
    local path = require "engram.run".new_path(runs ~= "" and runs or nil, experiment, values.name or "select")
    local parallel, threads = require "engram.cli.sweep".shares(values, trials_of(plan))
    local self = require "engram.select".new(plan, { script = script, final_seeds = finals, first = first, by_test = values["by-test"],
-      parallel = parallel, threads = threads, plugins = values.plugin,
+      parallel = parallel, threads = threads, plugins = values.plugin, budget = values.budget,
       path = require "engram.run.describe".absolute(path):gsub("/%./", "/") })
    self:save()
    return run_all(self, values)

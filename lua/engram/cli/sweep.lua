@@ -23,6 +23,7 @@ local command = {
       { "slurm", doc = "write SWEEP/sweep.sbatch, a Slurm array (-j: tasks at a time), instead of running" },
       { "pack", value = "M", number = 1, doc = "with --slurm: jobs of one task, one after the other" },
       { "evaluate-on", value = "WHAT", choices = { "validation", "both" }, doc = "of each job's trainings: see engram run" },
+      { "budget", value = "LIMITS", doc = "of each job's trainings: state_bytes=N,arithmetic=N; see engram run" },
       { "dry-run", doc = "list the jobs and stop; nothing is written" },
       { "quiet", doc = "no progress" },
    },
@@ -163,12 +164,14 @@ end
 
 local function make(values, script, words)
    require "engram.cli.plugins".load(values.plugin)   -- what no job could load is said before the first
+   if values.budget then require "engram.cl.budget".of_words(values.budget) end
    local jobs, varying, axes = require "engram.sweep.expand"(words)
    command.check_settings(script, axes, values.plugin)
    local parallel, threads = command.shares(values, #jobs)
    local runs = values.runs or os.getenv "ENGRAM_RUNS"
    return require "engram.sweep".new{ script = script, jobs = jobs, varying = varying, parallel = parallel, threads = threads,
-      plugins = values.plugin, evaluate_on = values["evaluate-on"], name = values.name, runs = runs ~= "" and runs or nil }
+      plugins = values.plugin, evaluate_on = values["evaluate-on"], budget = values.budget, name = values.name,
+      runs = runs ~= "" and runs or nil }
 end
 
 function command.run(values, words)

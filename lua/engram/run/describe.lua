@@ -91,7 +91,7 @@ function describe.meta(about)
    meta.seed, meta.seed_asked = about.seed, about.seed or false           -- the first is that of the training, once it is known
    meta.arguments = require "engram.json".array{ unpack(about.arguments or {}) }
    meta.threads_asked, meta.report, meta.tensorboard = about.threads, about.report, about.tensorboard
-   meta.evaluate_on = about.evaluate_on
+   meta.evaluate_on, meta.budget = about.evaluate_on, about.budget
    meta.plugins_asked = about.plugins and require "engram.json".array{ unpack(about.plugins) }
    meta.folder = describe.folder()
    local folder = (about.script or "."):match "^(.*)/[^/]*$" or "."

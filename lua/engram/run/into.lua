@@ -41,7 +41,7 @@ function into.command(values, file, words)
    local list = { "engram", "run" }
    local function add(name, value) list[#list + 1], list[#list + 2] = "--" .. name, value end
    for _, plugin in ipairs(values.plugin or {}) do add("plugin", plugin) end
-   for _, name in ipairs{ "config", "seed", "evaluate-on" } do
+   for _, name in ipairs{ "config", "seed", "evaluate-on", "budget" } do
       if values[name] then add(name, tostring(values[name])) end
    end
    list[#list + 1] = file

@@ -20,12 +20,13 @@ local VERSION = 1
 -- A sweep of this selection, in one of its folders.
 local function sweep_of(self, name, list, evaluate_on)
    return sweep.new{ script = self.script, jobs = list, varying = {}, parallel = self.parallel, threads = self.threads,
-      plugins = self.plugins, evaluate_on = evaluate_on, path = self.path .. "/" .. name }
+      plugins = self.plugins, evaluate_on = evaluate_on, budget = self.budget, path = self.path .. "/" .. name }
 end
 
 -- ---- making and loading -----------------------------------------------------------------------------------
 
--- new(plan, about): not yet on disk. about: { script =, final_seeds =, first =, by_test =, parallel =, threads =, plugins =, path = }.
+-- new(plan, about): not yet on disk. about: { script =, final_seeds =, first =, by_test =, parallel =, threads =, plugins =, budget =,
+-- path = }.
 function selection.new(plan, about)
    local self = setmetatable(about, Selection)
    local list = {}
@@ -49,7 +50,8 @@ local function arrays(value)
    return copy
 end
 
-local KEYS = { "version", "script", "common", "seeds", "final_seeds", "first", "by_test", "methods", "parallel", "threads", "plugins" }
+local KEYS = { "version", "script", "common", "seeds", "final_seeds", "first", "by_test", "methods", "parallel", "threads", "plugins",
+   "budget" }
 
 function Selection:save()
    self.search:save()

@@ -21,6 +21,7 @@ local VERSION = 1
 function Sweep:line(job)
    local words = { "run", "--quiet", "--threads", tostring(self.threads), "--into", self.path .. "/" .. job.name }
    if self.evaluate_on then words[#words + 1], words[#words + 2] = "--evaluate-on", self.evaluate_on end
+   if self.budget then words[#words + 1], words[#words + 2] = "--budget", self.budget end
    for _, plugin in ipairs(self.plugins or {}) do words[#words + 1], words[#words + 2] = "--plugin", plugin end
    words[#words + 1] = self.script
    for _, word in ipairs(job.words) do words[#words + 1] = word end
@@ -38,8 +39,8 @@ function Sweep:log_of(job) return ("%s/logs/%s.txt"):format(self.path, job.name)
 
 -- ---- making and loading -----------------------------------------------------------------------------------
 
--- about: { script =, jobs =, varying =, parallel =, threads =, plugins =, evaluate_on =, runs =, name =, path = where it is not to be a new
--- one below runs }; not yet on disk.
+-- about: { script =, jobs =, varying =, parallel =, threads =, plugins =, evaluate_on =, budget =, runs =, name =, path = where it is not
+-- to be a new one below runs }; not yet on disk.
 function sweep.new(about)
    local experiment = about.script:match "([^/]*)$":gsub("%.%a+$", "")
    local self = setmetatable(about, Sweep)
@@ -75,7 +76,7 @@ function Sweep:save()
    for i, job in ipairs(self.jobs) do jobs[i] = { name = job.name, words = json.array{ unpack(job.words) } } end
    json.save(self.path .. "/sweep.json", { version = VERSION, script = self.script, script_sha256 = self:script_hash(),
       folder = self.folder, jobs = jobs, varying = json.array{ unpack(self.varying) }, parallel = self.parallel, threads = self.threads,
-      evaluate_on = self.evaluate_on, plugins = self.plugins and json.array{ unpack(self.plugins) },
+      evaluate_on = self.evaluate_on, budget = self.budget, plugins = self.plugins and json.array{ unpack(self.plugins) },
       engram = require "engram.version" })
 end
 

@@ -144,7 +144,7 @@ function build.methods(table_, row, column)
    return list
 end
 
-local ALLOWED = { "batch_size", "drop_last", "shuffle", "protocol", "evaluate_tasks" }
+local ALLOWED = { "batch_size", "drop_last", "shuffle", "protocol", "evaluate_tasks", "budget" }
 
 local function check_option(key, row, node)
    if set_of(ALLOWED)[key] then return end

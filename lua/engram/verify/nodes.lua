@@ -50,7 +50,8 @@ function nodes.pick(node, column, columns)
       for _, member in ipairs(node.members) do
          local run = columns[member.key].run
          if run ~= member.key then
-            refuse(member.value, "the figures of column '%s' are of the runs of '%s': what is trained is said for that one", member.key, run)
+            refuse(member.value, "the figures of column '%s' are of the runs of '%s': what is trained is said for that one", member.key,
+               run)
          end
          if member.key == column then found = member.value end
       end

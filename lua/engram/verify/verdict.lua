@@ -159,8 +159,9 @@ local function count(cells)
    return all
 end
 
--- of(table, path, fits, seeds): what the runs in a folder say of these cells of the table (see jobs.cells) and these seeds: { cells = list, counts, runs =, failed =, damaged = names,
--- seconds = of all runs, wall =, arithmetic = operations or nil, mixed = in words or nil, results_sha256 = }.
+-- of(table, path, fits, seeds): what the runs in a folder say of these cells of the table (see jobs.cells) and these seeds: { cells = list,
+-- counts, runs =, failed =, damaged = names, seconds = of all runs, wall =, arithmetic = operations or nil, mixed = in words or nil,
+-- results_sha256 = }.
 function verdict.of(table_, path, fits, seeds)
    local runs, failed, count_failed, damaged = read_runs(table_, path, fits, seeds)
    local found = { cells = json.array{}, runs = 0, failed = count_failed, damaged = json.array(damaged), seconds = 0 }
