@@ -1,7 +1,7 @@
 -- The table and the picture that docs/results.md shows of a selection of classp_study: every method by the settings that the whole stream
 -- chose, the others beside it, paired by seed with CLASSP; p is exact, and Holm's among all rows. Those of which final trainings failed
 -- stand last. Edge: what was chosen at the end of its list, so that more may lie beyond. Failed: trials that did not come to their end.
--- Promised: the validation accuracy for which it was chosen.
+-- Promised: the validation accuracy for which it was chosen. Last task: what is known of it at the end.
 --    engram run --no-run classp_study_table selection=FOLDER picture=docs/assets/NAME.svg
 local engram = require "engram"
 local statistics, json = engram.statistics, engram.json
@@ -119,6 +119,7 @@ local function row_of(method, trials)
    row.accuracy = figures(runs, accuracy)
    row.first, row.default = figures(summaries(method.chosen.first), accuracy), figures(summaries(method.chosen.default), accuracy)
    row.forgetting = figures(runs, function(s) return s.metrics.forgetting end)
+   row.last = figures(runs, function(s) return s.accuracy[#s.accuracy][#s.accuracy] end)
    row.state = figures(runs, function(s) return s.bytes.state_in_training / 1e6 end)
    row.arithmetic = figures(runs, function(s) return s.arithmetic.total / 1e12 end)
    row.step = figures(runs, function(s) return 100 * statistics.mean(s.metrics.step_density) end)
@@ -167,7 +168,7 @@ end
 local function line_of(row)
    local cells = { row.name, row.words, row.edges, row.failed,
       estimate(row.accuracy, "**%.2f**"), number(row.promised), estimate(row.first), estimate(row.default),
-      number(mean(row.forgetting), "%.1f"), number(mean(row.state), "%.1f"), number(mean(row.arithmetic), "%.2f"),
+      number(mean(row.forgetting), "%.1f"), number(mean(row.last), "%.1f"), number(mean(row.state), "%.1f"), number(mean(row.arithmetic), "%.2f"),
       number(mean(row.step), "%.0f") .. " / " .. number(mean(row.task), "%.0f"), row.apart or "–",
       row.p and ("%.3f, %.3f"):format(row.p, row.holm) or "–" }
    return "| " .. table.concat(cells, " | ") .. " |"
@@ -191,9 +192,9 @@ local first = about.first
 for _, method in ipairs(methods) do first = method.chosen.first and method.chosen.first.tasks or first end
 
 compare_all(rows, reference)
-print(("| method | settings | edge | failed | accuracy | promised | first %d | unsearched | forgetting | state | TFLOP | moved, %% "
-   .. "| difference | p, Holm |"):format(first))
-print "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
+print(("| method | settings | edge | failed | accuracy | promised | first %d | unsearched | forgetting | last task | state | TFLOP "
+   .. "| moved, %% | difference | p, Holm |"):format(first))
+print "|---|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
 for _, row in ipairs(rows) do print(line_of(row)) end
 
 if settings.picture ~= "" then

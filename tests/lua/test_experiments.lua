@@ -201,7 +201,7 @@ cl.train{ stream = stream, model = function() return nn.Sequential{ nn.Flatten()
    code, text, err = show "picture=study.svg"
    t.expect({ code, err }):equals{ 0, "" }
    local function row(name, words, edge, state, step, rest)
-      local line = "| %s | `%s` | %s of 3 | **N** ± N | N | N ± N | N ± N | N | %s | N | %s / N | %s |"
+      local line = "| %s | `%s` | %s of 3 | **N** ± N | N | N ± N | N ± N | N | N | %s | N | %s / N | %s |"
       line = line:format(name, words, edge, state, step, rest)
       return (line:gsub("[%-%*%+%(%)]", "%%%0"):gsub("N", function() return "%-?[%d.]+" end))
    end
