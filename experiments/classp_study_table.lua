@@ -168,8 +168,8 @@ end
 local function line_of(row)
    local cells = { row.name, row.words, row.edges, row.failed,
       estimate(row.accuracy, "**%.2f**"), number(row.promised), estimate(row.first), estimate(row.default),
-      number(mean(row.forgetting), "%.1f"), number(mean(row.last), "%.1f"), number(mean(row.state), "%.1f"), number(mean(row.arithmetic), "%.2f"),
-      number(mean(row.step), "%.0f") .. " / " .. number(mean(row.task), "%.0f"), row.apart or "–",
+      number(mean(row.forgetting), "%.1f"), number(mean(row.last), "%.1f"), number(mean(row.state), "%.1f"),
+      number(mean(row.arithmetic), "%.2f"), number(mean(row.step), "%.0f") .. " / " .. number(mean(row.task), "%.0f"), row.apart or "–",
       row.p and ("%.3f, %.3f"):format(row.p, row.holm) or "–" }
    return "| " .. table.concat(cells, " | ") .. " |"
 end

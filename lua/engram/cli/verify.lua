@@ -9,7 +9,7 @@ local command = {
    text = "Without a word: the tables there are. TABLE is one of them, or a file of your own, ./NAME.yaml. Its runs, each a process, go\n"
       .. "to runs/verify/NAME, where a later call goes on: what is finished there is not run again, more seeds and other cells are added.\n"
       .. "A cell passes when |ours - theirs| <= 2 sqrt(SD_theirs^2 / n_theirs + SD_ours^2 / n). Cells that fail are a result: the exit\n"
-      .. "code is 0 when all runs ran.",
+      .. "code is 0 when all runs ran and have their figures.",
    options = {
       { "seeds", value = "N", doc = "seeds 1 to N, or A..B, run and reported (default: the table's, and all that there are)" },
       { "j", value = "N", number = 1, doc = "runs at a time (default: the cores)" },
@@ -74,7 +74,9 @@ local function tell(table_, path, values, fits)
       print(report.write(table_, found, path))
       print(("report: %s/report.md, report.json"):format(path))
    end
-   return #found.damaged > 0 and 1 or 0
+   local whole = #found.damaged == 0
+   for _, cell in ipairs(found.cells) do whole = whole and not cell.missing end
+   return whole and 0 or 1
 end
 
 local function list_tables()
