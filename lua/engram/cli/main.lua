@@ -44,7 +44,9 @@ require "jit.opt".start("loopunroll=60", "instunroll=16", "maxtrace=8000", "maxm
 local ok, result = xpcall(dispatch, failure, { unpack(arg) })
 if ok then return require "engram.cli.output"(result or 0) end
 io.stdout:flush()
-io.stderr:write("engram: ", result.usage or result.message, "\n")
-if result.usage then return 2 end
 local signal = package.loaded["engram.core"] and require("engram.core").interrupted()
+local message = result.usage or result.message
+if signal and message:find ": interrupted$" then message = "interrupted" end        -- where in our code is nobody's concern
+io.stderr:write("engram: ", message, "\n")
+if result.usage then return 2 end
 return signal and 128 + signal or result.code or 1
