@@ -262,7 +262,10 @@ t.test("--budget holds for any script, the smaller of two limits counts, and a r
    local a, b = summary(only "budget/paid/*-a-*"), summary(only "budget/paid/*-b-*")
    t.expect({ a.steps, b.steps, a.weights_sha256 }):equals{ 6, 6, b.weights_sha256 }
    t.expect(json.load(folder .. "/" .. only "budget/paid/*-a-*" .. "/meta.json").command):contains("--budget arithmetic=" .. 6 * STEP)
-   local code, _, err = sh "engram run --no-run --budget state_bytes=7000 paid.lua method=ER"
+   t.write(folder .. "/wrong.lua", (t.read(folder .. "/paid.lua"):gsub("arithmetic = settings.arithmetic", "arithmetic = 'much'")))
+   local code, _, err = sh "engram run --quiet --no-run --budget arithmetic=1e9 wrong.lua"
+   t.expect({ code, err:match "budget.arithmetic must be a number of at least 1, got much" ~= nil }):equals{ 1, true }
+   code, _, err = sh "engram run --no-run --budget state_bytes=7000 paid.lua method=ER"
    t.expect({ code, err:match "state_bytes = 7,000 allows: ER.memory 16,000 %(memory = 8 fits, it is 20%)" ~= nil }):equals{ 1, true }
 end)
 

@@ -58,8 +58,8 @@ t.test("wrong words are told before anything runs, near ones are suggested", fun
    refused("example cells=EWC/tsk", "verify: cells=EWC/tsk: there is no column 'tsk', did you mean 'task'?")
    refused("example cells=", "verify: cells=: names no cell; as in cells=EWC,SI/class,*/task")
    refused("example seed=1", "verify: 'seed=1' is no word of verify: after the table comes cells=ROW,ROW/COLUMN")
-   for _, seeds in ipairs{ "0", "x", "3..2", "1.5" } do
-      refused("example --seeds " .. seeds, "--seeds: expected a number of at least 1, or two, as 11..20, got '" .. seeds .. "'")
+   for _, seeds in ipairs{ "0", "x", "3..2", "1.5", "99999999" } do
+      refused("example --seeds " .. seeds, "--seeds: expected how many, or which, as 11..20 or 3,7, got '" .. seeds .. "'")
    end
    refused("--seeds 3", "verify: which table? engram verify alone lists them")
    refused("small.yaml cells=EWC/class", "verify: none of these cells has a figure in small.yaml")

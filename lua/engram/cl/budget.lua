@@ -13,6 +13,22 @@ local NAMES = { "state_bytes", "arithmetic", "arithmetic_per_task" }
 
 budget.wanted = nil                     -- `engram run --budget`: what no training of this process may go beyond
 
+-- The limits of a script, checked.
+local function limits_of(given)
+   if type(given) ~= "table" then raise("cl.train: budget must be a table, as { state_bytes = 2e6 }, got %s", core.typename(given)) end
+   core.options("cl.train: budget", given, NAMES)
+   local limits = {}
+   for _, name in ipairs(NAMES) do
+      local value, least = given[name], name == "state_bytes" and 0 or 1
+      if value ~= nil and (type(value) ~= "number" or not (value >= least and value < math.huge)) then
+         raise("cl.train: budget.%s must be a number of at least %d, got %s", name, least, tostring(value))
+      end
+      limits[name] = value
+   end
+   if next(limits) == nil then raise("cl.train: budget: give one of %s", table.concat(NAMES, ", ")) end
+   return limits
+end
+
 -- of_words("state_bytes=2e6,arithmetic=1e12"): the limits, as a table.
 function budget.of_words(text)
    local limits = {}
@@ -22,39 +38,19 @@ function budget.of_words(text)
       if limits[name] then usage_error("--budget: %s is given twice", name) end
       limits[name] = tonumber(number) or usage_error("--budget: %s: '%s' is no number", name, number)
    end
-   local ok, problem = pcall(budget.check, limits)
+   local ok, problem = pcall(limits_of, limits)
    if not ok then usage_error("--budget: %s", (tostring(problem):gsub("^.-cl%.train: budget[.:]? ?", ""))) end
    return limits
 end
 
--- What a script says and what the command line says: of each limit the smaller.
-local function with_wanted(given)
-   if not budget.wanted then return given end
-   local both = {}
-   for _, one in ipairs{ given or {}, budget.wanted } do
-      for name, value in pairs(one) do both[name] = both[name] and math.min(both[name], value) or value end
-   end
-   return both
-end
-
--- check(given) -> the limits or nil, and in words what they are.
+-- check(given) -> the limits or nil, and in words what they are: the script's and the command line's, of each the smaller.
 function budget.check(given)
-   if type(given) == "table" or given == nil then given = with_wanted(given) end
-   if given == nil then return nil end
-   if type(given) ~= "table" then raise("cl.train: budget must be a table, as { state_bytes = 2e6 }, got %s", core.typename(given)) end
-   core.options("cl.train: budget", given, NAMES)
-   local limits, words = {}, {}
+   local limits, words = given ~= nil and limits_of(given) or {}, {}
+   for name, value in pairs(budget.wanted or {}) do limits[name] = math.min(limits[name] or value, value) end
    for _, name in ipairs(NAMES) do
-      local value = given[name]
-      if value ~= nil then
-         local least = name == "state_bytes" and 0 or 1
-         if type(value) ~= "number" or not (value >= least and value < math.huge) then
-            raise("cl.train: budget.%s must be a number of at least %d, got %s", name, least, tostring(value))
-         end
-         limits[name], words[#words + 1] = value, ("%s = %.17g"):format(name, value)
-      end
+      if limits[name] then words[#words + 1] = ("%s = %.17g"):format(name, limits[name]) end
    end
-   if #words == 0 then raise("cl.train: budget: give one of %s", table.concat(NAMES, ", ")) end
+   if #words == 0 then return nil end
    return limits, table.concat(words, ", ")
 end
 

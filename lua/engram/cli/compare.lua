@@ -28,15 +28,6 @@ local function print_lines(stream, heading, lines)
    for _, line in ipairs(lines) do stream:write("  ", line, "\n") end
 end
 
--- The folders of the runs that records are of.
-local function paths_of(records)
-   local list, known = {}, {}
-   for _, record in ipairs(records) do
-      if not known[record.run] then list[#list + 1], known[record.run] = record.run, true end
-   end
-   return list
-end
-
 -- Trainings that their budget ended before the last task: their means are of fewer tasks than the others'.
 local function note_ended(records, notes)
    for _, record in ipairs(records) do
@@ -76,7 +67,7 @@ function command.print(values, records, problems)
    io.stdout:write((write[format](tables, by, values.against)))
    note_ended(records, notes)
    if format == "markdown" then note_choice(rows, by, notes) end
-   notes[#notes + 1] = require "engram.run.code".mixed(paths_of(records))
+   notes[#notes + 1] = require "engram.run.code".mixed(records)
    local looks = require "engram.compare.looks"(records)
    if looks then aside:write("\n", looks, "\n") end
    print_lines(aside, "note:", notes)

@@ -11,7 +11,7 @@ local command = {
       .. "A cell passes when |ours - theirs| <= 2 sqrt(SD_theirs^2 / n_theirs + SD_ours^2 / n). Cells that fail are a result: the exit\n"
       .. "code is 0 when all runs ran and have their figures.",
    options = {
-      { "seeds", value = "N", doc = "seeds 1 to N, or A..B, run and reported (default: the table's, and all that there are)" },
+      { "seeds", value = "N", doc = "seeds 1 to N, or A..B or A,B, run and reported (default: the table's, and all that there are)" },
       { "j", value = "N", number = 1, doc = "runs at a time (default: the cores)" },
       { "threads", value = "N", number = 1, doc = "threads of each run (default: 1); never changes a result" },
       { "into", value = "DIR", doc = "the folder of the runs, instead of runs/verify/NAME" },

@@ -75,10 +75,13 @@ local function shown(word)
    return word:find "^%x+$" and #word == 64 and word:sub(1, 8) or word
 end
 
--- mixed(paths): a line that tells how many runs are of each kind of code, where the runs in these folders are of several; or nil.
-function code.mixed(paths)
-   local list, counts, order = {}, {}, {}
-   for _, path in ipairs(paths) do list[#list + 1] = parts_of(path) end
+-- mixed(records): a line that tells how many runs are of each kind of code, where those of the records (by `run`, a folder) are of
+-- several; or nil.
+function code.mixed(records)
+   local list, counts, order, known = {}, {}, {}, {}
+   for _, record in ipairs(records) do
+      if not known[record.run] then list[#list + 1], known[record.run] = parts_of(record.run), true end
+   end
    local names = differing(list)
    if #names == 0 then return nil end
    for _, parts in ipairs(list) do

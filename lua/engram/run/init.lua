@@ -221,9 +221,10 @@ function run.reopen(path)
    self.wants_report, self.tensorboard = meta.report, meta.tensorboard
    self.worked[#self.worked + 1] = json.array{ self.resumed[#self.resumed] or status.started, status.updated }
    self.resumed[#self.resumed + 1] = describe.time()
-   if meta.library_sha256 and not meta.library_sha256:find(code.library(), 1, true) then
+   local library = code.library()
+   if meta.library_sha256 and not meta.library_sha256:find(library, 1, true) then
       print(("note: %s was begun by another Engram than this one: its bits may be those of neither"):format(path))
-      note(self, "library_sha256", meta.library_sha256 .. "+" .. code.library())
+      note(self, "library_sha256", meta.library_sha256 .. "+" .. library)
    end
    local journals = left.clear_away(path)
    for _, folder in ipairs(left.without_checkpoint(path, status)) do

@@ -181,13 +181,13 @@ return function(self, choices)
    if #self.methods > 1 then order_lines(lines, order, #self.final_seeds) end
    add_failures(lines, choices, found)
    lines[#lines + 1] = ""
-   local paths = {}
+   local all = {}
    for _, stage in ipairs{ "search", "final" } do
       local list = records{ self.path .. "/" .. stage }
       lines[#lines + 1] = ("%s: %s"):format(stage, ((looks(list) or "test sets: not known"):gsub("^test sets:", "test sets")))
-      for _, record in ipairs(list) do paths[#paths + 1] = record.run end
+      for _, record in ipairs(list) do all[#all + 1] = record end
    end
-   local mixed = require "engram.run.code".mixed(paths)
+   local mixed = require "engram.run.code".mixed(all)
    if mixed then lines[#lines + 1] = "\n" .. mixed end
    return table.concat(lines, "\n") .. "\n"
 end

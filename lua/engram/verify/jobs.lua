@@ -56,15 +56,17 @@ local function words_of(table_, row, column, seed)
    return words
 end
 
--- seeds(text): the list of seeds that "10" (the first ten) or "11..20" stands for.
+-- seeds(text): the list of seeds that "10" (the first ten), "11..20" or "3,7" stands for.
 function jobs.seeds(text)
-   local first, last = text:match "^(%d+)%.%.(%d+)$"
-   first, last = tonumber(first or 1), tonumber(last or text)
-   if not last or last % 1 ~= 0 or last < first or last > 2 ^ 31 then
-      usage_error("--seeds: expected a number of at least 1, or two, as 11..20, got '%s'", text)
-   end
+   if text:find "^%d+$" then text = "1.." .. text end
+   local ok, _, _, axes = pcall(require "engram.sweep.expand", { "seed=" .. text })
    local list = {}
-   for seed = first, last do list[#list + 1] = seed end
+   for i, word in ipairs(ok and axes[1].values or { "" }) do
+      list[i] = tonumber(word)
+      if not (list[i] and list[i] % 1 == 0 and list[i] >= 0) then
+         usage_error("--seeds: expected how many, or which, as 11..20 or 3,7, got '%s'", (text:gsub("^1%.%.(%d+)$", "%1")))
+      end
+   end
    return list
 end
 

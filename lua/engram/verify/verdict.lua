@@ -121,10 +121,10 @@ end
 
 -- In words that runs are of several kinds of code; nil where they are not.
 local function mixed_of(runs, path)
-   local paths = {}
-   for name in pairs(runs) do paths[#paths + 1] = path .. "/" .. name end
-   table.sort(paths)
-   return require "engram.run.code".mixed(paths)
+   local records = {}
+   for name in pairs(runs) do records[#records + 1] = { run = path .. "/" .. name } end
+   table.sort(records, function(a, b) return a.run < b.run end)
+   return require "engram.run.code".mixed(records)
 end
 
 -- The SHA-256 of a run's weights; of a run that has none to tell, its figures.
