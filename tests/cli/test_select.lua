@@ -179,6 +179,8 @@ t.test("trials whose settings have no effect are told, and one that its budget e
    local short = summary(only "b2/budget/*/search/optimizer=Adam-spend=6e6-s1")
    t.expect({ short.budget.ended.task, #short.accuracy }):equals{ 2, 3 }
    t.expect(short.metrics.average_accuracy):close_to(mean_row(short.accuracy, 3), 1e-9)
+   t.expect(out:match "ended by the budget of arithmetic before the last task, [^\n]* in task (%d of %d) for one: "):equals "2 of 3"
+   t.expect(out):contains "first: of the 3 tasks asked for the rule sees 2: not the last of a stream\n"
 end)
 
 t.test("a search of which a job was killed chooses nothing, and goes on", function()
@@ -214,6 +216,22 @@ t.test("a selection that is cut short goes on, and ends with the same report", f
    for _, label in ipairs{ "search lr=0.001 optimizer=SGD", "final lr=0.01 optimizer=Adam" } do t.expect(page):contains(label) end
    local again, more = sh "engram select --quiet --resume cut/trial/*"
    t.expect({ again, more:match "\n(average accuracy.*)$" }):equals{ 0, out:match "\n(average accuracy.*)$" }
+end)
+
+t.test("a run whose files cannot be read is no training that failed: it is named, with what to do", function()
+   local path, whole = only "whole/trial/*", nil
+   whole = t.read(folder .. "/" .. path .. "/report.md")
+   for _, stage in ipairs{ "final", "search" } do
+      local run = ("%s/%s/optimizer=SGD-lr=0.1-s%d"):format(path, stage, stage == "final" and 5 or 1)
+      t.expect((sh("echo '{' > " .. run .. "/summary.json"))):equals(0)
+      if stage == "search" then t.expect((sh(("rm -r %s/final %s/choices.json"):format(path, path)))):equals(0) end
+      local code, out, err = sh("engram resume --quiet " .. path)
+      t.expect({ code, out:match "average" or "" }):equals{ 1, "" }
+      t.expect(err):contains("/" .. run .. " is damaged: its status.json, settings.json or summary.json cannot be read; remove its folder, "
+         .. "and engram resume ")
+      t.expect((sh(("rm -r %s && engram resume --quiet %s"):format(run, path)))):equals(0)
+      t.expect(t.read(folder .. "/" .. path .. "/report.md")):equals(whole)
+   end
 end)
 
 t.test("what makes no fair selection is refused before anything runs", function()

@@ -195,6 +195,21 @@ t.test("a cell does not pass by the seeds that came to their end", function()
    t.expect({ cell.verdict, cell.n, cell.failed }):equals{ "fail", 1, { 2 } }
 end)
 
+t.test("runs that are begun and not at their end are told", function()
+   t.expect((sh "cp -r whole begun && sed -i s/finished/interrupted/ begun/EWC-task-*-s2/status.json")):equals(0)
+   t.expect(select(2, sh "engram verify small.yaml --measured --into begun")):contains(
+      "\n1 more run is begun and not at the end: engram resume of the folder goes on\n")
+   t.expect(report_of("begun").unfinished):equals(1)
+end)
+
+t.test("trainings that their budget ended are told", function()
+   t.write(folder .. "/budget.yaml", (TABLE:gsub("training: {", "training: {budget: {arithmetic: 1.0e+5}, ")))
+   local code, out = sh "engram verify budget.yaml --quiet --seeds 1"
+   t.expect(code):equals(0)
+   t.expect(out:match "\n(%d of %d) trainings were ended by the budget of arithmetic before the last task, [^\n]* in task 1 of ")
+      :equals "3 of 3"
+end)
+
 t.test("runs of different code in one folder are told", function()
    t.expect((sh [[cp -r whole mixed && sed -i 's/"library_sha256": "......../"library_sha256": "00000000/' mixed/EWC-task-*-s2/meta.json]]))
       :equals(0)

@@ -28,17 +28,6 @@ local function print_lines(stream, heading, lines)
    for _, line in ipairs(lines) do stream:write("  ", line, "\n") end
 end
 
--- Trainings that their budget ended before the last task: their means are of fewer tasks than the others'.
-local function note_ended(records, notes)
-   for _, record in ipairs(records) do
-      local ended = type(record.summary.budget) == "table" and record.summary.budget.ended
-      if type(ended) == "table" and type(ended.task) == "number" and type(ended.tasks) == "number" and ended.task < ended.tasks then
-         notes[#notes + 1] = ("%s was ended by its budget of arithmetic in task %d of %d: its figures are of the tasks up to there"):format(
-            record.run, ended.task, ended.tasks)
-      end
-   end
-end
-
 -- Settings by numbers beside each other on test sets: the best of them is chosen by what should only measure it.
 local function note_choice(rows, by, notes)
    local keys, judged = {}, false
@@ -65,7 +54,7 @@ function command.print(values, records, problems)
       tables[i].over, tables[i].first = over, i == 1
    end
    io.stdout:write((write[format](tables, by, values.against)))
-   note_ended(records, notes)
+   notes[#notes + 1] = require "engram.run.ended"(records)
    if format == "markdown" then note_choice(rows, by, notes) end
    notes[#notes + 1] = require "engram.run.code".mixed(records)
    local looks = require "engram.compare.looks"(records)

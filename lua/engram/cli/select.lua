@@ -71,7 +71,7 @@ local function run_all(self, values)
    local final, choices = self:final()
    code, failures = run_stage(self, "final", final)
    if code then return code end
-   local text = require "engram.select.report"(self, choices)
+   local text = self:report(choices)
    core.check(C.eg_file_write(self.path .. "/report.md", text, #text))
    io.stdout:write("\n", text)
    if #failures > 0 then go_on_with(self) end

@@ -88,6 +88,18 @@ local function summaries_of(one)
 end
 selection.summaries = summaries_of
 
+-- Raises where a run of a sweep has files that cannot be read: it is no training that failed.
+local function check_damage(self, one)
+   for _, run in ipairs(history.runs({ one.path }).runs) do
+      local damaged = run.damaged
+      for _, training in ipairs(run.trainings) do damaged = damaged or training.state == "damaged" end
+      if damaged then
+         core.raise("select: %s is damaged: its status.json, settings.json or summary.json cannot be read; remove its folder, and engram "
+            .. "resume %s trains it again", run.path, self.path)
+      end
+   end
+end
+
 -- Adds the runs that failed on their way, as those that diverge do: a rule that does not look so far does not know of it.
 local function add_failed(found, one)
    for _, run in ipairs(history.runs({ one.path }).runs) do
@@ -146,6 +158,7 @@ end
 
 -- Chooses, and makes the sweep of the final report: a job for each seed and each of the settings that some rule chose.
 local function make_final(self)
+   check_damage(self, self.search)
    local found, list, choices = summaries_of(self.search), {}, {}
    if next(found) == nil then core.raise("select: no trial of any method came to its end: see %s/logs", self.search.path) end
    add_failed(found, self.search)
@@ -171,6 +184,12 @@ end
 function Selection:final()
    if C.eg_file_kind(self.path .. "/final/sweep.json") ~= 1 then return make_final(self) end
    return sweep.load(self.path .. "/final"), json.load(self.path .. "/choices.json")
+end
+
+-- report(choices) -> the text, when the final sweep is behind it.
+function Selection:report(choices)
+   check_damage(self, { path = self.path .. "/final" })
+   return require "engram.select.report"(self, choices)
 end
 
 -- Whether the search is behind it.

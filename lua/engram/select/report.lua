@@ -75,7 +75,7 @@ local function add_method(rows, method, choices, found, order)
       if choice then
          local list, by_seed, summaries = test_of(choice, found)
          rows[#rows + 1] = row_of(method, rule, choice, list, summaries, best)
-         order[rule] = order[rule] or { title = rules.title(rule, choice.tasks) }
+         order[rule] = order[rule] or { title = rules.title(rule, choice.tasks), tasks = choice.tasks }
          if #list > 0 then
             table.insert(order[rule], { name = method.name, mean = mean_of(list), by_seed = by_seed, n = #list, of = #choice.jobs })
          end
@@ -178,6 +178,10 @@ return function(self, choices)
    lines[#lines + 1] = "\nchosen by: the score by which the rule chose, on validation sets (by test: on test sets). to the oracle: how "
       .. "much better than the\noracle's choice. optimism: how much more the score on all tasks promised (the final trainings had\n"
       .. "the validation items, too). state: of optimizer and method while the last task is trained; GFLOP: of a\nwhole training.\n"
+   if order.first and order.first.tasks < self.first then
+      lines[#lines + 1] = ("first: of the %d tasks asked for the rule sees %d: not the last of a stream\n"):format(self.first,
+         order.first.tasks)
+   end
    if #self.methods > 1 then order_lines(lines, order, #self.final_seeds) end
    add_failures(lines, choices, found)
    lines[#lines + 1] = ""
@@ -187,7 +191,9 @@ return function(self, choices)
       lines[#lines + 1] = ("%s: %s"):format(stage, ((looks(list) or "test sets: not known"):gsub("^test sets:", "test sets")))
       for _, record in ipairs(list) do all[#all + 1] = record end
    end
-   local mixed = require "engram.run.code".mixed(all)
-   if mixed then lines[#lines + 1] = "\n" .. mixed end
+   for _, tells in ipairs{ require "engram.run.ended", require "engram.run.code".mixed } do
+      local line = tells(all)
+      if line then lines[#lines + 1] = "\n" .. line end
+   end
    return table.concat(lines, "\n") .. "\n"
 end

@@ -53,6 +53,11 @@ end
 
 local function note_lines(table_, found)
    local lines = { found.mixed }
+   lines[#lines + 1] = found.ended
+   if found.unfinished > 0 then
+      lines[#lines + 1] = ("%d more run%s begun and not at the end: engram resume of the folder goes on"):format(found.unfinished,
+         found.unfinished == 1 and " is" or "s are")
+   end
    for _, name in ipairs(found.damaged) do
       lines[#lines + 1] = name .. " is damaged: its status.json or summary.json cannot be read; remove its folder, and a later call runs "
          .. "it again"
@@ -93,8 +98,9 @@ function report.write(table_, found, path)
    local text, cells = report.text(table_, found), json.array{ unpack(found.cells) }
    core.check(C.eg_file_write(path .. "/report.md", text, #text))
    json.save(path .. "/report.json", { table = table_.name, title = table_.title, source = table_.source, cells = cells,
-      counts = found.counts, runs = found.runs, failed = found.failed, damaged = found.damaged, seconds = found.seconds, wall = found.wall,
-      arithmetic = found.arithmetic, mixed = found.mixed, results_sha256 = found.results_sha256, engram = require "engram.version" })
+      counts = found.counts, runs = found.runs, failed = found.failed, unfinished = found.unfinished, damaged = found.damaged,
+      seconds = found.seconds, wall = found.wall, arithmetic = found.arithmetic, mixed = found.mixed, ended = found.ended,
+      results_sha256 = found.results_sha256, engram = require "engram.version" })
    return text
 end
 

@@ -44,17 +44,22 @@ local function finished(path)
    return summary, status
 end
 
--- Every run of these cells and seeds that there is in a folder, by name: { summary =, status =, job = }; the set of those that failed, and
--- how many; and the names of those that are damaged.
+-- Every run of these cells and seeds that there is in a folder, by name: { summary =, status =, job = }; the set of those that failed; and,
+-- for the report, how many failed, how many are begun and not at their end, and the names of those that are damaged.
 local function read_runs(table_, path, fits, seeds)
-   local found, failed, count, damaged = {}, {}, 0, {}
+   local found, failed, told = {}, {}, { failed = 0, unfinished = 0, damaged = json.array{} }
    for _, job in ipairs(jobs.expand(table_, fits, seeds)) do
       local summary, status = finished(path .. "/" .. job.name)
       if summary then found[job.name] = { summary = summary, status = status, job = job } end
-      if status == "failed" then failed[job.name], count = true, count + 1 end
-      if status == "damaged" then damaged[#damaged + 1] = job.name end
+      if status == "failed" then
+         failed[job.name], told.failed = true, told.failed + 1
+      elseif status == "damaged" then
+         told.damaged[#told.damaged + 1] = job.name
+      elseif not summary and status ~= "new" then
+         told.unfinished = told.unfinished + 1
+      end
    end
-   return found, failed, count, damaged
+   return found, failed, told
 end
 
 -- ---- the whole --------------------------------------------------------------------------------------------
@@ -119,12 +124,12 @@ local function arithmetic_of(runs)
    return sum
 end
 
--- In words that runs are of several kinds of code; nil where they are not.
-local function mixed_of(runs, path)
+-- The runs as records, in their order.
+local function records_of(runs, path)
    local records = {}
-   for name in pairs(runs) do records[#records + 1] = { run = path .. "/" .. name } end
+   for name, one in pairs(runs) do records[#records + 1] = { run = path .. "/" .. name, summary = one.summary } end
    table.sort(records, function(a, b) return a.run < b.run end)
-   return require "engram.run.code".mixed(records)
+   return records
 end
 
 -- The SHA-256 of a run's weights; of a run that has none to tell, its figures.
@@ -160,11 +165,11 @@ local function count(cells)
 end
 
 -- of(table, path, fits, seeds): what the runs in a folder say of these cells of the table (see jobs.cells) and these seeds: { cells = list,
--- counts, runs =, failed =, damaged = names, seconds = of all runs, wall =, arithmetic = operations or nil, mixed = in words or nil,
--- results_sha256 = }.
+-- counts, runs =, failed =, unfinished =, damaged = names, seconds = of all runs, wall =, arithmetic = operations or nil, mixed, ended =
+-- in words or nil (run/code.lua, run/ended.lua), results_sha256 = }.
 function verdict.of(table_, path, fits, seeds)
-   local runs, failed, count_failed, damaged = read_runs(table_, path, fits, seeds)
-   local found = { cells = json.array{}, runs = 0, failed = count_failed, damaged = json.array(damaged), seconds = 0 }
+   local runs, failed, found = read_runs(table_, path, fits, seeds)
+   found.cells, found.runs, found.seconds = json.array{}, 0, 0
    for _, row in ipairs(table_.rows) do
       for _, column in ipairs(table_.columns) do
          if row.cells[column.key] and fits(row.key, column.key) then
@@ -175,7 +180,9 @@ function verdict.of(table_, path, fits, seeds)
    end
    for _ in pairs(runs) do found.runs = found.runs + 1 end
    found.counts, found.wall, found.results_sha256 = count(found.cells), wall_time(runs), digest(table_, runs)
-   found.arithmetic, found.mixed = arithmetic_of(runs), mixed_of(runs, path)
+   local records = records_of(runs, path)
+   found.arithmetic, found.mixed, found.ended = arithmetic_of(runs), require "engram.run.code".mixed(records),
+      require "engram.run.ended"(records)
    return found
 end
 
