@@ -219,8 +219,8 @@ t.test("a selection that is cut short goes on, and ends with the same report", f
 end)
 
 t.test("a run whose files cannot be read is no training that failed: it is named, with what to do", function()
-   local path, whole = only "whole/trial/*", nil
-   whole = t.read(folder .. "/" .. path .. "/report.md")
+   local path = only "whole/trial/*"
+   local whole = t.read(folder .. "/" .. path .. "/report.md")
    for _, stage in ipairs{ "final", "search" } do
       local run = ("%s/%s/optimizer=SGD-lr=0.1-s%d"):format(path, stage, stage == "final" and 5 or 1)
       t.expect((sh("echo '{' > " .. run .. "/summary.json"))):equals(0)
