@@ -113,6 +113,16 @@ SGD & $4$ & $\mathbf{9.375}$ & $0.323$ & $8.861$ to $9.889$ & $0.000$ & $4$ & $1
       .. "Ada_Grad: 1030 (4 at hand), SGD: 7 (4 at hand).\n")
 end)
 
+t.test("a metric that there is not is told with those there are, however many tasks", function()
+   local of = summary(50, 1)
+   for i = 1, 10 do of.accuracy[i] = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 } end
+   make("many/1", { seed = 1 }, of)
+   local _, err = compare("many --metric nosuch", 2)
+   t.expect(err):equals "engram: compare: no run has a metric 'nosuch' (there are: average_accuracy, forgetting, steps)\n"
+   _, err = compare("many --metric accuracy.2.11", 2)
+   t.expect(err):contains "no run has a metric 'accuracy.2.11', did you mean 'accuracy.2.1'?"
+end)
+
 t.test("with several keys every label of the best row is bold; one pair has a difference but no p", function()
    make("n/1", { lr = 1, optimizer = "SGD", seed = 1 }, summary(50, 1))
    make("n/2", { lr = 2, optimizer = "SGD", seed = 1 }, summary(60, 1))

@@ -50,13 +50,21 @@ local function known_names(records)
    return set
 end
 
+-- The end of an error message: the name that was meant, or those there are, without the elements of matrices where these are many.
+local function hint(name, known)
+   local plain = {}
+   for one in pairs(known) do if not one:find "%.%d+%f[.%z]" then plain[one] = true end end
+   local text = suggest.hint(name, known, 60)
+   return text ~= "" and text or suggest.hint(name, plain, 100)
+end
+
 -- The metrics to show: those asked for, each of which some record must have, or the default ones that are there.
 function figures.metrics(records, wanted)
    local list, known = {}, known_names(records)
    for _, word in ipairs(wanted or DEFAULT) do
       local one = metric(word)
       if known[one.name] then list[#list + 1] = one
-      elseif wanted then usage_error("compare: no run has a metric '%s'%s", one.name, suggest.hint(one.name, known, 60)) end
+      elseif wanted then usage_error("compare: no run has a metric '%s'%s", one.name, hint(one.name, known)) end
    end
    if #list == 0 then usage_error("compare: no run has one of %s; name others with --metric NAME", table.concat(DEFAULT, ", ")) end
    return list
