@@ -88,9 +88,10 @@ local function summaries_of(one)
 end
 selection.summaries = summaries_of
 
--- Raises where a run of a sweep has files that cannot be read: it is no training that failed.
-local function check_damage(self, one)
-   for _, run in ipairs(history.runs({ one.path }).runs) do
+-- The runs in a sweep's folder; raises where one has files that cannot be read: it is no training that failed.
+local function sound_runs(self, path)
+   local runs = history.runs({ path }).runs
+   for _, run in ipairs(runs) do
       local damaged = run.damaged
       for _, training in ipairs(run.trainings) do damaged = damaged or training.state == "damaged" end
       if damaged then
@@ -98,12 +99,13 @@ local function check_damage(self, one)
             .. "resume %s trains it again", run.path, self.path)
       end
    end
+   return runs
 end
 
 -- Adds the runs that failed on their way, as those that diverge do: a rule that does not look so far does not know of it.
-local function add_failed(found, one)
-   for _, run in ipairs(history.runs({ one.path }).runs) do
-      local name, training = run.path:sub(#one.path + 2), run.trainings[1]
+local function add_failed(found, runs, path)
+   for _, run in ipairs(runs) do
+      local name, training = run.path:sub(#path + 2), run.trainings[1]
       if run.state == "failed" and training and training.state == "cut" and not found[name] then
          found[name] = { summary = training.summary, path = training.path, failed = true }
       end
@@ -158,10 +160,10 @@ end
 
 -- Chooses, and makes the sweep of the final report: a job for each seed and each of the settings that some rule chose.
 local function make_final(self)
-   check_damage(self, self.search)
+   local runs = sound_runs(self, self.search.path)
    local found, list, choices = summaries_of(self.search), {}, {}
    if next(found) == nil then core.raise("select: no trial of any method came to its end: see %s/logs", self.search.path) end
-   add_failed(found, self.search)
+   add_failed(found, runs, self.search.path)
    for i, method in ipairs(self.methods) do
       choices[i] = choices_of(self, method, found)
       local known = {}
@@ -188,7 +190,7 @@ end
 
 -- report(choices) -> the text, when the final sweep is behind it.
 function Selection:report(choices)
-   check_damage(self, { path = self.path .. "/final" })
+   sound_runs(self, self.path .. "/final")
    return require "engram.select.report"(self, choices)
 end
 
