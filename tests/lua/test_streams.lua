@@ -152,6 +152,17 @@ t.test("rotated: a quarter turn is counter-clockwise, and bytes are rounded", fu
    end
 end)
 
+-- Turned by 45 degrees the corners come from outside, nearest to the middles of the edges, and those middles from corners.
+t.test("rotated: the nearest pixel, unmixed", function()
+   local picture = engram.tensor({ { 1, 2, 3 }, { 4, 5, 6 }, { 7, 8, 9 } }, { dtype = "uint8" }):reshape(1, 1, 3, 3)
+   local set = engram.data.dataset{ images = picture, labels = { 1 } }
+   local stream = streams.rotated(set, { angles = { 45, 90, 10 }, interpolation = "nearest" })
+   t.expect(stream[1].train.images:tolist()):equals{ { { { 2, 3, 6 }, { 1, 5, 9 }, { 4, 7, 8 } } } }
+   t.expect(stream[2].train.images:tolist()):equals{ { { { 3, 6, 9 }, { 2, 5, 8 }, { 1, 4, 7 } } } }
+   t.expect(stream[3].train.images:equal(picture)):is_true()
+   t.expect(stream:hash()):differs_from(streams.rotated(set, { angles = { 45, 90, 10 } }):hash())
+end)
+
 t.test("rotated: angles of a seed lie in [0, 180)", function()
    local stream = streams.rotated("glyphs/digits", digits{ tasks = 40, seed = 2 })
    local lowest, highest = 180, 0
@@ -480,6 +491,7 @@ t.test("what cannot be is an error that says so", function()
    fails(function() streams.permuted("glyphs/digits", digits{ first = "identiy" }) end, "did you mean 'identity'?")
    fails(function() streams.rotated("glyphs/digits", digits{ angles = { 10, "x" } }) end, "angle 2 must be a number")
    fails(function() streams.rotated("glyphs/digits", digits{ angles = { 10 }, tasks = 3 }) end, "angles say how many tasks")
+   fails(function() streams.rotated("glyphs/digits", digits{ interpolation = "linear" }) end, "did you mean 'bilinear'?")
    fails(function() streams.blur(raw.train) end, "expected a stream")
    fails(function() streams.blur(permuted(2), { width = 0.7 }) end, "width must be a number from 0 to 0.5")
    fails(function() streams.blur(permuted(2), { shape = "line" }) end, "did you mean 'linear'?")

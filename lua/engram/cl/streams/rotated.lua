@@ -1,5 +1,5 @@
 -- Rotated (Lopez-Paz and Ranzato 2017): every task is the same data set turned by an angle, counter-clockwise about the middle of the
--- picture, with bilinear interpolation and zeros outside.
+-- picture, with zeros outside: each pixel mixed of the four around its place (bilinear), or the nearest one, as torchvision turns pictures.
 local common = require "engram.cl.streams.common"
 local core = require "engram.core"
 local experience = require "engram.cl.experience"
@@ -13,23 +13,31 @@ local GRID = 2 ^ 20                                   -- sines are rounded to it
 
 local function rounded(x) return math.floor(x * GRID + 0.5) / GRID end
 
--- For each pixel of the turned picture the four it is mixed of: lists of indices and of weights. Outside there is nothing.
-local function mixture(height, width, degrees)
+-- What a pixel is made of that comes from column sx and row sy, counted from 0: a list of { column, row, weight }.
+local SOURCES = {
+   nearest = function(sx, sy) return { { math.floor(sx + 0.5), math.floor(sy + 0.5), 1 } } end,
+   bilinear = function(sx, sy)
+      local left, top, list = math.floor(sx), math.floor(sy), {}
+      for corner = 0, 3 do
+         local c, r = left + corner % 2, top + math.floor(corner / 2)
+         list[corner + 1] = { c, r, (1 - math.abs(sx - c)) * (1 - math.abs(sy - r)) }
+      end
+      return list
+   end,
+}
+
+-- For each pixel of the turned picture those it is made of: lists of indices and of weights. Outside there is nothing.
+local function mixture(height, width, degrees, sources)
    local cos, sin = rounded(math.cos(math.rad(degrees))), rounded(math.sin(math.rad(degrees)))
    local cx, cy = (width - 1) / 2, (height - 1) / 2
-   local index, weight = { {}, {}, {}, {} }, { {}, {}, {}, {} }
-   for row = 0, height - 1 do
-      for column = 0, width - 1 do
-         local x, y = column - cx, row - cy
-         local sx, sy = cos * x - sin * y + cx, sin * x + cos * y + cy
-         local left, top = math.floor(sx), math.floor(sy)
-         for corner = 1, 4 do
-            local c, r = left + (corner - 1) % 2, top + math.floor((corner - 1) / 2)
-            local inside = c >= 0 and c < width and r >= 0 and r < height
-            local at = row * width + column + 1
-            index[corner][at] = inside and r * width + c + 1 or 1
-            weight[corner][at] = inside and (1 - math.abs(sx - c)) * (1 - math.abs(sy - r)) or 0
-         end
+   local index, weight = {}, {}
+   for at = 1, height * width do
+      local x, y = (at - 1) % width - cx, math.floor((at - 1) / width) - cy
+      for k, source in ipairs(sources(cos * x - sin * y + cx, sin * x + cos * y + cy)) do
+         local c, r, share = unpack(source)
+         local inside = c >= 0 and c < width and r >= 0 and r < height
+         index[k], weight[k] = index[k] or {}, weight[k] or {}
+         index[k][at], weight[k][at] = inside and r * width + c + 1 or 1, inside and share or 0
       end
    end
    return index, weight
@@ -38,22 +46,22 @@ end
 -- pixels (pictures, height * width)
 local function turn_chunk(pixels, index, weight)
    local sum
-   for corner = 1, 4 do
-      local term = pixels:index_select(2, index[corner]):mul(weight[corner])
+   for k = 1, #index do
+      local term = pixels:index_select(2, index[k]):mul(weight[k])
       sum = sum and sum:add_(term) or term
    end
    return sum
 end
 
 -- A data set turned; bytes stay bytes, rounded to the nearest.
-local function turned(set, degrees)
+local function turned(set, degrees, sources)
    local engram, images = require "engram", set.images
    local n, channels, height, width = unpack(images.shape)
-   local indices, weights = mixture(height, width, degrees)
+   local indices, weights = mixture(height, width, degrees, sources)
    local real = images.dtype == "float64" and "float64" or "float32"
-   for corner = 1, 4 do
-      indices[corner] = engram.tensor(indices[corner], { dtype = "int64" })
-      weights[corner] = engram.tensor(weights[corner], { dtype = real })
+   for k = 1, #indices do
+      indices[k] = engram.tensor(indices[k], { dtype = "int64" })
+      weights[k] = engram.tensor(weights[k], { dtype = real })
    end
    local pictures = images:reshape(n * channels, height * width)
    local out = engram.empty_like(pictures)
@@ -68,9 +76,10 @@ local function turned(set, degrees)
    return set:with_images(out:reshape(n, channels, height, width))
 end
 
-local function part_of(set, degrees)
-   return common.part(set, { recipe = ("rotated %.17g"):format(degrees), labels = common.unchanged, by_item = true,
-      make = function(items) return turned(items, degrees) end })
+local function part_of(set, degrees, interpolation)
+   local how = interpolation == "bilinear" and "" or " " .. interpolation   -- as recipes were before there was a choice
+   return common.part(set, { recipe = ("rotated %.17g%s"):format(degrees, how), labels = common.unchanged, by_item = true,
+      make = function(items) return turned(items, degrees, SOURCES[interpolation]) end })
 end
 
 -- The angles: those given, or uniform in [0, 180), drawn by the seed.
@@ -89,16 +98,18 @@ end
 return {
    name = "rotated",
    doc = "one data set, turned by another angle in each task: rotated(\"mnist\", { tasks = 20 })",
-   -- rotated(source, { tasks = 10, seed = 0, angles = { degrees, ... }, scenario =, ... })
+   -- rotated(source, { tasks = 10, seed = 0, angles = { degrees, ... }, interpolation = "bilinear" or "nearest", scenario =, ... })
    make = function(source, options)
-      options = common.options(WHO, options, { "angles" })
+      options = common.options(WHO, options, { "angles", "interpolation" })
+      local interpolation = options.interpolation or "bilinear"
+      common.choice(WHO .. ": interpolation", interpolation, { "bilinear", "nearest" })
       local base, list = common.base(WHO, source, options), {}
       local shape = base.train.images.shape
       table.remove(shape, 1)
       common.picture(WHO, shape)
       if base.train.images.dtype == "int64" then raise("%s: pictures of int64 cannot be mixed; give bytes or real numbers", WHO) end
       for k, angle in ipairs(angles_of(options)) do
-         local made = common.parts(base, function(set) return part_of(set, angle) end)
+         local made = common.parts(base, function(set) return part_of(set, angle, interpolation) end)
          list[k] = experience.new{ name = ("%s at %.1f"):format(base.name, angle), epochs = base.epochs, classes = base.classes,
             source = base.source, tested_on_training = base.tested_on_training, angle = angle,
             train = made.train, validation = made.validation, test = made.test }
