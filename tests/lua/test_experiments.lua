@@ -152,10 +152,12 @@ t.test("the study of CLASSP: every method and benchmark trains, small; what its 
    end
 end)
 
--- The peer that `engram verify classp-vision` is held against.
+-- The peers that `engram verify classp-vision` and cells of `der2020` are held against.
 local python, data = t.python "torch", os.getenv "ENGRAM_DATA"
 if not python or not data then
-   t.skip("the vision experiment's peer in PyTorch tells the five figures", python and "ENGRAM_DATA is not set" or "no python3 has torch")
+   local why = python and "ENGRAM_DATA is not set" or "no python3 has torch"
+   t.skip("the vision experiment's peer in PyTorch tells the five figures", why)
+   t.skip("the peer in PyTorch of twenty tasks trains by each method", why)
 else
    t.test("the vision experiment's peer in PyTorch tells the five figures", function()
       local code, printed = t.command(python .. " experiments/peers/torch_vision.py --limit 320 --seed 2 --optimizer sgd", 300)
@@ -166,6 +168,17 @@ else
          t.expect({ name, found[name] >= 0 and found[name] <= 100 }):equals{ name, true }
       end
       t.expect(found.learned):above(60)
+   end)
+   t.test("the peer in PyTorch of twenty tasks trains by each method", function()
+      local found = {}
+      for _, words in ipairs{ "naive", "joint", "online-ewc", "agem", "naive --stream rotated" } do
+         local code, printed = t.command(python .. " experiments/peers/torch_twenty.py --limit 640 --lr 0.3 " .. words, 300)
+         t.expect({ words, code }):equals{ words, 0 }
+         found[words] = engram.json.decode(printed).accuracy
+      end
+      t.expect(found.joint):above(found.naive)
+      t.expect(found.naive):above(15)
+      for _, words in ipairs{ "online-ewc", "agem", "naive --stream rotated" } do t.expect(found[words]):differs_from(found.naive) end
    end)
 end
 

@@ -425,7 +425,13 @@ for _, scenario in ipairs(SCENARIOS) do
       local tasks = tasks_of(scenario)
       local everything = join(join(tasks[1], tasks[2]), tasks[3])
       local w = initial(scenario)
-      for _ = 1, 3 do steps(w, everything, scenario, 3, 3) end             -- three steps a task, as the task alone would take
+      local first = 0
+      for k = 1, 3 do                                                      -- as many items a task as it has, in one pass over all
+         local own = {}
+         for i = 1, #tasks[k] do own[i] = everything[first + i] end
+         steps(w, own, scenario, 3, math.ceil(#own / BATCH))
+         first = first + #own
+      end
       local run = train(scenario, cl.methods.Joint{})
       expect_weights(run, w)
       t.expect(run.steps):equals(9)
@@ -614,6 +620,36 @@ t.test("blurred tasks, whose items have units of other tasks, with every method"
          end
       end
    end
+end)
+
+t.test("Joint: the tasks share one training on all data, in which an item is met as often as in the stream, in the seed's order", function()
+   local function met(given)
+      local images, labels = engram.arange(30):to("float64"):reshape(30, 1), engram.ones(30, { dtype = "int64" })
+      local set = engram.data.dataset{ images = images, labels = labels }
+      local list = {}
+      for k = 1, 3 do list[k] = cl.task(set, { epochs = given.epochs }) end
+      list.scenario = "domain"
+      local made, times, order = cl.stream(list), {}, {}
+      if given.steps then made = cl.streams.iterations(made, { steps = given.steps }) end
+      local run = cl.train{ model = function() return nn.Linear(1, 2):to "float64" end, stream = made, seed = given.seed or 1,
+         batch_size = 8, evaluate = "never", optimizer = function(m) return optim.SGD(m, { lr = 1e-6 }) end,
+         method = cl.methods.Joint{}, on_step = function(state)
+            for i, x in ipairs(state.x:reshape(#state.x):tolist()) do
+               local item = x + 100 * state.tasks[i]:item()
+               times[item] = (times[item] or 0) + 1
+               table.insert(order, item)
+            end
+         end }
+      local least, most, different = math.huge, 0, 0
+      for _, n in pairs(times) do least, most, different = math.min(least, n), math.max(most, n), different + 1 end
+      return { different, least, most, run.steps }, order
+   end
+   local one, order = met{}
+   t.expect(one):equals{ 90, 1, 1, 12 }
+   t.expect(met{ epochs = 2 }):equals{ 90, 2, 2, 24 }
+   t.expect(met{ steps = 12 }):equals{ 90, 3, 4, 36 }                      -- 288 items: three passes and a part of the fourth
+   t.expect(select(2, met{})):equals(order)
+   t.expect(select(2, met{ seed = 2 })):differs_from(order)
 end)
 
 t.test("a stream in the order of time: what a method mixes of several tasks, or keeps, is shuffled all the same", function()

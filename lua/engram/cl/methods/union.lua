@@ -51,4 +51,14 @@ function Union:batch(index)
    return self.stream[1].train:trimmed(engram.cat(x, 1)), engram.cat(y, 1), engram.cat(tasks, 1)
 end
 
+-- part(index): the items at an index (int64, from 1), in its order, as a data set of their own.
+local Part = {}
+Part.__index = Part
+
+function Union:part(index) return setmetatable({ whole = self, index = index }, Part) end
+
+function Part:size() return #self.index end
+
+function Part:batch(index) return self.whole:batch(self.index:index_select(1, index)) end
+
 return union
