@@ -4,9 +4,10 @@ do not agree with the paper are held against.
 
 usage: torch_twenty.py METHOD [--stream permuted|rotated] [--memory N] [--offered N] [--lr X] [--strength X] [--seed N] [--data FOLDER]
                        [--limit N] [--threads N]
-METHOD: naive, online-ewc, agem or joint. Reads the IDX files of FOLDER/mnist (default: $ENGRAM_DATA), trains 784-100-100-10 on twenty tasks
+METHOD: naive, online-ewc, si, agem or joint. Reads the IDX files of FOLDER/mnist (default: $ENGRAM_DATA), trains 784-100-100-10 on twenty tasks
 of one epoch in batches of 128, and prints a JSON line with the mean accuracy of all test sets at the end, in percent. --memory, --offered:
-A-GEM's items and how many a task offers to them; --strength: EWC's lambda, without 1/2; --limit: so many images of each set.
+A-GEM's items and how many a task offers to them (0: memory / tasks); --strength: EWC's lambda, without 1/2, or SI's c; --limit: so many
+images of each set.
 """
 import argparse, gzip, json, math, os, random
 import torch, torch.nn as nn, torch.nn.functional as F
@@ -76,6 +77,27 @@ class OnlineEWC:
         self.fisher, self.anchor = total, [p.detach().clone() for p in model.parameters()]
 
 
+class SI:
+    """gradient + 2 strength omega (w - anchor), cut to 1; omega sums the paths lr g^2 over (w - anchor)^2 + 1."""
+
+    def __init__(self):
+        self.anchor = [p.detach().clone() for p in model.parameters()]
+        self.omega, self.path = ([torch.zeros_like(p) for p in self.anchor] for _ in range(2))
+
+    @torch.no_grad()
+    def change(self):
+        for p, omega, anchor, path in zip(model.parameters(), self.omega, self.anchor, self.path):
+            p.grad.add_(2 * given.strength * omega * (p - anchor)).clamp_(-1, 1)
+            path.add_(given.lr * p.grad ** 2)
+
+    @torch.no_grad()
+    def end(self, x, y, task):
+        for p, omega, anchor, path in zip(model.parameters(), self.omega, self.anchor, self.path):
+            omega.add_(path / ((p - anchor) ** 2 + 1))
+            anchor.copy_(p)
+            path.zero_()
+
+
 class AGEM:
     """A gradient against that of a batch of old items loses its part along it. Each item ever offered stays with the same probability."""
 
@@ -122,7 +144,7 @@ def mixed(x, y):
 
 
 parser = argparse.ArgumentParser(usage=__doc__[__doc__.index("usage: ") + 7:__doc__.index("METHOD: ")])
-parser.add_argument("method", choices=("naive", "online-ewc", "agem", "joint"))
+parser.add_argument("method", choices=("naive", "online-ewc", "si", "agem", "joint"))
 parser.add_argument("--stream", default="permuted", choices=("permuted", "rotated"))
 for name, kind, usual in (("memory", int, 200), ("offered", int, 0), ("lr", float, 0.1), ("strength", float, 0.7), ("seed", int, 1),
                           ("data", str, os.environ.get("ENGRAM_DATA", "data")), ("limit", int, 0), ("threads", int, 1)):
@@ -143,7 +165,7 @@ optimizer = torch.optim.SGD(model.parameters(), lr=given.lr)
 if given.method == "joint":
     train(mixed(x, y))
 else:
-    method = {"online-ewc": OnlineEWC, "agem": AGEM}.get(given.method, lambda: None)()
+    method = {"online-ewc": OnlineEWC, "si": SI, "agem": AGEM}.get(given.method, lambda: None)()
     for task in range(TASKS):
         train(batches(x, y, task), method)
         if method:

@@ -171,14 +171,14 @@ else
    end)
    t.test("the peer in PyTorch of twenty tasks trains by each method", function()
       local found = {}
-      for _, words in ipairs{ "naive", "joint", "online-ewc", "agem", "naive --stream rotated" } do
+      for _, words in ipairs{ "naive", "joint", "online-ewc", "si", "agem", "naive --stream rotated" } do
          local code, printed = t.command(python .. " experiments/peers/torch_twenty.py --limit 640 --lr 0.3 " .. words, 300)
          t.expect({ words, code }):equals{ words, 0 }
          found[words] = engram.json.decode(printed).accuracy
       end
       t.expect(found.joint):above(found.naive)
       t.expect(found.naive):above(15)
-      for _, words in ipairs{ "online-ewc", "agem", "naive --stream rotated" } do t.expect(found[words]):differs_from(found.naive) end
+      for _, words in ipairs{ "online-ewc", "si", "agem", "naive --stream rotated" } do t.expect(found[words]):differs_from(found.naive) end
    end)
 end
 
