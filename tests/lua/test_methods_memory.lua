@@ -306,7 +306,13 @@ local lwf_cases = {
    { "paper", 1, { task = heads, class = old_units, domain = whole } },
    { "van-de-ven", 1, { task = heads, domain = function(k) return { { { first = 1, last = 3 }, k - 1 } } end,
       class = function(k) return { { { first = 1, last = 3 * k, old_first = 1, old_last = 3 * k - 3 }, 1 } } end } },
-   { "van-de-ven-2018", 4, { task = heads, domain = function(k) return { { { first = 1, last = 3 }, k - 1 } } end,
+   { "van-de-ven-2018", 4, { task = function(k)
+      local list = heads(k)
+      for _, part in ipairs(list) do part[2] = 1 / 3 end
+      return list
+   end, domain = function(k) return { { { first = 1, last = 3 }, (k - 1) / 3 } } end,
+      class = function(k) return { { { first = 1, last = 3 * k, old_first = 1, old_last = 3 * k - 3 }, (k - 1) / (3 * k) } } end } },
+   { "van-de-ven-2019", 4, { task = heads, domain = function(k) return { { { first = 1, last = 3 }, k - 1 } } end,
       class = function(k) return { { { first = 1, last = 3 * k, old_first = 1, old_last = 3 * k - 3 }, k - 1 } } end } },
    { "avalanche", 1, { task = heads, domain = whole,
       class = function(k) return { { { first = 1, last = 9, sum_first = 1, sum_last = 3 * k - 3 }, 1 } } end } },

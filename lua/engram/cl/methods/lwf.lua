@@ -1,6 +1,6 @@
 -- Learning without Forgetting (Li and Hoiem 2016, arXiv 1606.09282): on the new task's items the old outputs stay what they were.
 -- loss + lambda KD, KD = mean over items of - sum softmax(z_old / T) log softmax(z / T), where z_old are the outputs of the model as it was
--- at the task's begin, in evaluation mode. Which outputs:
+-- at the task's begin, in evaluation mode; with `mean_over_units` a mean over units in place of the sum. Which outputs:
 --   old         each old task's units by themselves (task-incremental), else all units of old tasks together
 --   joined      all units of old tasks together
 --   active      the units that are active now, against those that were (class-incremental); in domain-incremental as many times as there
@@ -10,13 +10,14 @@ local guard = require "engram.cl.guard"
 local scenario = require "engram.cl.scenario"
 local teacher = require "engram.cl.teacher"
 
--- Mean over items of the cross entropy between two softmaxes at temperature T, over the units first .. last; what is in the softmax of the
--- new outputs is all, or first .. last too.
-local function distance(new, old, T, first, last, whole)
-   local target = scenario.narrow(old, first, last)
+-- Mean over items of the cross entropy between two softmaxes, over the units first .. last; what is in the softmax of the new outputs is
+-- all, or first .. last too.
+local function distance(hyper, new, old, first, last, whole)
+   local T, target = hyper.temperature, scenario.narrow(old, first, last)
    local log_p = whole and scenario.narrow((new / T):log_softmax(2), first, last)
       or (scenario.narrow(new, first, last) / T):log_softmax(2)
-   return -((target / T):softmax(2) * log_p):sum(2):mean()
+   local kd = -((target / T):softmax(2) * log_p):sum(2):mean()
+   return hyper.mean_over_units and kd / (whole and new:size(2) or last - first + 1) or kd
 end
 
 -- The same with the softmax of all units on both sides and the sum over first .. last.
@@ -37,10 +38,10 @@ local function old_tasks(t)
    return list
 end
 
-local function over_heads(t, new, old, T)
+local function over_heads(hyper, t, new, old)
    local sum
    for _, task in ipairs(old_tasks(t)) do
-      local term = distance(new, old, T, task.first_class, task.last_class)
+      local term = distance(hyper, new, old, task.first_class, task.last_class)
       sum = sum and sum + term or term
    end
    return sum
@@ -57,19 +58,19 @@ end
 
 -- KD of this step by the method's `units`; new, old: the outputs for the stream's own items, now and then.
 local function distillation(self, t, new, old)
-   local stream, T, units = t.stream, self.hyper.temperature, self.hyper.units
-   if stream.scenario == "task" and units ~= "joined" then return over_heads(t, new, old, T) end
+   local stream, hyper, units = t.stream, self.hyper, self.hyper.units
+   if stream.scenario == "task" and units ~= "joined" then return over_heads(hyper, t, new, old) end
    local last = stream.reach[t.task - 1]
    if units == "active" then
       local _, now = scenario.range(stream, t.task, t.task)
       local _, before = scenario.range(stream, t.task - 1, t.task - 1)
-      local kd = distance(scenario.narrow(new, 1, now), old, T, 1, before, true)
-      local grows = stream.scenario == "domain" or self.hyper.growing
+      local kd = distance(hyper, scenario.narrow(new, 1, now), old, 1, before, true)
+      local grows = stream.scenario == "domain" or hyper.growing
       return grows and kd * math.max(1, #old_tasks(t)) or kd
    elseif units == "restricted" then
-      return restricted(new, old, T, 1, last)
+      return restricted(new, old, hyper.temperature, 1, last)
    end
-   return distance(new, old, T, 1, last)
+   return distance(hyper, new, old, 1, last)
 end
 
 return {
@@ -82,13 +83,16 @@ return {
       temperature = { default = 2, min = 0, doc = "T of the softmaxes" },
       squared_temperature = { default = false, doc = "T^2 times, so that its gradients do not shrink with T" },
       units = { default = "old", choices = { "old", "joined", "active", "restricted" }, doc = "which outputs" },
+      mean_over_units = { default = false, with = { units = { "old", "joined", "active" } },
+         doc = "divided by the units in the softmax of the new outputs" },
       growing = { default = false, with = { units = { "active" } }, doc = "k - 1 times in class-incremental too" },
-      convention = { default = "paper", choices = { "paper", "van-de-ven", "van-de-ven-2018", "avalanche", "facil", "mammoth", "contilab" },
-         doc = "whose formula" },
+      convention = { default = "paper", doc = "whose formula",
+         choices = { "paper", "van-de-ven", "van-de-ven-2018", "van-de-ven-2019", "avalanche", "facil", "mammoth", "contilab" } },
    },
    presets = {
       ["van-de-ven"] = { units = "active" },
-      ["van-de-ven-2018"] = { units = "active", growing = true, squared_temperature = true },
+      ["van-de-ven-2018"] = { units = "active", growing = true, squared_temperature = true, mean_over_units = true },
+      ["van-de-ven-2019"] = { units = "active", growing = true, squared_temperature = true },
       avalanche = { units = "restricted" },
       facil = { units = "joined" },
       mammoth = { units = "joined", lambda = 0.5 },
