@@ -426,16 +426,21 @@ local function steps(w, list, scenario, seen, count)
    return w
 end
 
+-- The item that is the i-th of all that Joint meets, the passes over so many counted.
+local function pass(number, size, i)
+   return engram.randperm(size, { stream = require "engram.random".private(5, "Joint pass " .. number) })[(i - 1) % size + 1]:item()
+end
+
 for _, scenario in ipairs(SCENARIOS) do
    t.test("Joint and Cumulative: " .. scenario, function()
       local tasks = tasks_of(scenario)
       local everything = join(join(tasks[1], tasks[2]), tasks[3])
       local w = initial(scenario)
       local first = 0
-      for k = 1, 3 do                                                      -- as many items a task as it has, in one pass over all
+      for _ = 1, 3 do                                                      -- three steps a task, in passes over all that follow one another
          local own = {}
-         for i = 1, #tasks[k] do own[i] = everything[first + i] end
-         steps(w, own, scenario, 3, math.ceil(#own / BATCH))
+         for i = first + 1, first + 3 * BATCH do own[#own + 1] = everything[pass(math.floor((i - 1) / #everything), #everything, i)] end
+         steps(w, own, scenario, 3, 3)
          first = first + #own
       end
       local run = train(scenario, cl.methods.Joint{})
@@ -639,7 +644,7 @@ t.test("Joint: the tasks share one training on all data, in which an item is met
       if given.steps then made = cl.streams.iterations(made, { steps = given.steps }) end
       local run = cl.train{ model = function() return nn.Linear(1, 2):to "float64" end, stream = made, seed = given.seed or 1,
          batch_size = 8, evaluate = "never", optimizer = function(m) return optim.SGD(m, { lr = 1e-6 }) end,
-         method = cl.methods.Joint{}, on_step = function(state)
+         drop_last = given.drop_last, shuffle = given.shuffle, method = cl.methods.Joint{}, on_step = function(state)
             for i, x in ipairs(state.x:reshape(#state.x):tolist()) do
                local item = x + 100 * state.tasks[i]:item()
                times[item] = (times[item] or 0) + 1
@@ -651,11 +656,16 @@ t.test("Joint: the tasks share one training on all data, in which an item is met
       return { different, least, most, run.steps }, order
    end
    local one, order = met{}
-   t.expect(one):equals{ 90, 1, 1, 12 }
-   t.expect(met{ epochs = 2 }):equals{ 90, 2, 2, 24 }
-   t.expect(met{ steps = 12 }):equals{ 90, 3, 4, 36 }                      -- 288 items: three passes and a part of the fourth
+   t.expect(one):equals{ 90, 1, 2, 12 }                                    -- 96 items: a pass and a part of the second
+   t.expect(met{ epochs = 2 }):equals{ 90, 2, 3, 24 }
+   t.expect(met{ steps = 12 }):equals{ 90, 3, 4, 36 }
+   t.expect(met{ drop_last = true }):equals{ 72, 1, 1, 9 }
+   t.expect(met{ drop_last = true, epochs = 5 }):equals{ 90, 4, 4, 45 }
    t.expect(select(2, met{})):equals(order)
    t.expect(select(2, met{ seed = 2 })):differs_from(order)
+   local first, unshuffled = {}, select(2, met{ shuffle = false })
+   for i = 1, 32 do first[math.floor(unshuffled[i] / 100)] = true end
+   t.expect(first):equals{ true, true, true }                              -- of all tasks, in the first
 end)
 
 t.test("a stream in the order of time: what a method mixes of several tasks, or keeps, is shuffled all the same", function()
