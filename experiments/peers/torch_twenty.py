@@ -150,6 +150,8 @@ for name, kind, usual in (("memory", int, 200), ("offered", int, 0), ("lr", floa
                           ("data", str, os.environ.get("ENGRAM_DATA", "data")), ("limit", int, 0), ("threads", int, 1)):
     parser.add_argument("--" + name, type=kind, default=usual)
 given = parser.parse_args()
+if given.limit < 0 or given.offered < 0 or given.memory < 1:
+    parser.error("--memory must be at least 1, --limit and --offered at least 0")
 if not os.path.isdir(f"{given.data}/mnist"):
     parser.error(f"there is no folder {given.data}/mnist: give --data or ENGRAM_DATA the folder that holds it (engram data fetch mnist)")
 torch.set_num_threads(given.threads)

@@ -1,6 +1,6 @@
 -- Joint: the data of all tasks from the first step on: what can be reached without a stream. Tasks still follow one another, so that
--- its matrix and metrics stand beside the others'. By the budget "compute" the tasks share one training on all data between them, of as many
--- steps as the stream's: each goes on in the pass where the one before ended.
+-- its matrix and metrics stand beside the others'. By the budget "compute" the tasks share one training on all data between them, of as
+-- many steps as the stream's: each goes on in the pass where the one before ended.
 local random = require "engram.random"
 local tensor = require "engram.tensor"
 local together = require "engram.cl.methods.together"
