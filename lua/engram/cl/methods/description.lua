@@ -77,7 +77,7 @@ local function check_value(who, key, about, value)
    for _, choice in ipairs(about.choices or {}) do allowed = allowed or choice == value end
    if not allowed then
       raise("%s: %s = %s is not one of %s%s", who, key, tostring(value), table.concat(about.choices, ", "),
-         suggest.hint(value, about.choices))
+         suggest.nearest(value, about.choices) and suggest.hint(value, about.choices) or "")
    end
    local wanted = about.type or type(about.default)
    if type(value) ~= wanted then raise("%s: %s must be a %s, got %s", who, key, wanted, core.typename(value)) end

@@ -2,7 +2,6 @@
 -- `ratio` (the long tail of Cui et al. 2019). Test sets stay as they are.
 local common = require "engram.cl.streams.common"
 local core = require "engram.core"
-local raise = core.raise
 
 local WHO = "cl.streams.imbalance"
 
@@ -78,10 +77,7 @@ return {
       common.check_stream(WHO, stream)
       options = core.options(WHO, options, { "ratio", "over", "seed" })
       local ratio, over = common.number(WHO .. ": ratio", options.ratio or 0.1, 0, 1), options.over or "classes"
-      if over ~= "classes" and over ~= "tasks" then
-         raise("%s: over = '%s' is not one of classes, tasks%s", WHO, tostring(over),
-            require "engram.suggest".hint(over, { "classes", "tasks" }))
-      end
+      common.choice(WHO .. ": over", over, { "classes", "tasks" })
       local seed = options.seed and common.seed(WHO .. ": seed", options.seed)
       return stream:map((over == "classes" and over_classes or over_tasks)(stream, ratio, seed))
    end,
