@@ -100,6 +100,16 @@ function core.whole(what, value)
    return value
 end
 
+-- Returns value; raises unless it is one of these names. `what` names it: "cl.train: evaluate".
+function core.choice(what, value, choices)
+   for _, choice in ipairs(choices) do
+      if value == choice then return value end
+   end
+   suggest = suggest or require "engram.suggest"
+   local near = type(value) == "string" and suggest.nearest(value, choices)
+   raise("%s = %s is not one of %s%s", what, core.shown(value), table.concat(choices, ", "), near and suggest.hint(value, choices) or "")
+end
+
 -- Raises unless value is a path.
 function core.path(who, value)
    if type(value) ~= "string" then raise("%s: expected a path, got %s", who, core.typename(value)) end

@@ -2,7 +2,6 @@
 local budget = require "engram.cl.budget"
 local core = require "engram.core"
 local plan = require "engram.cl.plan"
-local suggest = require "engram.suggest"
 local state = require "engram.cl.methods.state"
 local stopping = require "engram.cl.stopping"
 local stream = require "engram.cl.stream"
@@ -18,16 +17,7 @@ local function is_optimizer(value) return getmetatable(value) == require "engram
 
 local function is_method(value) return type(value) == "table" and type(value.description) == "table" end
 
-local function choice(name, value, choices)
-   for _, c in ipairs(choices) do
-      if value == c then return value end
-   end
-   if type(value) ~= "string" then
-      raise("cl.train: %s must be one of %s, got %s", name, table.concat(choices, ", "), core.typename(value))
-   end
-   raise("cl.train: %s = '%s' is not one of %s%s", name, value, table.concat(choices, ", "),
-      suggest.nearest(value, choices) and suggest.hint(value, choices) or "")
-end
+local function choice(name, value, choices) return core.choice("cl.train: " .. name, value, choices) end
 
 local function of_type(name, value, wanted)
    if value ~= nil and type(value) ~= wanted then raise("cl.train: %s must be a %s, got %s", name, wanted, core.typename(value)) end

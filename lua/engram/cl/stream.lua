@@ -116,14 +116,6 @@ end
 local Stream = {}
 Stream.__index = Stream
 
-local function one_of(what, value, choices)
-   for _, choice in ipairs(choices) do
-      if value == choice then return value end
-   end
-   raise("cl.stream: %s '%s' is not one of %s%s", what, tostring(value), table.concat(choices, ", "),
-      require "engram.suggest".hint(value, choices))
-end
-
 local function check_tasks(list)
    if #list == 0 then raise "cl.stream: expected at least one task" end
    for i, task in ipairs(list) do
@@ -161,8 +153,8 @@ function stream.new(list)
          raise("cl.stream: unknown option '%s'%s", tostring(key), require "engram.suggest".hint(key, { scenario = true, outputs = true }))
       end
    end
-   local kind = one_of("scenario", list.scenario or "domain", scenario.names)
-   local outputs = one_of("outputs", list.outputs or "seen", scenario.outputs)
+   local kind = core.choice("cl.stream: scenario", list.scenario or "domain", scenario.names)
+   local outputs = core.choice("cl.stream: outputs", list.outputs or "seen", scenario.outputs)
    if list.outputs and kind ~= "class" then
       raise("cl.stream: outputs is for the class scenario; in the %s scenario it would have no effect", kind)
    end

@@ -75,7 +75,7 @@ return {
       common.check_stream(WHO, stream)
       options = core.options(WHO, options, { "width", "shape", "seed" })
       local shape = options.shape or "linear"
-      common.choice(WHO .. ": shape", shape, { "linear", "sigmoid" })
+      core.choice(WHO .. ": shape", shape, { "linear", "sigmoid" })
       local how = { width = common.number(WHO .. ": width", options.width or 0.2, 0, 0.5), shape = shape, probability = shapes[shape],
          seed = common.seed(WHO .. ": seed", options.seed) }
       return stream:map(function(task, k)

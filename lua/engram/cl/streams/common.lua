@@ -37,16 +37,6 @@ function common.number(what, value, low, high)
    return value
 end
 
--- One of these names.
-function common.choice(what, value, choices)
-   for _, choice in ipairs(choices) do
-      if value == choice then return value end
-   end
-   local suggest = require "engram.suggest"
-   raise("%s = '%s' is not one of %s%s", what, tostring(value), table.concat(choices, ", "),
-      suggest.nearest(value, choices) and suggest.hint(value, choices) or "")
-end
-
 -- A seed: a whole number from 0; nil gives 0.
 function common.seed(what, value)
    if value == nil then return 0 end

@@ -77,7 +77,7 @@ return {
       common.check_stream(WHO, stream)
       options = core.options(WHO, options, { "ratio", "over", "seed" })
       local ratio, over = common.number(WHO .. ": ratio", options.ratio or 0.1, 0, 1), options.over or "classes"
-      common.choice(WHO .. ": over", over, { "classes", "tasks" })
+      core.choice(WHO .. ": over", over, { "classes", "tasks" })
       local seed = options.seed and common.seed(WHO .. ": seed", options.seed)
       return stream:map((over == "classes" and over_classes or over_tasks)(stream, ratio, seed))
    end,

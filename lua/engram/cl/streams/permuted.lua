@@ -34,7 +34,7 @@ return {
       options = common.options(WHO, options, { "pad", "first" })
       local tasks, seed = core.whole(WHO .. ": tasks", options.tasks or 10), common.seed(WHO .. ": seed", options.seed)
       local first = options.first or "permuted"
-      common.choice(WHO .. ": first", first, { "permuted", "identity" })
+      core.choice(WHO .. ": first", first, { "permuted", "identity" })
       local base, list = common.base(WHO, source, options), {}
       if base.train.vocabulary or base.train.trim then
          raise("%s: the items are rows of tokens, whose padding would be moved with them; give pictures or other numbers", WHO)

@@ -102,7 +102,7 @@ return {
    make = function(source, options)
       options = common.options(WHO, options, { "angles", "interpolation" })
       local interpolation = options.interpolation or "bilinear"
-      common.choice(WHO .. ": interpolation", interpolation, { "bilinear", "nearest" })
+      core.choice(WHO .. ": interpolation", interpolation, { "bilinear", "nearest" })
       local base, list = common.base(WHO, source, options), {}
       local shape = base.train.images.shape
       table.remove(shape, 1)
